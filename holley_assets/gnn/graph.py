@@ -1,0 +1,346 @@
+"""The vehicle fitment graph: from node and edge tables to a PyG ``HeteroData``.
+
+Three node types (user, product, vehicle) and four relations in seven edge types (interacts, fits and owns
+with their reverses; co_purchased holds both directions). User nodes are *profiles*: users without history
+that share make, model and year are one node with a count, because nothing in the graph tells them apart.
+No e-mail address enters the graph.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from numpy.typing import NDArray
+from torch_geometric.data import HeteroData
+
+View = Literal["training", "serving"]
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+INTERACTS = ("user", "interacts", "product")
+FITS = ("product", "fits", "vehicle")
+OWNS = ("user", "owns", "vehicle")
+CO_PURCHASED = ("product", "co_purchased", "product")
+REV_INTERACTS = ("product", "rev_interacts", "user")
+REV_FITS = ("vehicle", "rev_fits", "product")
+REV_OWNS = ("vehicle", "rev_owns", "user")
+EDGE_TYPES = (INTERACTS, REV_INTERACTS, FITS, REV_FITS, OWNS, REV_OWNS, CO_PURCHASED)
+
+TIERS = ("cold", "warm", "hot")
+# Separates the parts of a composite key; no make, model or SKU holds the ASCII unit separator.
+SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True)
+class GraphTables:
+    """The tables the graph is built from; columns as the SQL files of the same names select them."""
+
+    user_nodes: pa.Table
+    product_nodes: pa.Table
+    vehicle_nodes: pa.Table
+    interacts_edges: pa.Table
+    fits_edges: pa.Table
+    co_purchased_edges: pa.Table
+    fitment: pa.Table
+    user_purchases: pa.Table
+
+
+@dataclass(frozen=True)
+class BuiltGraph:
+    """A graph and what is needed to address its nodes from outside.
+
+    Attributes:
+        data: the graph; see :func:`build_graph`.
+        user_profiles: user node of each row of ``user_nodes``, ``[num_users]``.
+        products: base SKU of each product node.
+        vehicles: make and model of each vehicle node, joined by the unit separator.
+    """
+
+    data: HeteroData
+    user_profiles: NDArray[np.int32]
+    products: list[str]
+    vehicles: list[str]
+
+
+def build_graph(
+    tables: GraphTables, *, view: View, view_end: datetime.date, order_weight: float, decay_days: float
+) -> BuiltGraph:
+    """Build the graph as of the cutoff (``view="training"``) or as of the run's day (``"serving"``).
+
+    The result holds, beside the edge indices:
+
+    * ``user``: ``tier``, ``year``, ``vehicle``, ``vehicle_year`` (row of the candidate lists), ``count`` (users
+      behind the node) and ``cold_profile`` (the node of the same car without history), each ``[num_profiles]``;
+    * ``product``: ``part_type`` and ``features`` ``[num_products, 4]``: log price, log popularity, log fitment
+      breadth, price known; ``eligible``;
+    * ``vehicle``: ``make`` and ``features`` ``[num_vehicles, 2]``: log user count, log product count;
+    * ``edge_attr`` of each edge type, ``[num_edges, dim]``; for interacts ``weight`` and ``orders`` too;
+    * ``candidate_offsets`` and ``candidate_products``: the parts that fit each year, make and model.
+
+    Args:
+        view_end: first day the view does not see; orders on or after it are left out.
+        order_weight: base weight of an order, for order history that no event repeats.
+        decay_days: decay of that weight, ``exp(−days / decay_days)``.
+    """
+    prefix = "" if view == "training" else "serving_"
+    products = tables.product_nodes["base_sku"].to_pylist()
+    vehicle_keys = _key(tables.vehicle_nodes, "make", "model")
+    product_vocabulary = pa.array(products, pa.string())
+
+    data = HeteroData()
+    _add_products(data, tables, prefix)
+    _add_vehicles(data, tables)
+    candidates = _add_candidates(data, tables.fitment, product_vocabulary, prefix)
+
+    pairs = _interactions(tables, prefix, view_end, order_weight, decay_days, product_vocabulary)
+    user_profiles = _add_users(data, tables.user_nodes, prefix, pairs.user, vehicle_keys, candidates)
+    _add_edges(data, tables, prefix, pairs, user_profiles, product_vocabulary, vehicle_keys)
+    data.part_types = _vocabulary(tables.product_nodes["part_type"])
+    data.makes = _vocabulary(tables.vehicle_nodes["make"])
+    data.view_end = view_end.isoformat()
+    return BuiltGraph(data, user_profiles, products, vehicle_keys.to_pylist())
+
+
+@dataclass(frozen=True)
+class _Interactions:
+    """Distinct pairs of a user (row of ``user_nodes``) and a product, with their strength."""
+
+    user: IntArray
+    product: IntArray
+    weight: FloatArray
+    orders: FloatArray
+
+
+def _interactions(
+    tables: GraphTables,
+    prefix: str,
+    view_end: datetime.date,
+    order_weight: float,
+    decay_days: float,
+    product_vocabulary: pa.Array,
+) -> _Interactions:
+    """Events of the window together with all earlier orders of the same users."""
+    emails = tables.user_nodes["email_lower"]
+    edges = tables.interacts_edges.filter(pc.is_valid(tables.interacts_edges[f"{prefix}weight"]))
+    purchases = tables.user_purchases.filter(pc.less(tables.user_purchases["order_date"], pa.scalar(view_end)))
+    end = np.datetime64(view_end, "D")
+    days = (end - _numpy(purchases["order_date"]).astype("datetime64[D]")).astype(np.float64)
+
+    user = np.concatenate([_index(edges["email_lower"], emails), _index(purchases["email_lower"], emails)])
+    product = np.concatenate(
+        [_index(edges["base_sku"], product_vocabulary), _index(purchases["base_sku"], product_vocabulary)]
+    )
+    # An order inside the window is an event too, whose weight counts already.
+    event_weight = _numpy(edges[f"{prefix}weight"]).astype(np.float64)
+    order_decay = order_weight * np.exp(-days / decay_days)
+    known = (user >= 0) & (product >= 0)
+    pair, inverse = np.unique(user[known] * len(product_vocabulary) + product[known], return_inverse=True)
+
+    def total(edge_values: FloatArray, purchase_values: FloatArray) -> FloatArray:
+        values = np.concatenate([edge_values, purchase_values])[known]
+        return np.bincount(inverse, weights=values, minlength=len(pair))
+
+    weight = total(event_weight, np.zeros(len(days)))
+    history = total(np.zeros(len(event_weight)), order_decay)
+    return _Interactions(
+        user=pair // len(product_vocabulary),
+        product=pair % len(product_vocabulary),
+        weight=np.where(weight > 0, weight, history),
+        orders=total(np.zeros(len(event_weight)), np.ones(len(days))),
+    )
+
+
+def _add_products(data: HeteroData, tables: GraphTables, prefix: str) -> None:
+    nodes = tables.product_nodes
+    price = _numpy(pc.fill_null(nodes[f"{prefix}price"], 0.0)).astype(np.float64)
+    data["product"].num_nodes = nodes.num_rows
+    data["product"].part_type = _tensor(_index(nodes["part_type"], pa.array(_vocabulary(nodes["part_type"]))))
+    data["product"].features = _features(
+        np.log1p(price),
+        _numpy(nodes[f"{prefix}log_popularity"]),
+        np.log1p(_numpy(nodes["fitment_breadth"])),
+        price > 0,
+    )
+
+
+def _add_vehicles(data: HeteroData, tables: GraphTables) -> None:
+    nodes = tables.vehicle_nodes
+    data["vehicle"].num_nodes = nodes.num_rows
+    data["vehicle"].make = _tensor(_index(nodes["make"], pa.array(_vocabulary(nodes["make"]))))
+    data["vehicle"].features = _features(
+        np.log1p(_numpy(nodes["user_count"])), np.log1p(_numpy(nodes["product_count"]))
+    )
+
+
+def _add_candidates(data: HeteroData, fitment: pa.Table, product_vocabulary: pa.Array, prefix: str) -> pa.Array:
+    """Parts that fit each year, make and model, in compressed rows; returns the keys of the rows."""
+    keys = _key(fitment, "year", "make", "model").dictionary_encode()
+    product = _index(fitment["base_sku"], product_vocabulary)
+    row = keys.indices.to_numpy()
+    order = np.lexsort((product, row))
+    counts = np.bincount(row, minlength=len(keys.dictionary))
+    data.candidate_offsets = _tensor(np.concatenate([[0], np.cumsum(counts)]))
+    data.candidate_products = torch.from_numpy(product[order].astype(np.int32))
+    eligible = np.zeros(len(product_vocabulary), bool)
+    eligible[product[_numpy(pc.is_valid(fitment[f"{prefix}sku"]))]] = True
+    data["product"].eligible = torch.from_numpy(eligible)
+    return keys.dictionary
+
+
+def _add_users(
+    data: HeteroData,
+    users: pa.Table,
+    prefix: str,
+    active_users: IntArray,
+    vehicle_keys: pa.Array,
+    candidate_keys: pa.Array,
+) -> NDArray[np.int32]:
+    """User nodes: first one for each car (no history), then one for each user with history."""
+    vehicle = _index(_key(users, "make", "model"), vehicle_keys)
+    year = _numpy(users["year"]).astype(np.int64)
+    car, car_of_user = np.unique(np.stack([vehicle, year]), axis=1, return_inverse=True)
+    car_of_user = car_of_user.reshape(-1)
+    active = np.unique(active_users)
+    profile = car_of_user.copy()
+    profile[active] = car.shape[1] + np.arange(len(active))
+
+    car_of_profile = np.concatenate([np.arange(car.shape[1]), car_of_user[active]])
+    tier = np.zeros(len(car_of_profile), np.int64)
+    tier[car.shape[1] :] = _index(users[f"{prefix}engagement_tier"], pa.array(TIERS))[active]
+    first_user = np.unique(car_of_user, return_index=True)[1]
+    candidate_row = _index(_key(users, "year", "make", "model").take(pa.array(first_user)), candidate_keys)
+
+    store = data["user"]
+    store.num_nodes = len(car_of_profile)
+    store.tier = _tensor(tier)
+    store.vehicle = _tensor(car[0][car_of_profile])
+    store.year = _tensor(car[1][car_of_profile])
+    store.vehicle_year = _tensor(candidate_row[car_of_profile])
+    store.count = _tensor(np.bincount(profile, minlength=len(car_of_profile)))
+    store.cold_profile = _tensor(car_of_profile)
+    return profile.astype(np.int32)
+
+
+def _add_edges(
+    data: HeteroData,
+    tables: GraphTables,
+    prefix: str,
+    pairs: _Interactions,
+    user_profiles: NDArray[np.int32],
+    product_vocabulary: pa.Array,
+    vehicle_keys: pa.Array,
+) -> None:
+    interacts = np.stack([user_profiles[pairs.user].astype(np.int64), pairs.product])
+    _add_relation(data, INTERACTS, REV_INTERACTS, interacts, np.log1p(pairs.weight), np.log1p(pairs.orders))
+    data[INTERACTS].weight = torch.from_numpy(pairs.weight.astype(np.float32))
+    data[INTERACTS].orders = torch.from_numpy(pairs.orders.astype(np.float32))
+
+    fits = np.stack(
+        [
+            _index(tables.fits_edges["base_sku"], product_vocabulary),
+            _index(_key(tables.fits_edges, "make", "model"), vehicle_keys),
+        ]
+    )
+    demand, orders = vehicle_demand(
+        torch.from_numpy(fits), data["user"].vehicle, data[INTERACTS], len(vehicle_keys)
+    )
+    _add_relation(data, FITS, REV_FITS, fits, demand.numpy(), orders.numpy())
+
+    # A profile without users is there to be scored, not to speak for owners that do not exist.
+    owner = torch.nonzero(data["user"].count > 0).flatten().numpy()
+    vehicle = data["user"].vehicle.numpy()
+    owns = np.stack([np.arange(len(vehicle)), vehicle])
+    data[OWNS].edge_index = torch.from_numpy(owns[:, owner].copy())
+    data[OWNS].edge_attr = torch.ones(len(owner), 1)
+    data[OWNS].multiplicity = data["user"].count[torch.from_numpy(owner)].float()
+    data[REV_OWNS].edge_index = torch.from_numpy(owns[::-1].copy())
+    data[REV_OWNS].edge_attr = torch.ones(len(vehicle), 1)
+
+    edges = tables.co_purchased_edges.filter(pc.is_valid(tables.co_purchased_edges[f"{prefix}weight"]))
+    one = _index(edges["base_sku"], product_vocabulary)
+    other = _index(edges["other_base_sku"], product_vocabulary)
+    weight = np.tile(_numpy(edges[f"{prefix}weight"]), 2)
+    both = np.stack([np.concatenate([one, other]), np.concatenate([other, one])])
+    data[CO_PURCHASED].edge_index = torch.from_numpy(both)
+    data[CO_PURCHASED].edge_attr = _features(weight)
+
+
+def vehicle_demand(
+    fits: torch.Tensor, vehicle_of_user: torch.Tensor, interactions: object, num_vehicles: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Demand of each vehicle's owners for each part that fits it.
+
+    Args:
+        fits: product and vehicle of each fits edge, ``[2, num_fits]``.
+        vehicle_of_user: vehicle of each user node.
+        interactions: a store with ``edge_index``, ``weight`` and ``orders`` of user–product edges.
+
+    Returns:
+        ``ln(1 + Σ weight)`` and ``ln(1 + Σ orders)`` over the owners, each ``[num_fits]``.
+    """
+    edge_index, weight, orders = interactions.edge_index, interactions.weight, interactions.orders  # type: ignore[attr-defined]
+    pair = edge_index[1] * num_vehicles + vehicle_of_user[edge_index[0]]
+    distinct, inverse = torch.unique(pair, return_inverse=True)
+    fits_pair = fits[0] * num_vehicles + fits[1]
+    result = []
+    for values in (weight, orders):
+        total = torch.zeros(len(distinct) + 1, dtype=torch.float64)
+        total.index_add_(0, inverse, values.double())
+        position = torch.searchsorted(distinct, fits_pair)
+        found = position < len(distinct)
+        found[found.clone()] = distinct[position[found]] == fits_pair[found]
+        position[~found] = len(distinct)
+        result.append(torch.log1p(total[position]).float())
+    return result[0], result[1]
+
+
+def _add_relation(
+    data: HeteroData,
+    forward: tuple[str, str, str],
+    reverse: tuple[str, str, str],
+    edge_index: IntArray,
+    *features: NDArray[np.float64],
+) -> None:
+    data[forward].edge_index = torch.from_numpy(np.ascontiguousarray(edge_index))
+    data[forward].edge_attr = _features(*features)
+    data[reverse].edge_index = data[forward].edge_index.flip(0)
+    data[reverse].edge_attr = data[forward].edge_attr.clone()
+
+
+def _features(*columns: NDArray[np.float64]) -> torch.Tensor:
+    return torch.from_numpy(np.stack([np.asarray(column, np.float32) for column in columns], axis=1))
+
+
+def _tensor(values: NDArray[np.int64]) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64))
+
+
+def _numpy(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    return column.to_numpy(zero_copy_only=False)
+
+
+def _plain(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return array.cast(pa.string())
+
+
+def _vocabulary(column: pa.ChunkedArray) -> list[str]:
+    """Distinct values in order; a missing value is the empty string."""
+    return sorted(pc.unique(pc.fill_null(_plain(column), "")).to_pylist())
+
+
+def _index(column: pa.ChunkedArray | pa.Array, vocabulary: pa.ChunkedArray | pa.Array) -> IntArray:
+    """Position of each value in ``vocabulary``, −1 where it is not there."""
+    values = pc.fill_null(_plain(column), "")
+    found = pc.index_in(values, value_set=_plain(vocabulary))
+    return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _key(table: pa.Table, *columns: str) -> pa.Array:
+    return pc.binary_join_element_wise(*[_plain(table[column]) for column in columns], SEPARATOR)
