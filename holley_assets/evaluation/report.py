@@ -1,0 +1,164 @@
+"""The evaluation report: one plain dictionary, ready for JSON.
+
+Its keys are a contract with tools and people; what goes beyond the contract stands under keys of its own.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from holley_assets.evaluation.bias import click_bias, shown_by
+from holley_assets.evaluation.exposure import exposure, score_histograms
+from holley_assets.evaluation.gates import DecisionRule, decide, evaluate_gates
+from holley_assets.evaluation.metrics import (
+    compute_metrics,
+    held_out_clicks,
+    score_systems,
+    summarise,
+)
+from holley_assets.evaluation.significance import ALPHA, POWER, Bootstrap, compare
+
+SYSTEMS = ("gnn", "sql", "popularity", "random")
+TREATMENT, BASELINE = "gnn", "sql"
+EMAIL_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """Which run, model and window a report is about."""
+
+    run_id: str
+    as_of: datetime.date
+    cutoff: datetime.date
+    model_version: str
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What is measured and what decides; see the settings of the same names."""
+
+    rule: DecisionRule = field(default_factory=DecisionRule)
+    bootstrap_draws: int = 1000
+    seed: int = 0
+    systems: tuple[str, ...] = SYSTEMS
+    label_source: str = "clicks"
+
+
+def build_report(
+    *,
+    run: RunIdentity,
+    clicks: pa.Table,
+    clicks_dropped: Mapping[str, int],
+    users: pa.Table,
+    rankings: pa.Table,
+    rankings_before_rules: pa.Table,
+    products: pa.Table,
+    options: EvaluationOptions | None = None,
+    extras: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Measure every system, compare ``gnn`` with ``sql``, decide, and gather it all.
+
+    Args:
+        run: what the report is about.
+        clicks: the test set: email_lower, base_sku; one row a click.
+        clicks_dropped: clicks that could not be used, by reason.
+        users: email_lower, engagement_tier as of the cutoff; may hold more than the test users.
+        rankings: email_lower, system, rank, base_sku, score: after the rules, as of the cutoff.
+        rankings_before_rules: the same over every part that fits.
+        products: base_sku, part_type, log_popularity: the catalogue as of the cutoff.
+        options: thresholds, bootstrap and systems.
+        extras: more sections, such as ``training``, ``graph``, ``backtest``; kept as they are.
+
+    Returns:
+        The contract's keys; ``power`` and ``label_source``; ``click_bias`` with
+        ``metrics_outside_sql_top4`` and ``comparison_outside_sql_top4``; ``exposure`` and ``scores``; and the
+        extras. Plain Python values; a number that does not exist is None.
+
+    Raises:
+        EvaluationError: malformed rankings or clicks.
+        ValueError: an extra section has the name of one that is computed here.
+    """
+    options = options or EvaluationOptions()
+    truth = held_out_clicks(clicks, users)
+    values = score_systems(rankings, truth, options.systems)
+    bootstrap = Bootstrap(options.bootstrap_draws, options.rule.confidence, options.seed)
+    comparison, power = compare(values[TREATMENT], values[BASELINE], truth, bootstrap)
+
+    is_shown = shown_by(rankings, clicks, system=BASELINE)
+    unshown_clicks = clicks.filter(pa.array(~is_shown))
+    unshown_truth = held_out_clicks(unshown_clicks, users)
+    unshown_values = score_systems(rankings, unshown_truth, options.systems)
+    unshown_comparison, _ = compare(
+        unshown_values[TREATMENT], unshown_values[BASELINE], unshown_truth, bootstrap
+    )
+
+    report: dict[str, Any] = {
+        "run_id": run.run_id,
+        "as_of": run.as_of,
+        "cutoff": run.cutoff,
+        "model_version": run.model_version,
+        "test_set": {"clicks": clicks.num_rows, "users": truth.users, "clicks_dropped": dict(clicks_dropped)},
+        "metrics": summarise(values, truth),
+        "metrics_before_rules": compute_metrics(rankings_before_rules, clicks, users, options.systems),
+        "comparison": comparison,
+        "gates": evaluate_gates(comparison, options.rule),
+        "decision": decide(comparison, power, clicks=clicks.num_rows, rule=options.rule),
+        "label_source": options.label_source,
+        "power": {"alpha": ALPHA, "power": POWER, "scopes": power},
+        "click_bias": click_bias(is_shown, system=BASELINE),
+        "metrics_outside_sql_top4": summarise(unshown_values, unshown_truth),
+        "comparison_outside_sql_top4": unshown_comparison,
+        "exposure": exposure(rankings, products, options.systems),
+        "scores": score_histograms(rankings, options.systems),
+    }
+    extras = extras or {}
+    if taken := sorted(set(report) & set(extras)):
+        raise ValueError(f"the report computes {', '.join(taken)} itself")
+    return plain({**report, **extras})
+
+
+def plain(value: Any) -> Any:
+    """``value`` with plain Python types alone: dates as ISO text, NaN and infinities as None.
+
+    Raises:
+        TypeError: a type that JSON has no place for.
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"a report holds no {type(value).__name__}")
+
+
+def refuse_addresses(text: str) -> str:
+    """``text`` itself, if no e-mail address is in it: reports are shared more widely than the data.
+
+    Raises:
+        ValueError: how many there are; the message repeats none.
+    """
+    found = len(EMAIL_ADDRESS.findall(text))
+    if found:
+        raise ValueError(f"{found} e-mail addresses in a report that must hold none")
+    return text
+
+
+def to_json(report: Mapping[str, Any]) -> str:
+    """The report as JSON text without NaN, infinities and e-mail addresses."""
+    return refuse_addresses(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
