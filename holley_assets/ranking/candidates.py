@@ -1,0 +1,194 @@
+"""Which parts may be ranked for which vehicle: the fitment table as flat, sorted arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from holley_assets.ranking.encoding import Column, IntArray, codes_in, encode, find_sorted, integers
+
+View = Literal["training", "serving"]
+
+# Years are packed below make and model into one integer key.
+YEAR_LIMIT = 10_000
+
+
+class RankingError(ValueError):
+    """Tables or scores that cannot be ranked. The message is one line and names no person."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Parts by vehicle, as compressed sparse rows, and by make and model.
+
+    Three levels, each sorted, so that positions compare like the strings behind them:
+
+    * a *vehicle* is a year, make and model, sorted by (make, model, year);
+    * a *row* is one base SKU that fits one vehicle, sorted by (vehicle, base SKU);
+    * a *pair* is one base SKU that fits any year of one make and model (a *segment*), sorted by
+      (segment, base SKU). Scores do not depend on the year other than through a user's profile, so that
+      pairs, not rows, are what is scored.
+
+    Attributes:
+        makes, models: sorted distinct strings.
+        segment_keys: make code · len(models) + model code of each segment, ascending, [S].
+        vehicle_keys: segment · YEAR_LIMIT + year of each vehicle, ascending, [V]. Vehicles whose parts are
+            all ineligible are here too, with no rows.
+        row_offsets: first row of each vehicle, [V + 1].
+        row_pair: pair of each row, [M].
+        row_sku: position in ``skus`` of the variant shown, −1 where there is none, [M].
+        row_part_type: code of that variant's part type; no type at all is a code of its own, [M].
+        pair_offsets: first pair of each segment, [S + 1].
+        pair_product: position in ``product_ids`` of each pair, [U].
+        product_ids: sorted distinct base SKUs, [N].
+        skus: sorted distinct variants.
+        view: the view whose variants these are.
+        rules: whether these are the eligible parts only (see :func:`build_candidates`).
+    """
+
+    makes: pa.StringArray
+    models: pa.StringArray
+    segment_keys: IntArray
+    vehicle_keys: IntArray
+    row_offsets: IntArray
+    row_pair: IntArray
+    row_sku: IntArray
+    row_part_type: IntArray
+    pair_offsets: IntArray
+    pair_product: IntArray
+    product_ids: pa.StringArray
+    skus: pa.StringArray
+    view: View
+    rules: bool
+
+    @cached_property
+    def vehicle_segment(self) -> IntArray:
+        """Segment of each vehicle, [V]."""
+        return self.vehicle_keys // YEAR_LIMIT
+
+    @cached_property
+    def pair_segment(self) -> IntArray:
+        """Segment of each pair, [U]."""
+        return np.repeat(np.arange(len(self.segment_keys)), np.diff(self.pair_offsets))
+
+    @cached_property
+    def row_keys(self) -> IntArray:
+        """vehicle · U + pair of each row, ascending, [M]."""
+        vehicles = np.repeat(np.arange(len(self.vehicle_keys)), np.diff(self.row_offsets))
+        return vehicles * max(len(self.pair_product), 1) + self.row_pair
+
+    def find_segments(self, makes: Column, models: Column) -> IntArray:
+        """Segment of each make and model [n]; −1 where no part fits it."""
+        make, model = codes_in(makes, self.makes), codes_in(models, self.models)
+        keys = np.where((make >= 0) & (model >= 0), make * len(self.models) + model, -1)
+        return find_sorted(keys, self.segment_keys)
+
+    def find_vehicles(self, years: Column, makes: Column, models: Column) -> IntArray:
+        """Vehicle of each year, make and model [n]; −1 where no part fits it."""
+        year = integers(years, missing=-1)
+        segment = self.find_segments(makes, models)
+        known = (segment >= 0) & (year >= 0) & (year < YEAR_LIMIT)
+        return find_sorted(np.where(known, segment * YEAR_LIMIT + year, -1), self.vehicle_keys)
+
+    def find_pairs(self, segments: IntArray, base_skus: Column) -> IntArray:
+        """Pair of each segment and base SKU [n]; −1 where the part does not fit the segment."""
+        product = codes_in(base_skus, self.product_ids)
+        count = max(len(self.product_ids), 1)
+        keys = np.where((segments >= 0) & (product >= 0), segments * count + product, -1)
+        return find_sorted(keys, self.pair_segment * count + self.pair_product)
+
+    def find_rows(self, vehicles: IntArray, pairs: IntArray) -> IntArray:
+        """Row of each vehicle and pair [n]; −1 where the part does not fit the vehicle."""
+        keys = np.where((vehicles >= 0) & (pairs >= 0), vehicles * max(len(self.pair_product), 1) + pairs, -1)
+        return find_sorted(keys, self.row_keys)
+
+    def base_skus(self, rows: IntArray) -> pa.StringArray:
+        """Base SKU of each row [n]."""
+        return self.product_ids.take(pa.array(self.pair_product[self.row_pair[rows]]))
+
+    def variants(self, rows: IntArray) -> pa.StringArray:
+        """SKU shown for each row [n], null where no variant is eligible."""
+        codes = self.row_sku[rows]
+        return self.skus.take(pa.array(codes, mask=codes < 0))
+
+
+def build_candidates(fitment: pa.Table, parts: pa.Table, *, view: View, apply_rules: bool) -> Candidates:
+    """Arrange the parts that may be ranked for every vehicle.
+
+    Args:
+        fitment: ``year, make, model, base_sku, sku, serving_sku``; one row a vehicle and base SKU; ``sku`` is
+            the eligible variant that sells best, null where none is eligible.
+        parts: ``sku, part_type``; one row a variant.
+        view: whose column of variants counts, ``sku`` or ``serving_sku``.
+        apply_rules: keep parts with an eligible variant only; otherwise every base SKU that fits.
+
+    Raises:
+        RankingError: a vehicle has a base SKU twice, a key is null, or a variant is not in ``parts``.
+    """
+    make_codes, makes = encode(fitment["make"])
+    model_codes, models = encode(fitment["model"])
+    years = integers(fitment["year"], missing=-1)
+    if (make_codes < 0).any() or (model_codes < 0).any() or (years < 0).any() or (years >= YEAR_LIMIT).any():
+        raise RankingError("fitment: year, make and model must not be null, and years must have four digits")
+    segment_keys, segments = np.unique(make_codes * len(models) + model_codes, return_inverse=True)
+    all_vehicle_keys = segments * YEAR_LIMIT + years
+    vehicle_keys = np.unique(all_vehicle_keys)
+
+    sku_column = fitment["sku" if view == "training" else "serving_sku"]
+    kept = np.arange(fitment.num_rows)
+    if apply_rules:
+        kept = np.flatnonzero(pc.is_valid(sku_column).to_numpy())
+    base_skus = fitment["base_sku"].take(pa.array(kept)) if apply_rules else fitment["base_sku"]
+    variants = sku_column.take(pa.array(kept)) if apply_rules else sku_column
+    products, product_ids = encode(base_skus)
+    if (products < 0).any():
+        raise RankingError("fitment: base_sku must not be null")
+    product_count = max(len(product_ids), 1)
+
+    vehicles = np.searchsorted(vehicle_keys, all_vehicle_keys[kept])
+    row_keys = vehicles * product_count + products
+    order = np.argsort(row_keys)
+    row_keys = row_keys[order]
+    repeated = np.flatnonzero(row_keys[1:] == row_keys[:-1])
+    if len(repeated):
+        example = product_ids[int(row_keys[repeated[0]] % product_count)]
+        raise RankingError(
+            f"fitment: {len(repeated)} rows repeat a year, make, model and base SKU, among them {example}"
+        )
+    vehicles, products = vehicles[order], products[order]
+    pair_keys = (vehicle_keys // YEAR_LIMIT)[vehicles] * product_count + products
+    pairs = np.unique(pair_keys)
+    sku_codes, skus = encode(variants)
+    sku_codes = sku_codes[order]
+    return Candidates(
+        makes=makes,
+        models=models,
+        segment_keys=segment_keys,
+        vehicle_keys=vehicle_keys,
+        row_offsets=np.searchsorted(vehicles, np.arange(len(vehicle_keys) + 1)),
+        row_pair=np.searchsorted(pairs, pair_keys),
+        row_sku=sku_codes,
+        row_part_type=_part_types(skus, parts)[sku_codes],
+        pair_offsets=np.searchsorted(pairs // product_count, np.arange(len(segment_keys) + 1)),
+        pair_product=pairs % product_count,
+        product_ids=product_ids,
+        skus=skus,
+        view=view,
+        rules=apply_rules,
+    )
+
+
+def _part_types(skus: pa.StringArray, parts: pa.Table) -> IntArray:
+    """Code of the part type of each variant, from 0, where 0 is no type; one more 0 for no variant."""
+    places = codes_in(skus, parts["sku"].combine_chunks().cast(pa.string()))
+    missing = np.flatnonzero(places < 0)
+    if len(missing):
+        examples = ", ".join(skus.take(pa.array(missing[:3])).to_pylist())
+        raise RankingError(f"fitment: {len(missing)} variants are not among the parts, such as {examples}")
+    codes, _ = encode(parts["part_type"])
+    return np.append(codes[places] + 1, 0)
