@@ -1,0 +1,71 @@
+"""The settings of a run, as a Dagster resource.
+
+The first asset reads the environment once, validates it and freezes the result into the run's folder;
+every later step reads it from there. A variable that changes while a run goes on changes nothing in it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+
+from holley_assets.resources.storage import FolderStore
+from holley_assets.settings import Settings, load_settings
+
+SETTINGS_FILE = "settings.json"
+
+
+class SettingsResource(dg.ConfigurableResource):
+    """Settings from the environment, and as frozen by a run."""
+
+    def load(self) -> Settings:
+        """Settings as the environment has them now.
+
+        Raises:
+            SettingsError: one line that names each wrong variable, its value and what is allowed.
+        """
+        settings = load_settings()
+        # Steps may start in another folder than the run's; a relative path is resolved once.
+        run = settings.run.model_copy(update={"data_dir": settings.run.data_dir.expanduser().resolve()})
+        return settings.model_copy(update={"run": run})
+
+    def data_dir(self) -> Path:
+        """Absolute path of ``HOLLEY_DATA_DIR``."""
+        return self.load().run.data_dir
+
+    def store(self) -> FolderStore:
+        """Files under ``HOLLEY_DATA_DIR``."""
+        return FolderStore(self.data_dir())
+
+    def freeze(self, settings: Settings, run_id: str) -> Path:
+        """Write the resolved settings into the run's folder and return the file's path."""
+        store = FolderStore(settings.run.data_dir)
+        key = settings_key(run_id)
+        staged = store.staging_path(key)
+        staged.write_text(settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        store.publish(staged, key)
+        return store.local_path(key)
+
+    def of_run(self, run: dg.DagsterRun) -> Settings:
+        """Settings that ``run`` froze, or the run that it repeats; else the environment's.
+
+        The last case is a run that someone starts by hand on a part of the graph, without its first asset.
+        """
+        store = self.store()
+        for run_id in run_lineage(run):
+            path = store.root / settings_key(run_id)
+            if path.is_file():
+                return Settings.model_validate_json(path.read_text(encoding="utf-8"))
+        return self.load()
+
+
+def settings_key(run_id: str) -> str:
+    """Key of the frozen settings of a run."""
+    return f"runs/{run_id}/{SETTINGS_FILE}"
+
+
+def run_lineage(run: dg.DagsterRun) -> list[str]:
+    """Ids of a run, of the one it repeats and of the first in that line, without repeats."""
+    ids = [run.run_id, run.parent_run_id, run.root_run_id]
+    return list(dict.fromkeys(run_id for run_id in ids if run_id))

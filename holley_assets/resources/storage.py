@@ -1,0 +1,87 @@
+"""Where the files of a run live: complete or absent, never half written.
+
+Everything that writes Parquet or artifacts goes through :class:`FileStore`. A folder is the only
+implementation that a laptop needs; a bucket has the same three methods.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import Protocol
+
+_CHUNK = 1 << 20
+
+
+class FileStore(Protocol):
+    """Files by key, a path relative to the store such as ``assets/user_nodes.parquet``."""
+
+    def staging_path(self, key: str) -> Path:
+        """Local path, unique to this process, at which to write the file that will become ``key``."""
+
+    def publish(self, staged: Path, key: str) -> None:
+        """Make a finished local file visible as ``key``; readers see the old file or the new one."""
+
+    def local_path(self, key: str) -> Path:
+        """Local path at which ``key`` can be read.
+
+        Raises:
+            FileNotFoundError: no such file was published.
+        """
+
+
+class FolderStore:
+    """A :class:`FileStore` in a local folder. Staged files lie beside their target, on one file system."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def staging_path(self, key: str) -> Path:
+        target = self.root / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target.with_name(f".{target.name}.{os.getpid()}")
+
+    def publish(self, staged: Path, key: str) -> None:
+        target = self.root / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            flush(staged)
+            staged.replace(target)
+        except OSError as error:
+            # A file staged on another file system is copied beside its target first.
+            if error.errno != errno.EXDEV:
+                raise
+            beside = self.staging_path(key)
+            shutil.copyfile(staged, beside)
+            flush(beside)
+            beside.replace(target)
+            staged.unlink()
+        # The rename itself is on disk only once the folder is.
+        flush(target.parent)
+
+    def local_path(self, key: str) -> Path:
+        path = self.root / key
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist: materialize it first")
+        return path
+
+
+def flush(path: Path) -> None:
+    """Wait until a file or folder is on disk, so that a rename never outlives its content."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

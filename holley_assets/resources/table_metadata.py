@@ -1,0 +1,86 @@
+"""What the UI shows about a Parquet asset. Nothing here identifies a person."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+# Never shown in metadata, logs or tracking: each of these leads to one person.
+IDENTIFYING_COLUMNS = frozenset(
+    {"email_lower", "user_id", "buyer", "SHIP_TO_EMAIL", "treatment_tracking_id", "string_value"}
+)
+PREVIEW_ROWS = 5
+
+Cell = str | int | float | bool | None
+
+
+def describe_parquet(path: Path) -> dict[str, dg.MetadataValue]:
+    """Row count, size, column schema and a preview of a Parquet file."""
+    file = pq.ParquetFile(path)
+    try:
+        first = next(
+            file.iter_batches(batch_size=PREVIEW_ROWS, columns=shown_columns(file.schema_arrow)), None
+        )
+        metadata: dict[str, dg.MetadataValue] = {
+            "dagster/row_count": dg.MetadataValue.int(file.metadata.num_rows),
+            "bytes": dg.MetadataValue.int(path.stat().st_size),
+            "dagster/column_schema": dg.MetadataValue.table_schema(table_schema(file.schema_arrow)),
+        }
+        if first is not None and first.num_rows and first.num_columns:
+            metadata["preview"] = preview(first.slice(0, PREVIEW_ROWS).to_pylist())
+    finally:
+        file.close()
+    return metadata
+
+
+def shown_columns(schema: pa.Schema) -> list[str]:
+    """Columns that may be previewed: not identifying and not nested (an embedding fills a page)."""
+    return [
+        field.name
+        for field in schema
+        if field.name not in IDENTIFYING_COLUMNS and not pa.types.is_nested(field.type)
+    ]
+
+
+def table_schema(schema: pa.Schema) -> dg.TableSchema:
+    """Arrow schema as the UI's column schema."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                field.name, str(field.type), constraints=dg.TableColumnConstraints(nullable=field.nullable)
+            )
+            for field in schema
+        ]
+    )
+
+
+def preview(rows: list[Mapping[str, object]]) -> dg.MetadataValue:
+    """Rows as a table in the UI."""
+    cells = [{name: _cell(value) for name, value in row.items()} for row in rows]
+    kinds = {bool: "bool", int: "int", float: "float"}
+    columns = [
+        dg.TableColumn(
+            name,
+            next((kinds.get(type(row[name]), "string") for row in cells if row[name] is not None), "string"),
+        )
+        for name in cells[0]
+    ]
+    return dg.MetadataValue.table(
+        [dg.TableRecord(row) for row in cells], schema=dg.TableSchema(columns=columns)
+    )
+
+
+def _cell(value: object) -> Cell:
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, (datetime.date, datetime.datetime)):
+        return value.isoformat()
+    return str(value)

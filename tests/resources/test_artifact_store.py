@@ -1,0 +1,51 @@
+"""Artifacts: named by checksum, verified when they are loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from holley_assets.resources.artifact_store import ArtifactError, ArtifactStore, Reference
+from holley_assets.resources.storage import FolderStore
+
+
+def test_a_reference_survives_its_table_and_finds_the_file(tmp_path: Path) -> None:
+    store = ArtifactStore(FolderStore(tmp_path), "run-1")
+    reference = store.publish_text("weights", "model.pt")
+    assert reference.path == "runs/run-1/model.pt"
+    assert reference.bytes == 7
+
+    copy = Reference.from_table(reference.to_table())
+    later_run = ArtifactStore(FolderStore(tmp_path), "run-2")
+    assert later_run.locate(copy).read_text() == "weights"
+
+
+def test_a_changed_file_is_refused(tmp_path: Path) -> None:
+    store = ArtifactStore(FolderStore(tmp_path), "run-1")
+    reference = store.publish_text("weights", "model.pt")
+    (tmp_path / reference.path).write_text("other weights")
+    with pytest.raises(ArtifactError, match="is not the file that run run-1 wrote"):
+        store.locate(reference)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    store = ArtifactStore(FolderStore(tmp_path), "run-1")
+    with pytest.raises(ArtifactError, match=r"model\.pt does not exist"):
+        store.locate(Reference("run-1", "runs/run-1/model.pt", "0" * 64, 1))
+
+
+def test_a_file_staged_elsewhere_is_published_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    staged = tmp_path / "staged"
+    staged.write_text("content")
+    replace = Path.replace
+
+    def across_file_systems(self: Path, target: Path) -> Path:
+        if self == staged:
+            raise OSError(18, "Invalid cross-device link")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", across_file_systems)
+    FolderStore(tmp_path / "store").publish(staged, "a/b")
+    assert (tmp_path / "store" / "a" / "b").read_text() == "content"
+    assert not staged.exists()

@@ -1,0 +1,99 @@
+"""Parquet between assets: three kinds of values, whole files, no identifying column in metadata."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from holley_assets.resources.io_manager import ParquetIOManager, read_parquet, write_parquet
+from holley_assets.resources.settings_resource import SettingsResource
+
+TABLE = pa.table({"email_lower": ["a@x.com", "b@x.com"], "make": ["FORD", "FORD"], "year": [1969, 1970]})
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOLLEY_DATA_DIR", str(tmp_path))
+    return tmp_path
+
+
+def materialize(value: object) -> dg.ExecuteInProcessResult:
+    @dg.asset
+    def cars() -> dg.MaterializeResult:
+        return dg.MaterializeResult(value=value)
+
+    manager = ParquetIOManager(settings=SettingsResource())
+    return dg.materialize([cars], resources={"io_manager": manager}, raise_on_error=False)
+
+
+def stream() -> pa.RecordBatchReader:
+    return pa.RecordBatchReader.from_batches(TABLE.schema, iter(TABLE.to_batches(max_chunksize=1)))
+
+
+@pytest.mark.parametrize("kind", ["table", "stream", "path"])
+def test_every_kind_of_value_becomes_the_same_table(data_dir: Path, kind: str) -> None:
+    staged = data_dir / "elsewhere.parquet"
+    pq.write_table(TABLE, staged)
+    value = {"table": TABLE, "stream": stream(), "path": staged}[kind]
+
+    assert materialize(value).success
+    loaded = read_parquet(data_dir / "assets" / "cars.parquet")
+    assert loaded.to_pylist() == TABLE.to_pylist()
+    assert [path.name for path in (data_dir / "assets").iterdir()] == ["cars.parquet"]
+    assert staged.exists() == (kind != "path"), "a written file is moved, not copied"
+
+
+def test_columns_of_few_values_are_loaded_as_dictionaries(data_dir: Path) -> None:
+    materialize(TABLE)
+    schema = read_parquet(data_dir / "assets" / "cars.parquet").schema
+    assert pa.types.is_dictionary(schema.field("make").type)
+    assert schema.field("email_lower").type == pa.string()
+
+
+def test_metadata_describes_the_file_and_identifies_nobody(data_dir: Path) -> None:
+    result = materialize(TABLE)
+    metadata = result.asset_materializations_for_node("cars")[0].metadata
+    assert metadata["dagster/row_count"].value == 2
+    assert len(str(metadata["sha256"].value)) == 64
+    assert "a@x.com" not in repr(metadata)
+    assert "FORD" in repr(metadata["preview"])
+
+
+def test_downstream_receives_the_table_and_may_ask_for_columns(data_dir: Path) -> None:
+    received: list[pa.Table] = []
+
+    @dg.asset
+    def cars() -> dg.MaterializeResult:
+        return dg.MaterializeResult(value=TABLE)
+
+    @dg.asset(ins={"cars": dg.AssetIn(metadata={"columns": ["year"]})})
+    def years(cars: pa.Table) -> dg.MaterializeResult:
+        received.append(cars)
+        return dg.MaterializeResult(value=cars)
+
+    manager = ParquetIOManager(settings=SettingsResource())
+    assert dg.materialize([cars, years], resources={"io_manager": manager}).success
+    assert received[0].to_pydict() == {"year": [1969, 1970]}
+
+
+def test_a_stream_that_breaks_leaves_the_previous_file(data_dir: Path) -> None:
+    materialize(TABLE)
+    before = (data_dir / "assets" / "cars.parquet").read_bytes()
+
+    def broken() -> object:
+        yield TABLE.to_batches()[0]
+        raise OSError("disk full")
+
+    result = materialize(pa.RecordBatchReader.from_batches(TABLE.schema, broken()))
+    assert not result.success
+    assert (data_dir / "assets" / "cars.parquet").read_bytes() == before
+    assert [path.name for path in (data_dir / "assets").iterdir()] == ["cars.parquet"]
+
+
+def test_other_values_are_refused_by_type(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="not list"):
+        write_parquet([1, 2], tmp_path / "x.parquet")  # type: ignore[arg-type]
