@@ -98,9 +98,7 @@ class _WeightedSum(torch.autograd.Function):
             adjacency.source_offsets,
             weight[adjacency.by_source],
         )
-        grad_weight = torch.ops.aten._embedding_bag_per_sample_weights_backward(
-            grad, x, adjacency.source, adjacency.offsets, adjacency.target, 0, -1
-        )
+        grad_weight = ragged_scores(grad, x, adjacency.source, adjacency.offsets, adjacency.target)
         return grad_x, grad_weight, None
 
 
@@ -108,6 +106,56 @@ def _bag_sum(x: Tensor, index: Tensor, offsets: Tensor, weight: Tensor) -> Tenso
     if not len(index):
         return x.new_zeros(len(offsets), x.shape[1])
     return nn.functional.embedding_bag(index, x, offsets, mode="sum", per_sample_weights=weight)
+
+
+def ragged_scores(left: Tensor, right: Tensor, index: Tensor, offsets: Tensor, row: Tensor) -> Tensor:
+    """``left[row[i]] · right[index[i]]`` for each ``i``, without gathering either side; no gradient.
+
+    Args:
+        left: ``[rows, dim]``.
+        right: ``[num_right, dim]``.
+        index: row of ``right`` of each pair, grouped by row of ``left``, ``[num_pairs]``.
+        offsets: first pair of each row, ``[rows]``.
+        row: row of ``left`` of each pair, ascending, ``[num_pairs]``.
+    """
+    if not len(index):
+        return left.new_zeros(0)
+    return torch.ops.aten._embedding_bag_per_sample_weights_backward(
+        left.contiguous(), right.contiguous(), index, offsets, row, 0, -1
+    )
+
+
+class _PairScores(torch.autograd.Function):
+    """``out[i, k] = left[i] · right[index[i, k]]`` without a ``[rows, count, dim]`` tensor."""
+
+    @staticmethod
+    def forward(ctx, left: Tensor, right: Tensor, index: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        rows, count = index.shape
+        row = torch.arange(rows, device=index.device)
+        ctx.save_for_backward(left, right, index)
+        scores = ragged_scores(left, right, index.reshape(-1), row * count, row.repeat_interleave(count))
+        return scores.view(rows, count)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[no-untyped-def]
+        left, right, index = ctx.saved_tensors
+        rows, count = index.shape
+        row = torch.arange(rows, device=index.device)
+        flat, weight = index.reshape(-1), grad.reshape(-1)
+        order = torch.argsort(flat)
+        grad_left = _bag_sum(right, flat, row * count, weight)
+        grad_right = _bag_sum(left, order // count, _offsets(flat, len(right)), weight[order])
+        return grad_left, grad_right, None
+
+
+def pair_scores(left: Tensor, right: Tensor, index: Tensor) -> Tensor:
+    """Dot products ``[rows, count]`` of each row of ``left`` ``[rows, dim]`` with ``right[index]``.
+
+    Args:
+        right: ``[num_right, dim]``.
+        index: rows of ``right`` to score against each row of ``left``, ``[rows, count]``.
+    """
+    return _PairScores.apply(left.contiguous(), right.contiguous(), index)
 
 
 class _EdgeSoftmax(torch.autograd.Function):
@@ -161,15 +209,18 @@ class SparseGATConv(nn.Module):
         """
         by_source = (x_source * self.source_attention).sum(-1)  # [num_sources, heads]
         by_target = self.target_attention(x_target)  # [num_targets, heads]
-        logits = by_source[adjacency.source] + by_target[adjacency.target]
+        logits = by_source.index_select(0, adjacency.source) + by_target.index_select(0, adjacency.target)
         logits = nn.functional.leaky_relu(logits + self.edge_attention(adjacency.features), NEGATIVE_SLOPE)
         if adjacency.log_multiplicity is not None:
             logits = logits + adjacency.log_multiplicity[:, None]
         return _EdgeSoftmax.apply(logits, adjacency.target, len(x_target))
 
-    def forward(self, x: tuple[Tensor, Tensor], adjacency: Adjacency) -> Tensor:
-        """Messages to the targets, ``[num_targets, out_dim]``; zero for a target without neighbours."""
-        x_source, x_target = x
+    def forward(self, x: Tensor | tuple[Tensor, Tensor], adjacency: Adjacency) -> Tensor:
+        """Messages to the targets, ``[num_targets, out_dim]``; zero for a target without neighbours.
+
+        ``x`` holds the source and the target nodes, or the nodes that are both, as ``HeteroConv`` passes them.
+        """
+        x_source, x_target = x if isinstance(x, tuple) else (x, x)
         projected = self.source(x_source).view(-1, self.heads, self.channels)
         weight = self.attention(projected, x_target, adjacency)
         weight = nn.functional.dropout(weight, self.dropout, self.training)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -58,14 +59,10 @@ class BuiltGraph:
     Attributes:
         data: the graph; see :func:`build_graph`.
         user_profiles: user node of each row of ``user_nodes``, ``[num_users]``.
-        products: base SKU of each product node.
-        vehicles: make and model of each vehicle node, joined by the unit separator.
     """
 
     data: HeteroData
     user_profiles: NDArray[np.int32]
-    products: list[str]
-    vehicles: list[str]
 
 
 def build_graph(
@@ -81,7 +78,8 @@ def build_graph(
       breadth, price known; ``eligible``;
     * ``vehicle``: ``make`` and ``features`` ``[num_vehicles, 2]``: log user count, log product count;
     * ``edge_attr`` of each edge type, ``[num_edges, dim]``; for interacts ``weight`` and ``orders`` too;
-    * ``candidate_offsets`` and ``candidate_products``: the parts that fit each year, make and model.
+    * ``candidate_offsets`` and ``candidate_products``: the parts that fit each year, make and model;
+    * ``products``, ``vehicles``, ``part_types`` and ``makes``: the keys behind node and category numbers.
 
     Args:
         view_end: first day the view does not see; orders on or after it are left out.
@@ -101,10 +99,21 @@ def build_graph(
     pairs = _interactions(tables, prefix, view_end, order_weight, decay_days, product_vocabulary)
     user_profiles = _add_users(data, tables.user_nodes, prefix, pairs.user, vehicle_keys, candidates)
     _add_edges(data, tables, prefix, pairs, user_profiles, product_vocabulary, vehicle_keys)
+    data.products = products
+    data.vehicles = vehicle_keys.to_pylist()
     data.part_types = _vocabulary(tables.product_nodes["part_type"])
     data.makes = _vocabulary(tables.vehicle_nodes["make"])
-    data.view_end = view_end.isoformat()
-    return BuiltGraph(data, user_profiles, products, vehicle_keys.to_pylist())
+    return BuiltGraph(data, user_profiles)
+
+
+def save_graph(data: HeteroData, path: Path) -> None:
+    """Write ``data`` so that it loads with ``weights_only=True``: tensors, lists and strings, no classes."""
+    torch.save(data.to_dict(), path)
+
+
+def load_graph(path: Path) -> HeteroData:
+    """Read a graph that :func:`save_graph` wrote."""
+    return HeteroData.from_dict(torch.load(path, weights_only=True))
 
 
 @dataclass(frozen=True)
@@ -181,7 +190,7 @@ def _add_vehicles(data: HeteroData, tables: GraphTables) -> None:
 def _add_candidates(data: HeteroData, fitment: pa.Table, product_vocabulary: pa.Array, prefix: str) -> pa.Array:
     """Parts that fit each year, make and model, in compressed rows; returns the keys of the rows."""
     keys = _key(fitment, "year", "make", "model").dictionary_encode()
-    product = _index(fitment["base_sku"], product_vocabulary)
+    product = _known_index(fitment["base_sku"], product_vocabulary, "fitment")
     row = keys.indices.to_numpy()
     order = np.lexsort((product, row))
     counts = np.bincount(row, minlength=len(keys.dictionary))
@@ -202,7 +211,7 @@ def _add_users(
     candidate_keys: pa.Array,
 ) -> NDArray[np.int32]:
     """User nodes: first one for each car (no history), then one for each user with history."""
-    vehicle = _index(_key(users, "make", "model"), vehicle_keys)
+    vehicle = _known_index(_key(users, "make", "model"), vehicle_keys, "user_nodes")
     year = _numpy(users["year"]).astype(np.int64)
     car, car_of_user = np.unique(np.stack([vehicle, year]), axis=1, return_inverse=True)
     car_of_user = car_of_user.reshape(-1)
@@ -243,8 +252,8 @@ def _add_edges(
 
     fits = np.stack(
         [
-            _index(tables.fits_edges["base_sku"], product_vocabulary),
-            _index(_key(tables.fits_edges, "make", "model"), vehicle_keys),
+            _known_index(tables.fits_edges["base_sku"], product_vocabulary, "fits_edges"),
+            _known_index(_key(tables.fits_edges, "make", "model"), vehicle_keys, "fits_edges"),
         ]
     )
     demand, orders = vehicle_demand(
@@ -263,8 +272,8 @@ def _add_edges(
     data[REV_OWNS].edge_attr = torch.ones(len(vehicle), 1)
 
     edges = tables.co_purchased_edges.filter(pc.is_valid(tables.co_purchased_edges[f"{prefix}weight"]))
-    one = _index(edges["base_sku"], product_vocabulary)
-    other = _index(edges["other_base_sku"], product_vocabulary)
+    one = _known_index(edges["base_sku"], product_vocabulary, "co_purchased_edges")
+    other = _known_index(edges["other_base_sku"], product_vocabulary, "co_purchased_edges")
     weight = np.tile(_numpy(edges[f"{prefix}weight"]), 2)
     both = np.stack([np.concatenate([one, other]), np.concatenate([other, one])])
     data[CO_PURCHASED].edge_index = torch.from_numpy(both)
@@ -340,6 +349,16 @@ def _index(column: pa.ChunkedArray | pa.Array, vocabulary: pa.ChunkedArray | pa.
     values = pc.fill_null(_plain(column), "")
     found = pc.index_in(values, value_set=_plain(vocabulary))
     return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _known_index(column: pa.ChunkedArray | pa.Array, vocabulary: pa.Array, table: str) -> IntArray:
+    """Like :func:`_index`, for keys that must be nodes."""
+    index = _index(column, vocabulary)
+    if (index < 0).any():
+        unknown = _plain(column).filter(pa.array(index < 0)).unique()
+        examples = [str(key).replace(SEPARATOR, " ") for key in unknown[:3].to_pylist()]
+        raise ValueError(f"{table} names {len(unknown)} keys that are no node, such as {', '.join(examples)}")
+    return index
 
 
 def _key(table: pa.Table, *columns: str) -> pa.Array:

@@ -1,0 +1,51 @@
+"""What the network may see while it is trained: the graph without the edges it is asked to predict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from holley_assets.gnn.attention import Adjacency
+from holley_assets.gnn.graph import FITS, INTERACTS, REV_FITS, REV_INTERACTS, vehicle_demand
+from holley_assets.gnn.model import adjacencies_of
+
+Adjacencies = dict[tuple[str, str, str], Adjacency]
+
+
+@dataclass(frozen=True)
+class _Interactions:
+    edge_index: Tensor
+    weight: Tensor
+    orders: Tensor
+
+
+class MessageGraph:
+    """Adjacencies of ``data``, also without some of its interactions."""
+
+    def __init__(self, data: HeteroData) -> None:
+        self.data = data
+        self.full: Adjacencies = adjacencies_of(data)
+
+    def keeping(self, keep: Tensor) -> Adjacencies:
+        """Adjacencies with the interacts edges of ``keep`` ``[num_edges]`` alone.
+
+        Their reverses go with them, and so does what they add to the demand that fits edges carry: a part
+        that the network is asked about must not be named by any edge.
+        """
+        store, num_users = self.data[INTERACTS], self.data["user"].num_nodes
+        num_products, num_vehicles = self.data["product"].num_nodes, self.data["vehicle"].num_nodes
+        kept = _Interactions(store.edge_index[:, keep], store.weight[keep], store.orders[keep])
+        features = store.edge_attr[keep]
+        demand = torch.stack(
+            vehicle_demand(self.data[FITS].edge_index, self.data["user"].vehicle, kept, num_vehicles), dim=1
+        )
+        return {
+            **self.full,
+            INTERACTS: Adjacency.build(kept.edge_index, features, num_users, num_products),
+            REV_INTERACTS: Adjacency.build(kept.edge_index.flip(0), features, num_products, num_users),
+            FITS: self.full[FITS].with_features(demand),
+            REV_FITS: self.full[REV_FITS].with_features(demand),
+        }

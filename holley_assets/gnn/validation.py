@@ -1,0 +1,54 @@
+"""Validation that looks like the task: rank a held-out part among the parts that fit the user's vehicle."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from holley_assets.gnn.attention import ragged_scores
+from holley_assets.gnn.sampling import Candidates, Positives, contains
+
+
+def reciprocal_ranks(
+    user: Tensor,
+    product: Tensor,
+    positives: Positives,
+    user_rows: Tensor,
+    candidates: Candidates,
+    eligible: Tensor,
+    known: Tensor,
+) -> Tensor:
+    """Reciprocal rank of each positive among the eligible parts that fit, ``[num_positives]``.
+
+    Parts that the user is known to like otherwise are left out. A tie counts half a rank, so that a constant
+    score is not rewarded.
+
+    Args:
+        user: user vectors, ``[num_profiles, dim]``.
+        product: product vectors, ``[num_products, dim]``.
+        user_rows: the row of ``user`` that stands for the user of each positive, ``[num_positives]``.
+        eligible: whether a product may be recommended, ``[num_products]``.
+        known: ascending ``user · num_products + product`` of other positives to leave out.
+    """
+    count = candidates.count(positives.row)
+    start = count.cumsum(0) - count
+    owner = torch.repeat_interleave(torch.arange(len(positives), device=user.device), count)
+    position = torch.arange(len(owner), device=user.device) - start[owner]
+    other = candidates.products[candidates.offsets[positives.row][owner] + position]
+    vectors = user[user_rows]
+    scores = ragged_scores(vectors, product, other, start, owner)
+    own = ragged_scores(
+        vectors,
+        product,
+        positives.product,
+        torch.arange(len(positives), device=user.device),
+        torch.arange(len(positives), device=user.device),
+    )[owner]
+    rival = (
+        eligible[other]
+        & (other != positives.product[owner])
+        & ~contains(known, positives.user[owner] * candidates.num_products + other)
+    )
+    ahead = ((scores > own).float() + 0.5 * (scores == own).float()) * rival
+    rank = 1.0 + torch.zeros(len(positives), device=user.device).index_add_(0, owner, ahead)
+    return 1.0 / rank

@@ -1,0 +1,129 @@
+"""The graph holds what the tables say, once for users that nothing tells apart."""
+
+import datetime
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from gnn.small_world import CUTOFF, make_graph
+
+from holley_assets.gnn.graph import (
+    CO_PURCHASED,
+    EDGE_TYPES,
+    FITS,
+    INTERACTS,
+    OWNS,
+    REV_FITS,
+    REV_INTERACTS,
+    REV_OWNS,
+    load_graph,
+    save_graph,
+)
+
+
+def test_three_node_types_and_seven_edge_types(graph):
+    assert set(graph.node_types) == {"user", "product", "vehicle"}
+    assert tuple(sorted(graph.edge_types)) == tuple(sorted(EDGE_TYPES))
+    assert graph.validate()
+    for forward, reverse in ((INTERACTS, REV_INTERACTS), (FITS, REV_FITS)):
+        assert torch.equal(graph[forward].edge_index.flip(0), graph[reverse].edge_index)
+        assert torch.equal(graph[forward].edge_attr, graph[reverse].edge_attr)
+
+
+def test_users_without_history_share_a_node(graph, tables):
+    built = make_graph(tables)
+    count = built.data["user"].count
+    assert count.sum() == tables.user_nodes.num_rows == len(built.user_profiles)
+    assert torch.equal(torch.from_numpy(np.bincount(built.user_profiles, minlength=len(count))), count)
+    active = built.user_profiles[:20]
+    assert len(set(active)) == 20
+    assert count[torch.from_numpy(active).long()].eq(1).all()
+    # Six models in two years; the node of a car exists even where all its owners have history.
+    assert len(count) == 12 + 20
+    rows = tables.user_nodes.to_pylist()
+    cars = {}
+    for row, profile in zip(rows[20:], built.user_profiles[20:], strict=True):
+        assert cars.setdefault((row["year"], row["make"], row["model"]), profile) == profile
+
+
+def test_owners_that_do_not_exist_send_no_message(graph):
+    owners = graph[OWNS].edge_index[0]
+    assert graph["user"].count[owners].min() > 0
+    assert graph[OWNS].multiplicity.sum() == 60
+    assert graph[REV_OWNS].edge_index.shape[1] == graph["user"].num_nodes
+
+
+def test_co_purchases_hold_both_directions_and_only_this_view(graph, tables):
+    edges = set(map(tuple, graph[CO_PURCHASED].edge_index.t().tolist()))
+    assert edges == {(0, 2), (2, 0), (1, 3), (3, 1), (3, 5), (5, 3)}
+    serving = make_graph(tables, "serving").data
+    assert (2, 4) in set(map(tuple, serving[CO_PURCHASED].edge_index.t().tolist()))
+
+
+def test_demand_on_fits_edges_by_hand(tables):
+    """Two owners of one model with weights 2 and 3, one order: ln(1+5) and ln(1+1) on that edge alone."""
+    emails = tables.user_nodes["email_lower"].to_pylist()
+    few = replace(
+        tables,
+        interacts_edges=pa.table(
+            {
+                "email_lower": [emails[0], emails[6]],  # both drive M0
+                "base_sku": ["P003", "P003"],
+                "weight": [2.0, 3.0],
+                "serving_weight": [2.0, 3.0],
+            }
+        ),
+        user_purchases=pa.table(
+            {
+                "email_lower": [emails[0], emails[1]],
+                "base_sku": ["P003", "P004"],
+                "order_date": pa.array(
+                    [CUTOFF - datetime.timedelta(days=30), CUTOFF], pa.date32()
+                ),  # the second is not before the view's end
+            }
+        ),
+    )
+    data = make_graph(few).data
+    expected = torch.zeros(6 * 40, 2)
+    expected[3] = torch.tensor([np.log(6.0), np.log(2.0)], dtype=torch.float32)
+    torch.testing.assert_close(data[FITS].edge_attr, expected)
+
+
+def test_order_history_becomes_an_edge_with_its_decayed_weight(tables):
+    emails = tables.user_nodes["email_lower"].to_pylist()
+    old = replace(
+        tables,
+        interacts_edges=tables.interacts_edges.slice(0, 0),
+        user_purchases=pa.table(
+            {
+                "email_lower": [emails[2]] * 2,
+                "base_sku": ["P005", "P005"],
+                "order_date": pa.array(
+                    [CUTOFF - datetime.timedelta(days=30), CUTOFF - datetime.timedelta(days=60)], pa.date32()
+                ),
+            }
+        ),
+    )
+    data = make_graph(old).data
+    assert data[INTERACTS].edge_index.shape[1] == 1
+    assert data[INTERACTS].weight.item() == pytest.approx(5 * (np.exp(-1) + np.exp(-2)), rel=1e-6)
+    assert data[INTERACTS].orders.item() == 2
+
+
+def test_graph_round_trip_loads_weights_only(graph, tmp_path):
+    save_graph(graph, tmp_path / "heterodata.pt")
+    loaded = load_graph(tmp_path / "heterodata.pt")
+    assert loaded.products == graph.products
+    for kind in EDGE_TYPES:
+        assert torch.equal(loaded[kind].edge_index, graph[kind].edge_index)
+    assert "@" not in str(loaded.to_dict())
+
+
+def test_an_edge_to_an_unknown_node_is_refused(tables):
+    broken = replace(
+        tables, fits_edges=pa.table({"make": ["FORD"], "model": ["M0"], "base_sku": ["NOWHERE"]})
+    )
+    with pytest.raises(ValueError, match=r"fits_edges.*1 .*NOWHERE"):
+        make_graph(broken)
