@@ -1,0 +1,322 @@
+"""What people do: purchases, browsing and the clicks of the test window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from holley_assets.sample_data.catalogue import Catalogue
+from holley_assets.sample_data.demand import Demand
+from holley_assets.sample_data.parameters import MICROSECONDS_PER_DAY, SampleParameters, microseconds
+from holley_assets.sample_data.people import COLD, HOT, WARM, Users
+from holley_assets.sample_data.vehicles import Vehicles
+
+# Purchases a day at full scale: 2.1 lines each, 228 K lines in 300 days of which half precede the events.
+PURCHASES_PER_DAY = 362.0
+LINES_PER_PURCHASE = 2.1
+MAXIMUM_LINES = 12
+RETURNING_SHARE = 0.18
+UNREGISTERED_PAST_SHARE = 0.6
+SAME_SYSTEM_SHARE = 0.5
+OTHER_VEHICLE_SHARE = 0.03
+# Views and abandoned carts a day at full scale, by all visitors.
+VIEWS_PER_DAY = 16_000.0
+CARTS_PER_DAY = 3_100.0
+VIEWS_PER_SESSION = 4.0
+WARM_VIEWS = 6.0
+HOT_VIEWS = 14.0
+HOT_CARTS = 2.5
+HOT_BUYER_SHARE = 0.6
+MINUTE = 60_000_000
+
+
+@dataclass(frozen=True)
+class Purchases:
+    """Purchases [P] with their lines [L]. A buyer below ``users`` is registered, others are not."""
+
+    buyer: np.ndarray  # [P] int
+    time: np.ndarray  # [P] microseconds
+    line_purchase: np.ndarray  # [L] int, ascending
+    line_entry: np.ndarray  # [L] int, entry of the fits
+    line_sku: np.ndarray  # [L] int
+
+
+@dataclass(frozen=True)
+class Browsing:
+    """Views [W] and carts [C] with their items [I]. People are numbered as buyers are."""
+
+    view_person: np.ndarray
+    view_time: np.ndarray
+    view_sku: np.ndarray
+    cart_person: np.ndarray
+    cart_time: np.ndarray
+    item_cart: np.ndarray  # [I] ascending
+    item_sku: np.ndarray
+
+
+class Shop:
+    """Draws variants of parts for people, with their own tastes where they have them."""
+
+    def __init__(self, catalogue: Catalogue, vehicles: Vehicles, users: Users, demand: Demand) -> None:
+        self.catalogue = catalogue
+        self.vehicles = vehicles
+        self.users = users
+        self.demand = demand
+
+    def entries(
+        self,
+        person: np.ndarray,
+        vehicle: np.ndarray,
+        random: np.random.Generator,
+        *,
+        demand: Demand | None = None,
+    ) -> np.ndarray:
+        """One choice for each row: ``person`` may repeat; people without tastes of their own follow the vehicle."""
+        demand = demand or self.demand
+        entry = demand.draw(vehicle, random)
+        registered = np.minimum(person, len(self.users.taste_row) - 1)
+        taste_row = np.where(person < len(self.users.taste_row), self.users.taste_row[registered], -1)
+        own = np.flatnonzero((taste_row >= 0) & (vehicle == self.users.vehicle[registered]))
+        if len(own):
+            order = own[np.argsort(person[own], kind="stable")]
+            people, draws = np.unique(person[order], return_counts=True)
+            entry[order] = demand.draw_personal(
+                self.users.vehicle[people], self.users.tastes[self.users.taste_row[people]], draws, random
+            )
+        return entry
+
+    def variants(self, entry: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """A variant of each chosen part that is made for the vehicle's year; the main one in six of ten cases."""
+        product = self.demand.fits.part[entry]
+        year = self.vehicles.vehicle_year[self.demand.fits.vehicle[entry]]
+        first = self.catalogue.first_sku[product]
+        amount = self.catalogue.first_sku[product + 1] - first
+        other = first + (random.random(len(entry)) * amount).astype(np.int64)
+        sku = np.where(random.random(len(entry)) < 0.4, other, first)
+        return np.where(self.catalogue.sku_first_year[sku] <= year, sku, first)
+
+    def launched(self, sku: np.ndarray, time: np.ndarray) -> np.ndarray:
+        """Whether each part was on sale. Dropping choices of later parts leaves the others' proportions."""
+        return self.catalogue.launch_day[self.catalogue.sku_product[sku]] * MICROSECONDS_PER_DAY <= time
+
+
+def _draw_vehicles(demand: Demand, vehicles: Vehicles, count: int, random: np.random.Generator) -> np.ndarray:
+    share = np.cumsum(np.where(demand.can_choose, vehicles.owner_share, 0.0))
+    return np.searchsorted(share, random.random(count) * share[-1], side="right").clip(max=len(share) - 1)
+
+
+def _visits(random: np.random.Generator, count: int) -> np.ndarray:
+    """Purchases of each customer: most come once, 18 % return."""
+    return 1 + (random.random(count) < RETURNING_SHARE) * random.geometric(0.72, count)
+
+
+def build_purchases(parameters: SampleParameters, shop: Shop) -> Purchases:
+    """Purchases of the history, of hot users and of everybody else."""
+    random = parameters.random("purchases")
+    users = shop.users
+    start, intent = microseconds(parameters.history_start), microseconds(parameters.intent_start)
+    cutoff, end = microseconds(parameters.cutoff), microseconds(parameters.as_of)
+    rate = PURCHASES_PER_DAY * parameters.scale / MICROSECONDS_PER_DAY
+
+    past = np.flatnonzero(users.bought_before)
+    past = np.repeat(past, _visits(random, len(past)))
+    hot = np.flatnonzero((users.tier == HOT) & (random.random(len(users.tier)) < HOT_BUYER_SHARE))
+    hot = np.repeat(hot, _visits(random, len(hot)))
+    # A few purchases of hot users come after the cutoff.
+    first_stop = max(intent + 1, min(cutoff, end))
+    registered = np.concatenate([past, hot])
+    registered_time = np.concatenate(
+        [random.integers(start, intent, len(past)), random.integers(intent, first_stop, len(hot))]
+    )
+    unregistered_past = rate * (intent - start) * UNREGISTERED_PAST_SHARE
+    unregistered_now = max(rate * (end - intent) - len(hot), 1.0)
+    customers = max(1, round((unregistered_past + unregistered_now) / (1.0 + RETURNING_SHARE / 0.72)))
+    guests = np.repeat(np.arange(customers), _visits(random, customers))
+    in_past = random.random(len(guests)) < unregistered_past / (unregistered_past + unregistered_now)
+    guest_time = np.where(
+        in_past, random.integers(start, intent, len(guests)), random.integers(intent, end, len(guests))
+    )
+    guest_vehicle = _draw_vehicles(shop.demand, shop.vehicles, customers, random)[guests]
+
+    buyer = np.concatenate([registered, parameters.users + guests])
+    time = np.concatenate([registered_time, guest_time])
+    vehicle = np.concatenate([users.vehicle[registered], guest_vehicle])
+    # Some parts are for another car.
+    elsewhere = random.random(len(buyer)) < OTHER_VEHICLE_SHARE
+    vehicle = np.where(elsewhere, _draw_vehicles(shop.demand, shop.vehicles, len(buyer), random), vehicle)
+    order = np.argsort(time, kind="stable")
+    return _add_lines(shop, buyer[order], time[order], vehicle[order], random)
+
+
+def _add_lines(
+    shop: Shop, buyer: np.ndarray, time: np.ndarray, vehicle: np.ndarray, random: np.random.Generator
+) -> Purchases:
+    """Choose the lines of each purchase; half of the later ones are of the first one's system."""
+    lines = np.minimum(random.geometric(1.0 / LINES_PER_PURCHASE, len(buyer)), MAXIMUM_LINES)
+    purchase = np.repeat(np.arange(len(buyer)), lines)
+    entry = shop.entries(buyer[purchase], vehicle[purchase], random)
+    first_line = np.cumsum(lines) - lines
+    follows = (np.arange(len(purchase)) != first_line[purchase]) & (
+        random.random(len(purchase)) < SAME_SYSTEM_SHARE
+    )
+    entry[follows] = shop.demand.draw_like(
+        entry[first_line[purchase[follows]]], shop.catalogue.system, random
+    )
+    sku = shop.variants(entry, random)
+    kept = shop.launched(sku, time[purchase])
+    # One line a part and purchase.
+    part = shop.catalogue.sku_product[sku]
+    _, first_seen = np.unique(purchase * np.int64(shop.catalogue.products) + part, return_index=True)
+    is_first = np.zeros(len(sku), dtype=bool)
+    is_first[first_seen] = True
+    kept &= is_first
+    remaining, line_purchase = np.unique(purchase[kept], return_inverse=True)
+    return Purchases(buyer[remaining], time[remaining], line_purchase, entry[kept], sku[kept])
+
+
+@dataclass(frozen=True)
+class Views:
+    """Views [W]: person, time in microseconds, entry of the fits (−1 for the crawler's) and variant."""
+
+    person: np.ndarray
+    time: np.ndarray
+    entry: np.ndarray
+    sku: np.ndarray
+
+    def take(self, chosen: np.ndarray) -> Views:
+        """The views at these positions, or where this mask is true."""
+        return Views(self.person[chosen], self.time[chosen], self.entry[chosen], self.sku[chosen])
+
+
+def build_browsing(parameters: SampleParameters, shop: Shop, purchases: Purchases) -> tuple[Browsing, int]:
+    """Views and carts from the first day of events on; also the number of people, visitors included."""
+    random = parameters.random("browsing")
+    intent, end = microseconds(parameters.intent_start), microseconds(parameters.as_of)
+    in_window = purchases.time >= intent
+    next_person = max(parameters.users, int(purchases.buyer.max(initial=0)) + 1)
+
+    bought = _before_purchases(purchases, in_window, intent, random)
+    active = _registered_views(parameters, shop, random)
+    days = (end - intent) / MICROSECONDS_PER_DAY
+    views = max(VIEWS_PER_DAY * parameters.scale * days - len(bought.sku) - len(active.sku), 100.0)
+    visitors, next_person = _visitor_views(
+        parameters, shop, round(views / VIEWS_PER_SESSION), next_person, random
+    )
+    crawled = _crawler_views(parameters, shop, next_person)
+    parts = (bought, active, visitors, crawled)
+    seen = Views(*(np.concatenate([getattr(part, name) for part in parts]) for name in Views.__annotations__))
+    seen = seen.take(shop.launched(seen.sku, seen.time) & (seen.time < end))
+
+    carts = _abandoned_carts(parameters, shop, round(CARTS_PER_DAY * parameters.scale * days), seen, random)
+    item_cart, item_sku = _cart_items(shop, carts, random)
+    of_purchases = np.flatnonzero(in_window)
+    line = np.flatnonzero(in_window[purchases.line_purchase])
+    cart_of_purchase = len(carts.person) - 1 + np.cumsum(in_window)
+    browsing = Browsing(
+        seen.person,
+        seen.time,
+        seen.sku,
+        np.concatenate([carts.person, purchases.buyer[of_purchases]]),
+        np.concatenate([carts.time, np.maximum(purchases.time[of_purchases] - 3 * MINUTE, intent)]),
+        np.concatenate([item_cart, cart_of_purchase[purchases.line_purchase[line]]]),
+        np.concatenate([item_sku, purchases.line_sku[line]]),
+    )
+    return browsing, next_person + 1
+
+
+def _before_purchases(
+    purchases: Purchases, in_window: np.ndarray, intent: int, random: np.random.Generator
+) -> Views:
+    """Most parts are viewed in the hour before they are bought."""
+    line = np.flatnonzero(in_window[purchases.line_purchase] & (random.random(len(purchases.line_sku)) < 0.8))
+    purchase = purchases.line_purchase[line]
+    time = purchases.time[purchase] - random.integers(4 * MINUTE, 50 * MINUTE, len(line))
+    return Views(
+        purchases.buyer[purchase],
+        np.maximum(time, intent),
+        purchases.line_entry[line],
+        purchases.line_sku[line],
+    )
+
+
+def _registered_views(parameters: SampleParameters, shop: Shop, random: np.random.Generator) -> Views:
+    """Views of warm and hot users in sessions, the first of them before the cutoff."""
+    users = shop.users
+    intent, cutoff, end = (
+        microseconds(day) for day in (parameters.intent_start, parameters.cutoff, parameters.as_of)
+    )
+    person = np.flatnonzero(users.tier != COLD)
+    mean = np.where(users.tier[person] == WARM, WARM_VIEWS, HOT_VIEWS)
+    amount = random.geometric(1.0 / mean)
+    sessions = 1 + random.binomial(amount - 1, 0.2)
+    first = random.integers(intent, max(intent + 1, cutoff - 60 * MINUTE), len(person))
+    viewer = np.repeat(np.arange(len(person)), amount)
+    session = (random.random(len(viewer)) * sessions[viewer]).astype(np.int64)
+    session[np.cumsum(amount) - amount] = 0
+    # Each session has a day of its own, so that the views of one session stay together.
+    first_session = np.cumsum(sessions) - sessions
+    delay = random.random(int(sessions.sum())) ** 2
+    delay[first_session] = 0.0
+    start = first[viewer] + (delay[first_session[viewer] + session] * (end - first[viewer])).astype(np.int64)
+    time = np.minimum(start + random.integers(0, 25 * MINUTE, len(viewer)), end - 1)
+    entry = shop.entries(person[viewer], users.vehicle[person[viewer]], random)
+    return Views(person[viewer], time, entry, shop.variants(entry, random))
+
+
+def _visitor_views(
+    parameters: SampleParameters, shop: Shop, sessions: int, next_person: int, random: np.random.Generator
+) -> tuple[Views, int]:
+    """Views of visitors who are not registered, one vehicle a session."""
+    intent, end = microseconds(parameters.intent_start), microseconds(parameters.as_of)
+    amount = random.geometric(1.0 / VIEWS_PER_SESSION, sessions)
+    session = np.repeat(np.arange(sessions), amount)
+    start = random.integers(intent, end, sessions)
+    vehicle = _draw_vehicles(shop.demand, shop.vehicles, sessions, random)
+    entry = shop.demand.draw(vehicle[session], random)
+    time = np.minimum(start[session] + random.integers(0, 25 * MINUTE, len(session)), end - 1)
+    return Views(next_person + session, time, entry, shop.variants(entry, random)), next_person + sessions
+
+
+def _crawler_views(parameters: SampleParameters, shop: Shop, person: int) -> Views:
+    """One visitor looks at every variant once, so that each has been seen before the cutoff."""
+    random = parameters.random("crawler")
+    count = len(shop.catalogue.skus)
+    intent, end = microseconds(parameters.intent_start), microseconds(parameters.as_of)
+    launch = shop.catalogue.launch_day[shop.catalogue.sku_product] * MICROSECONDS_PER_DAY
+    first = np.maximum(intent, launch)
+    stop = np.maximum(first + 1, min(end, max(microseconds(parameters.cutoff), intent + 1)))
+    return Views(np.full(count, person), random.integers(first, stop), np.full(count, -1), np.arange(count))
+
+
+def _abandoned_carts(
+    parameters: SampleParameters, shop: Shop, guest_carts: int, seen: Views, random: np.random.Generator
+) -> Views:
+    """Views that end in a cart: some of every hot user, and some of visitors. Warm users have none."""
+    tier = shop.users.tier
+    is_registered = seen.person < parameters.users
+    of_hot = np.flatnonzero(is_registered & (tier[np.minimum(seen.person, len(tier) - 1)] == HOT))
+    guests = np.flatnonzero(~is_registered & (seen.entry >= 0))
+    # The earliest view of a hot user always does: that is before the cutoff.
+    earliest = of_hot[np.lexsort((seen.time[of_hot], seen.person[of_hot]))]
+    earliest = earliest[np.diff(seen.person[earliest], prepend=-1) > 0]
+    others = of_hot[random.random(len(of_hot)) < (HOT_CARTS - 1.0) / HOT_VIEWS]
+    guests = random.choice(guests, min(len(guests), guest_carts), replace=False)
+    chosen = seen.take(np.concatenate([np.unique(np.concatenate([earliest, others])), guests]))
+    time = chosen.time + random.integers(MINUTE, 8 * MINUTE, len(chosen.time))
+    return Views(
+        chosen.person, np.minimum(time, microseconds(parameters.as_of) - 1), chosen.entry, chosen.sku
+    )
+
+
+def _cart_items(shop: Shop, carts: Views, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Items of each cart, as cart and variant: the viewed part, in four of ten with others of its system."""
+    amount = np.minimum(random.geometric(0.6, len(carts.sku)), 5)
+    cart = np.repeat(np.arange(len(amount)), amount)
+    is_first = np.diff(cart, prepend=-1) > 0
+    others = np.flatnonzero(~is_first)
+    sku = carts.sku[cart]
+    entry = shop.demand.draw_like(carts.entry[cart[others]], shop.catalogue.system, random)
+    sku[others] = shop.variants(entry, random)
+    kept = is_first | shop.launched(sku, carts.time[cart])
+    return cart[kept], sku[kept]

@@ -1,0 +1,160 @@
+"""Which parts fit which vehicles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from holley_assets.sample_data.catalogue import Catalogue
+from holley_assets.sample_data.parameters import FULL_SCALE_PRODUCTS, SampleParameters
+from holley_assets.sample_data.vehicles import Vehicles
+
+# Parts that the rules allow for a year, make and model, on average, at full scale. A smaller catalogue has
+# fewer for each, though not in proportion: 202 of 4,000 products.
+MEAN_PLAUSIBLE_PARTS = 350.0
+MEAN_PLAUSIBLE_EXPONENT = 0.3
+# Years a part covers: log-normal, median 10 and 90th percentile 26; overlap with the years that models were
+# built takes this down to the 8 and 23 of real fitment.
+LOG_SPAN_MEAN = float(np.log(11.0))
+LOG_SPAN_DEVIATION = 0.75
+# Pareto exponent of how many families a part fits: few parts fit nearly everything, most one family.
+BREADTH_EXPONENT = 0.9
+
+
+@dataclass(frozen=True)
+class Fits:
+    """The parts of each vehicle as compressed rows: ``part[start[v]:start[v + 1]]``, sorted by system, then part.
+
+    ``vehicle`` repeats the row number for each entry.
+    """
+
+    start: np.ndarray  # [V + 1] int
+    part: np.ndarray  # [E] int
+    vehicle: np.ndarray  # [E] int
+
+
+def ranges(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Concatenate ``arange(start[i], stop[i])`` for all i; also give the i of each element."""
+    length = stop - start
+    owner = np.repeat(np.arange(len(start)), length)
+    position = np.arange(len(owner)) - np.repeat(np.cumsum(length) - length, length)
+    return owner, start[owner] + position
+
+
+def _family_vehicles(vehicles: Vehicles) -> tuple[np.ndarray, np.ndarray]:
+    """Owner share of each family and its number of vehicles."""
+    family_of_vehicle = vehicles.family[vehicles.vehicle_model]
+    families = len(vehicles.family_group)
+    return (
+        np.bincount(family_of_vehicle, vehicles.owner_share, families),
+        np.bincount(family_of_vehicle, minlength=families).astype(float),
+    )
+
+
+def _cumulative_choice(random: np.random.Generator, weight: np.ndarray, count: int) -> np.ndarray:
+    """``count`` draws with probability proportional to ``weight``."""
+    cumulative = np.cumsum(weight)
+    return np.minimum(
+        np.searchsorted(cumulative, random.random(count) * cumulative[-1], "right"), len(weight) - 1
+    )
+
+
+def build_fits(parameters: SampleParameters, vehicles: Vehicles, catalogue: Catalogue) -> Fits:
+    """Give each part its own family, then add families until vehicles have as many parts as real ones.
+
+    A part covers one span of years. In every family it fits, it fits all vehicles built in that span.
+    """
+    random = parameters.random("fits")
+    count = catalogue.products
+    families = len(vehicles.family_group)
+    share, size = _family_vehicles(vehicles)
+    own_family = _cumulative_choice(random, share**0.5 * size**0.3, count)
+
+    # The span lies around a vehicle that people own.
+    family_of_vehicle = vehicles.family[vehicles.vehicle_model]
+    by_family = np.argsort(family_of_vehicle, kind="stable")
+    weight = np.cumsum(vehicles.owner_share[by_family] ** 0.5)
+    first = np.searchsorted(family_of_vehicle[by_family], np.arange(families + 1))
+    low = np.concatenate([[0.0], weight])[first[own_family]]
+    high = np.concatenate([[0.0], weight])[first[own_family + 1]]
+    anchor = by_family[
+        np.minimum(np.searchsorted(weight, low + random.random(count) * (high - low)), len(weight) - 1)
+    ]
+    breadth = 1.0 + random.pareto(BREADTH_EXPONENT, count)
+    span = np.exp(random.normal(LOG_SPAN_MEAN, LOG_SPAN_DEVIATION, count)) * np.minimum(breadth, 50.0) ** 0.15
+    first_year = np.floor(vehicles.vehicle_year[anchor] - random.random(count) * span).astype(np.int64)
+    last_year = first_year + np.maximum(np.round(span).astype(np.int64), 1) - 1
+    last_year = np.maximum(last_year, vehicles.vehicle_year[anchor])
+
+    pairs = _choose_pairs(random, parameters, vehicles, catalogue, own_family, breadth, first_year, last_year)
+    part, family = pairs // families, pairs % families
+    low, high, owner = _vehicle_ranges(vehicles, family, first_year[part], last_year[part])
+    piece, vehicle = ranges(low, high)
+    part_of = part[owner[piece]]
+    order = np.argsort(vehicle * np.int64(count) * 64 + catalogue.system[part_of] * np.int64(count) + part_of)
+    vehicle, part_of = vehicle[order], part_of[order]
+    return Fits(
+        start=np.searchsorted(vehicle, np.arange(len(vehicles.vehicle_model) + 1)),
+        part=part_of.astype(np.int32),
+        vehicle=vehicle.astype(np.int32),
+    )
+
+
+def _vehicle_ranges(
+    vehicles: Vehicles, family: np.ndarray, first_year: np.ndarray, last_year: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of vehicles of a family's models within a span: ``low``, ``high`` and the pair each range is of."""
+    first_model = np.searchsorted(vehicles.family, np.arange(len(vehicles.family_group) + 1))
+    owner, model = ranges(first_model[family], first_model[family + 1])
+    key = vehicles.year_key
+    low = np.searchsorted(key, model * 4096 + first_year[owner])
+    high = np.searchsorted(key, model * 4096 + last_year[owner], side="right")
+    return low, high, owner
+
+
+def _choose_pairs(
+    random: np.random.Generator,
+    parameters: SampleParameters,
+    vehicles: Vehicles,
+    catalogue: Catalogue,
+    own_family: np.ndarray,
+    breadth: np.ndarray,
+    first_year: np.ndarray,
+    last_year: np.ndarray,
+) -> np.ndarray:
+    """Distinct (part, family) pairs, as ``part · families + family``, own family first, up to the target size."""
+    families = len(vehicles.family_group)
+    count = catalogue.products
+    mean_parts = MEAN_PLAUSIBLE_PARTS * (count / FULL_SCALE_PRODUCTS) ** MEAN_PLAUSIBLE_EXPONENT
+    target = mean_parts * len(vehicles.vehicle_model)
+    share, size = _family_vehicles(vehicles)
+    weight = share**0.35 * size**0.5
+    groups = vehicles.family_group
+    by_group = np.argsort(groups, kind="stable")
+    group_first = np.searchsorted(groups[by_group], np.arange(groups.max() + 2))
+    cumulative = np.concatenate([[0.0], np.cumsum(weight[by_group])])
+
+    pairs = np.arange(count) * np.int64(families) + own_family
+    for _ in range(60):
+        part = _cumulative_choice(random, breadth, 2 * count)
+        group = groups[own_family[part]]
+        low, high = cumulative[group_first[group]], cumulative[group_first[group + 1]]
+        within = by_group[
+            np.minimum(
+                np.searchsorted(cumulative, low + random.random(len(part)) * (high - low), "right") - 1,
+                families - 1,
+            )
+        ]
+        anywhere = _cumulative_choice(random, weight, len(part))
+        family = np.where(random.random(len(part)) < 0.75, within, anywhere)
+        pairs = np.concatenate([pairs, part * np.int64(families) + family])
+        _, first_seen = np.unique(pairs, return_index=True)
+        pairs = pairs[np.sort(first_seen)]
+        part, family = pairs // families, pairs % families
+        low, high, owner = _vehicle_ranges(vehicles, family, first_year[part], last_year[part])
+        covered = np.bincount(owner, high - low, len(pairs)) * catalogue.plausible[part]
+        total = np.cumsum(covered)
+        if total[-1] >= target:
+            return pairs[: max(count, int(np.searchsorted(total, target)) + 1)]
+    return pairs
