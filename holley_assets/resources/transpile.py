@@ -1,0 +1,70 @@
+"""BigQuery SQL to DuckDB SQL: SQLGlot, and the few rewrites that it misses.
+
+The files under ``sql/`` are what BigQuery runs. Here the same text becomes what DuckDB runs, so that there
+are never two copies of a query.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import sqlglot
+from sqlglot import exp
+
+from holley_assets.resources.sql_files import Query
+
+
+class DuckDBQuery(NamedTuple):
+    """A query in DuckDB's dialect and what it needs to run."""
+
+    functions: tuple[str, ...]
+    """CREATE TEMPORARY FUNCTION statements."""
+    select: str
+    tables: frozenset[tuple[str, str]]
+    """(dataset, table) of every table that is read."""
+    parameters: frozenset[str]
+    """Names of the query's parameters, without the @."""
+
+
+@functools.cache
+def to_duckdb(query: Query) -> DuckDBQuery:
+    """Translate ``query``; parameters stay parameters (``@cutoff`` becomes ``$cutoff``)."""
+    select = sqlglot.parse_one(query.select, read="bigquery")
+    return DuckDBQuery(
+        functions=tuple(
+            _generate(sqlglot.parse_one(function, read="bigquery")) for function in query.functions
+        ),
+        select=_generate(select),
+        tables=frozenset((table.db, table.name) for table in select.find_all(exp.Table) if table.db),
+        parameters=frozenset(parameter.name for parameter in select.find_all(exp.Parameter)),
+    )
+
+
+def _generate(tree: exp.Expr) -> str:
+    return tree.transform(_rewrite).sql(dialect="duckdb")
+
+
+def _rewrite(node: exp.Expr) -> exp.Expr:
+    if isinstance(node, exp.SafeFunc) and isinstance(node.this, exp.StrToDate):
+        # SAFE.PARSE_DATE(format, text). SQLGlot drops the SAFE.
+        parsed = exp.func("TRY_STRPTIME", node.this.this.transform(_rewrite), node.this.args["format"])
+        return exp.cast(parsed, "DATE")
+    if isinstance(node, exp.FarmFingerprint):
+        # FARM_FINGERPRINT(TO_JSON_STRING(value)) names a row by what it says. DuckDB hashes the value itself;
+        # the two numbers differ, and no result holds them.
+        (fingerprinted,) = node.expressions
+        value = fingerprinted.this if isinstance(fingerprinted, exp.JSONFormat) else fingerprinted
+        return exp.func("HASH", value.transform(_rewrite))
+    if isinstance(node, exp.RegexpExtract):
+        # SQLGlot collects all matches to pick the first. DuckDB's own function answers '' where BigQuery
+        # answers NULL; no pattern in sql/ captures an empty string.
+        match = exp.func(
+            "REGEXP_EXTRACT_FIRST", node.this.transform(_rewrite), node.expression, node.args["group"]
+        )
+        match.set("this", "REGEXP_EXTRACT")
+        return exp.func("NULLIF", match, exp.Literal.string(""))
+    if isinstance(node, exp.UserDefinedFunction):
+        # A DuckDB macro without types takes what its body takes: sums of INT64 are wider there.
+        node.set("expressions", [parameter.this for parameter in node.expressions])
+    return node

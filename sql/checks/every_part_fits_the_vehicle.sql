@@ -1,0 +1,25 @@
+-- One row is one slot with a variant that no row of the fitment data pairs with the user's year, make and
+-- model, or a row whose vehicle is not the user's.
+WITH fitting AS (
+  SELECT DISTINCT
+    SAFE_CAST(SUBSTR(TRIM(CAST(vehicles.v1_year AS STRING)), 1, 4) AS INT64) AS year,
+    UPPER(TRIM(vehicles.v1_make)) AS make,
+    UPPER(TRIM(vehicles.v1_model)) AS model,
+    UPPER(TRIM(product.product_number)) AS sku
+  FROM `{data_company}.vehicle_product_fitment_data` AS vehicles
+  CROSS JOIN UNNEST(vehicles.products) AS product
+)
+
+SELECT delivered.email_lower, delivered.slot, delivered.sku, delivered.year, delivered.make, delivered.model
+FROM `{working}.delivered_parts` AS delivered
+LEFT JOIN fitting
+  ON fitting.year = delivered.year
+  AND fitting.make = delivered.make
+  AND fitting.model = delivered.model
+  AND fitting.sku = delivered.sku
+LEFT JOIN `{working}.user_nodes` AS users
+  ON users.email_lower = delivered.email_lower
+  AND users.year = delivered.year
+  AND users.make = delivered.make
+  AND users.model = delivered.model
+WHERE fitting.sku IS NULL OR users.email_lower IS NULL

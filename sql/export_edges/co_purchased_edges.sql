@@ -1,0 +1,48 @@
+-- One row is one pair of parts that at least @co_purchase_minimum_users buyers both ordered, on any days;
+-- base_sku is the alphabetical first of the two. Buyers need no vehicle.
+-- Pairs grow with the square of what a buyer ordered: they are formed and counted on two integers, and named
+-- at the end.
+WITH products AS (
+  SELECT base_sku, ROW_NUMBER() OVER (ORDER BY base_sku) AS product
+  FROM `{working}.product_nodes`
+),
+
+baskets AS (
+  SELECT
+    order_lines.buyer,
+    products.product,
+    MIN(order_lines.order_date) < @cutoff AS before_cutoff
+  FROM `{working}.order_lines` AS order_lines
+  JOIN products ON products.base_sku = order_lines.base_sku
+  GROUP BY order_lines.buyer, products.product
+),
+
+numbered_baskets AS (
+  SELECT DENSE_RANK() OVER (ORDER BY buyer) AS buyer, product, before_cutoff
+  FROM baskets
+),
+
+pairs AS (
+  SELECT
+    basket.product,
+    other_basket.product AS other_product,
+    COUNTIF(basket.before_cutoff AND other_basket.before_cutoff) AS users,
+    COUNT(*) AS serving_users
+  FROM numbered_baskets AS basket
+  JOIN numbered_baskets AS other_basket
+    ON other_basket.buyer = basket.buyer AND other_basket.product > basket.product
+  GROUP BY basket.product, other_basket.product
+  HAVING serving_users >= @co_purchase_minimum_users
+)
+
+SELECT
+  products.base_sku,
+  other_products.base_sku AS other_base_sku,
+  IF(pairs.users >= @co_purchase_minimum_users, pairs.users, NULL) AS users,
+  IF(pairs.users >= @co_purchase_minimum_users, LN(1 + pairs.users), NULL) AS weight,
+  pairs.serving_users,
+  LN(1 + pairs.serving_users) AS serving_weight
+FROM pairs
+JOIN products ON products.product = pairs.product
+JOIN products AS other_products ON other_products.product = pairs.other_product
+ORDER BY base_sku, other_base_sku

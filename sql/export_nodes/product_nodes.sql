@@ -1,0 +1,51 @@
+-- One row is one part: a base SKU with the type and price of its best-selling variant (ties alphabetical),
+-- how it sells and how many vehicles it fits. Colours of one part are one node.
+WITH variants AS (
+  SELECT
+    base_sku,
+    part_type,
+    price,
+    serving_price,
+    ROW_NUMBER() OVER (PARTITION BY base_sku ORDER BY orders DESC, sku) AS place,
+    ROW_NUMBER() OVER (PARTITION BY base_sku ORDER BY serving_orders DESC, sku) AS serving_place
+  FROM `{working}.parts`
+),
+
+products AS (
+  SELECT
+    base_sku,
+    MAX(IF(place = 1, part_type, NULL)) AS part_type,
+    MAX(IF(place = 1, price, NULL)) AS price,
+    MAX(IF(serving_place = 1, serving_price, NULL)) AS serving_price
+  FROM variants
+  GROUP BY base_sku
+),
+
+sales AS (
+  SELECT
+    base_sku,
+    COUNTIF(order_date < @cutoff) AS orders,
+    COUNT(*) AS serving_orders
+  FROM `{working}.order_lines`
+  WHERE counts_as_order AND counts_in_popularity
+  GROUP BY base_sku
+),
+
+breadth AS (
+  SELECT base_sku, COUNT(*) AS vehicles
+  FROM `{working}.fitment`
+  GROUP BY base_sku
+)
+
+SELECT
+  products.base_sku,
+  products.part_type,
+  products.price,
+  LN(1 + COALESCE(sales.orders, 0)) AS log_popularity,
+  COALESCE(breadth.vehicles, 0) AS fitment_breadth,
+  products.serving_price,
+  LN(1 + COALESCE(sales.serving_orders, 0)) AS serving_log_popularity
+FROM products
+LEFT JOIN sales ON sales.base_sku = products.base_sku
+LEFT JOIN breadth ON breadth.base_sku = products.base_sku
+ORDER BY base_sku

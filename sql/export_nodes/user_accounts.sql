@@ -1,0 +1,88 @@
+-- One row is one user_id: its e-mail and its vehicle, each the latest value that is not empty.
+-- An e-mail may own several user_ids; user_nodes merges them. A vehicle counts as a whole: where its year,
+-- make or model is unusable all three are NULL and vehicle_problem says why.
+WITH sources AS (
+  SELECT
+    NULLIF(TRIM(user_id), '') AS user_id,
+    user_properties,
+    update_timestamp,
+    auxia_insertion_timestamp
+  FROM `{company}.ingestion_unified_attributes_schema_incremental`
+  WHERE update_timestamp IS NULL OR update_timestamp < TIMESTAMP(@as_of)
+),
+
+user_ids AS (
+  SELECT user_id, COUNT(*) AS source_rows
+  FROM sources
+  GROUP BY user_id
+),
+
+properties AS (
+  SELECT
+    sources.user_id,
+    LOWER(TRIM(property.property_name)) AS name,
+    property_text(property.string_value, property.long_value, property.double_value) AS value,
+    sources.update_timestamp,
+    sources.auxia_insertion_timestamp
+  FROM sources
+  CROSS JOIN UNNEST(sources.user_properties) AS property
+  WHERE LOWER(TRIM(property.property_name)) IN ('email', 'v1_year', 'v1_make', 'v1_model')
+),
+
+latest_properties AS (
+  SELECT user_id, name, value, update_timestamp
+  FROM properties
+  WHERE value IS NOT NULL
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY user_id, name
+    ORDER BY update_timestamp DESC, auxia_insertion_timestamp DESC, value
+  ) = 1
+),
+
+accounts AS (
+  SELECT
+    user_id,
+    normal_email(MAX(IF(name = 'email', value, NULL))) AS email_lower,
+    vehicle_year(MAX(IF(name = 'v1_year', value, NULL)), @as_of) AS year,
+    vehicle_name(MAX(IF(name = 'v1_make', value, NULL))) AS make,
+    vehicle_name(MAX(IF(name = 'v1_model', value, NULL))) AS model,
+    LOGICAL_OR(name != 'email') AS has_vehicle,
+    MAX(IF(name != 'email', update_timestamp, NULL)) AS vehicle_updated_at
+  FROM latest_properties
+  GROUP BY user_id
+),
+
+judged_accounts AS (
+  SELECT
+    user_ids.user_id,
+    user_ids.source_rows,
+    accounts.email_lower,
+    accounts.year,
+    accounts.make,
+    accounts.model,
+    accounts.vehicle_updated_at,
+    CASE
+      WHEN accounts.has_vehicle IS NULL OR NOT accounts.has_vehicle THEN 'no vehicle'
+      WHEN accounts.year IS NULL THEN 'year unusable'
+      WHEN accounts.make IS NULL THEN 'make missing'
+      WHEN accounts.model IS NULL THEN 'model missing'
+    END AS vehicle_problem
+  FROM user_ids
+  LEFT JOIN accounts ON accounts.user_id = user_ids.user_id
+)
+
+SELECT
+  user_id,
+  email_lower,
+  IF(vehicle_problem IS NULL, year, NULL) AS year,
+  IF(vehicle_problem IS NULL, make, NULL) AS make,
+  IF(vehicle_problem IS NULL, model, NULL) AS model,
+  vehicle_problem,
+  vehicle_updated_at,
+  CASE
+    WHEN user_id IS NULL THEN 'no user_id'
+    WHEN email_lower IS NULL THEN 'no e-mail'
+  END AS drop_reason,
+  IF(user_id IS NULL, source_rows - 1, 0) AS duplicate_rows
+FROM judged_accounts
+ORDER BY user_id

@@ -1,0 +1,38 @@
+-- One row is one user: an e-mail with its latest usable vehicle, whichever of its user_ids told it, and how
+-- engaged it is. The vehicle is taken whole, never the year of one and the make of another.
+-- cold: no view, cart or order in the window; warm: views only; hot: any cart or order.
+WITH users AS (
+  SELECT email_lower, year, make, model, vehicle_problem
+  FROM `{working}.user_accounts`
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY email_lower
+    ORDER BY IF(vehicle_problem IS NULL, 0, 1), vehicle_updated_at DESC, user_id DESC
+  ) = 1
+),
+
+activity AS (
+  SELECT
+    email_lower,
+    LOGICAL_OR(event_date < @cutoff) AS active,
+    LOGICAL_OR(event_date < @cutoff AND interaction != 'view') AS buying,
+    LOGICAL_OR(interaction != 'view') AS serving_buying
+  FROM `{working}.interaction_events`
+  WHERE email_lower IS NOT NULL
+  GROUP BY email_lower
+)
+
+SELECT
+  users.email_lower,
+  users.year,
+  users.make,
+  users.model,
+  CASE WHEN activity.buying THEN 'hot' WHEN activity.active THEN 'warm' ELSE 'cold' END AS engagement_tier,
+  CASE
+    WHEN activity.serving_buying THEN 'hot'
+    WHEN activity.email_lower IS NOT NULL THEN 'warm'
+    ELSE 'cold'
+  END AS serving_engagement_tier,
+  users.vehicle_problem AS drop_reason
+FROM users
+LEFT JOIN activity ON activity.email_lower = users.email_lower
+ORDER BY email_lower

@@ -1,0 +1,77 @@
+-- One row is one click on an e-mail in [@cutoff, @as_of), with the part that it led to: the first that the
+-- user, under any of its user_ids, viewed within @click_view_minutes.
+WITH clicks AS (
+  SELECT
+    NULLIF(TRIM(user_id), '') AS clicking_user_id,
+    interaction_timestamp_micros AS click_timestamp,
+    treatment_tracking_id
+  FROM `{company}.treatment_interaction`
+  WHERE
+    UPPER(TRIM(interaction_type)) = 'CLICKED'
+    AND interaction_timestamp_micros >= TIMESTAMP(@cutoff)
+    AND interaction_timestamp_micros < TIMESTAMP(@as_of)
+),
+
+named_clicks AS (
+  SELECT
+    users.email_lower,
+    users.engagement_tier,
+    -- Two accounts of one e-mail that report one click report the same click.
+    IF(users.email_lower IS NULL, clicks.clicking_user_id, NULL) AS unknown_user_id,
+    clicks.click_timestamp,
+    clicks.treatment_tracking_id
+  FROM clicks
+  LEFT JOIN `{working}.user_accounts` AS accounts ON accounts.user_id = clicks.clicking_user_id
+  LEFT JOIN `{working}.user_nodes` AS users ON users.email_lower = accounts.email_lower
+),
+
+distinct_clicks AS (
+  SELECT
+    email_lower,
+    engagement_tier,
+    unknown_user_id,
+    click_timestamp,
+    treatment_tracking_id,
+    COUNT(*) - 1 AS duplicate_rows
+  FROM named_clicks
+  GROUP BY email_lower, engagement_tier, unknown_user_id, click_timestamp, treatment_tracking_id
+),
+
+views AS (
+  SELECT email_lower, event_timestamp AS view_timestamp, sku, base_sku
+  FROM `{working}.interaction_events`
+  WHERE interaction = 'view' AND email_lower IS NOT NULL AND event_date >= @cutoff
+),
+
+viewed_clicks AS (
+  SELECT distinct_clicks.*, views.base_sku
+  FROM distinct_clicks
+  LEFT JOIN views
+    ON views.email_lower = distinct_clicks.email_lower
+    AND views.view_timestamp >= distinct_clicks.click_timestamp
+    AND views.view_timestamp <= TIMESTAMP_ADD(distinct_clicks.click_timestamp, INTERVAL @click_view_minutes MINUTE)
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY
+      distinct_clicks.email_lower,
+      distinct_clicks.unknown_user_id,
+      distinct_clicks.click_timestamp,
+      distinct_clicks.treatment_tracking_id
+    ORDER BY views.view_timestamp, views.sku
+  ) = 1
+)
+
+SELECT
+  viewed_clicks.click_timestamp,
+  viewed_clicks.email_lower,
+  viewed_clicks.base_sku,
+  viewed_clicks.treatment_tracking_id,
+  viewed_clicks.engagement_tier,
+  CASE
+    WHEN viewed_clicks.email_lower IS NULL THEN 'user unknown or without vehicle'
+    WHEN viewed_clicks.base_sku IS NULL THEN 'no product view within the window'
+    WHEN products.base_sku IS NULL THEN 'product unknown'
+  END AS drop_reason,
+  viewed_clicks.duplicate_rows
+FROM viewed_clicks
+LEFT JOIN `{working}.product_nodes` AS products ON products.base_sku = viewed_clicks.base_sku
+ORDER BY click_timestamp, email_lower, treatment_tracking_id

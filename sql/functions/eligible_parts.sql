@@ -1,0 +1,37 @@
+-- The rules on a part: what may be recommended at all, whoever the user is and whatever system ranks.
+
+-- Commodity parts that nobody wants to see in an e-mail. Compared without case.
+CREATE TEMP FUNCTION part_type_excluded(part_type STRING) AS (
+  REGEXP_CONTAINS(LOWER(part_type), r'gasket|decal|key|washer|clamp')
+  OR (
+    LOWER(part_type) LIKE '%bolt%'
+    AND LOWER(part_type) NOT IN ('engine cylinder head bolt', 'engine bolt kit')
+  )
+  OR (
+    LOWER(part_type) LIKE '%cap%'
+    AND LOWER(part_type) NOT LIKE '%distributor cap%'
+    AND LOWER(part_type) NOT IN ('wheel hub cap', 'wheel cap set')
+  )
+);
+
+-- The first rule that a part fails; NULL: it may be recommended.
+CREATE TEMP FUNCTION ineligible_reason(
+  sku STRING,
+  price FLOAT64,
+  image STRING,
+  refurbished BOOL,
+  type_known BOOL,
+  type_excluded BOOL,
+  minimum_price FLOAT64,
+  unknown_type_minimum_price FLOAT64
+) AS (
+  CASE
+    WHEN price IS NULL THEN 'price missing'
+    WHEN price < minimum_price THEN 'price below minimum'
+    WHEN refurbished THEN 'refurbished'
+    WHEN REGEXP_CONTAINS(sku, r'^(EXT|GIFT|WARRANTY|SERVICE|PREAUTH)-') THEN 'service prefix'
+    WHEN image IS NULL THEN 'no image'
+    WHEN type_excluded THEN 'part type excluded'
+    WHEN NOT type_known AND price < unknown_type_minimum_price THEN 'part type unknown below minimum price'
+  END
+);
