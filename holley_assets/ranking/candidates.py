@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.ranking.encoding import Column, IntArray, codes_in, encode, find_sorted, integers
+from holley_assets.ranking.encoding import Column, IntArray, codes_in, distinct, encode, find_sorted, integers
 
 View = Literal["training", "serving"]
 
@@ -135,9 +135,10 @@ def build_candidates(fitment: pa.Table, parts: pa.Table, *, view: View, apply_ru
     years = integers(fitment["year"], missing=-1)
     if (make_codes < 0).any() or (model_codes < 0).any() or (years < 0).any() or (years >= YEAR_LIMIT).any():
         raise RankingError("fitment: year, make and model must not be null, and years must have four digits")
-    segment_keys, segments = np.unique(make_codes * len(models) + model_codes, return_inverse=True)
-    all_vehicle_keys = segments * YEAR_LIMIT + years
-    vehicle_keys = np.unique(all_vehicle_keys)
+    all_segment_keys = make_codes * len(models) + model_codes
+    segment_keys = distinct(all_segment_keys, len(makes) * len(models))
+    all_vehicle_keys = np.searchsorted(segment_keys, all_segment_keys) * YEAR_LIMIT + years
+    vehicle_keys = distinct(all_vehicle_keys, len(segment_keys) * YEAR_LIMIT)
 
     sku_column = fitment["sku" if view == "training" else "serving_sku"]
     kept = np.arange(fitment.num_rows)
@@ -162,7 +163,7 @@ def build_candidates(fitment: pa.Table, parts: pa.Table, *, view: View, apply_ru
         )
     vehicles, products = vehicles[order], products[order]
     pair_keys = (vehicle_keys // YEAR_LIMIT)[vehicles] * product_count + products
-    pairs = np.unique(pair_keys)
+    pairs = distinct(pair_keys, len(segment_keys) * product_count)
     sku_codes, skus = encode(variants)
     sku_codes = sku_codes[order]
     return Candidates(

@@ -71,6 +71,19 @@ def mix(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return words ^ (words >> np.uint64(31))
 
 
+def distinct(keys: IntArray, limit: int) -> IntArray:
+    """Sorted distinct ``keys`` (from 0 up to, not including, ``limit``), [number of distinct keys].
+
+    Where a flag for each possible key takes no more memory than four copies of the keys, flags are several
+    times faster than sorting or hashing millions of keys.
+    """
+    if limit > 32 * len(keys):
+        return np.unique(keys)
+    present = np.zeros(limit, bool)
+    present[keys] = True
+    return np.flatnonzero(present)
+
+
 def find_sorted(keys: IntArray, sorted_keys: IntArray) -> IntArray:
     """Position of each key [n] in ``sorted_keys`` (distinct, ascending); −1 where it is absent."""
     if len(sorted_keys) == 0:

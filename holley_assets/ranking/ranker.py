@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from holley_assets.ranking.candidates import Candidates, RankingError
 from holley_assets.ranking.encoding import FloatArray, IntArray, codes_in, hash_strings, integers
@@ -133,7 +134,7 @@ def rank_users(
         block_scores=block_scores,
     )
     shared, user_request = _collapse(vehicles, profiles)
-    selection = selector.select(shared)
+    selection = _select(selector, shared)
     if purchases is not None and candidates.rules:
         recent = _recent(purchases, view_end, options.purchase_exclusion_days)
         user, pair = _exclusions(recent, emails, vehicles, candidates)
@@ -141,7 +142,7 @@ def rank_users(
         affected = affected[np.argsort(vehicles[affected], kind="stable")]
         own = _own_requests(affected, user, pair, vehicles, profiles)
         user_request[affected] = len(shared.vehicles) + np.arange(len(affected))
-        selection = _append(selection, selector.select(own))
+        selection = _append(selection, _select(selector, own))
     return Ranking(
         emails,
         vehicles,
@@ -243,6 +244,13 @@ def _own_requests(
     order = np.argsort(request, kind="stable")
     order = order[request[order] >= 0]
     return Requests(vehicles[affected], profiles[affected], request[order], pair[order])
+
+
+def _select(selector: Selector, requests: Requests) -> Selection:
+    # Thousands of small products: a second BLAS thread gains nothing, and on a machine whose cores are busy
+    # every product waits for it (0.2 s became 3 s).
+    with threadpool_limits(limits=1, user_api="blas"):
+        return selector.select(requests)
 
 
 def _append(first: Selection, second: Selection) -> Selection:

@@ -114,6 +114,9 @@ class EmbeddingScorer:
         unit = 1.0 / (user_scale * product_scale)
 
         def score(profiles: IntArray, pairs: slice) -> FloatArray:
+            if len(profiles) and profiles.max() >= len(self.user_embeddings):
+                count = len(self.user_embeddings)
+                raise RankingError(f"{self.name}: profile {profiles.max()} has no vector; there are {count}")
             users = np.rint(self.user_embeddings[profiles] * np.float64(user_scale))
             return (users @ products[pair_product[pairs]].T) * unit
 

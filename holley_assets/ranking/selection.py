@@ -82,7 +82,7 @@ class Selector:
         """The best parts of each request. Raises RankingError if a score is not finite."""
         count = len(requests.vehicles)
         pending = np.arange(count)
-        prefix = 4 * self.depth
+        prefix = 2 * self.depth
         chosen: list[_Entries] = []
         while len(pending):
             shortened = np.zeros(count, bool)
