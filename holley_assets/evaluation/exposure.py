@@ -101,3 +101,25 @@ def score_histograms(
         counts, edges = np.histogram(finite, bins=bins) if len(finite) else (np.empty(0), np.empty(0))
         result[system] = {"edges": edges.tolist(), "counts": counts.astype(int).tolist()}
     return result
+
+
+def delivered(recommendations: pa.Table, parts: pa.Table) -> dict[str, Any]:
+    """What the delivered table shows its users.
+
+    Args:
+        recommendations: rec_part_1 … rec_part_4 (SKUs; null in an empty slot), one row a user.
+        parts: sku, part_type.
+
+    Returns:
+        ``users``, ``slots`` (filled ones), ``parts`` (distinct SKUs) and ``part_types`` (slots by type).
+    """
+    columns = [name for name in recommendations.column_names if name.startswith("rec_part_")]
+    chunks = [chunk.cast(pa.string()) for name in columns for chunk in recommendations.column(name).chunks]
+    shown = pc.drop_null(pa.chunked_array(chunks, pa.string()))
+    row = pc.index_in(shown, value_set=parts.column("sku").cast(pa.string()).combine_chunks())
+    return {
+        "users": recommendations.num_rows,
+        "slots": len(shown),
+        "parts": pc.count_distinct(shown).as_py(),
+        "part_types": part_type_counts(parts.column("part_type").take(row)),
+    }

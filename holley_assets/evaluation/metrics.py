@@ -167,7 +167,7 @@ def hit_matrix(rankings: pa.Table, system: str, truth: HeldOutClicks, *, depth: 
 
 def hit_rate_at(hits: np.ndarray, k: int) -> np.ndarray:
     """float64 [U]: 1 where any of the first ``k`` parts was clicked, else 0."""
-    return hits[:, :k].any(axis=1).astype(np.float64)
+    return np.asarray(hits[:, :k].any(axis=1), dtype=np.float64)
 
 
 def recall_at(hits: np.ndarray, relevant_counts: np.ndarray, k: int) -> np.ndarray:

@@ -5,6 +5,7 @@ Its keys are a contract with tools and people; what goes beyond the contract sta
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import math
@@ -17,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 
 from holley_assets.evaluation.bias import click_bias, shown_by
+from holley_assets.evaluation.decision import decide
 from holley_assets.evaluation.exposure import exposure, score_histograms
-from holley_assets.evaluation.gates import DecisionRule, decide, evaluate_gates
+from holley_assets.evaluation.gates import DecisionRule, evaluate_gates
 from holley_assets.evaluation.metrics import (
     compute_metrics,
     held_out_clicks,
@@ -113,6 +115,11 @@ def build_report(
         "gates": evaluate_gates(comparison, options.rule),
         "decision": decide(comparison, power, clicks=clicks.num_rows, rule=options.rule),
         "label_source": options.label_source,
+        "options": {
+            **dataclasses.asdict(options.rule),
+            "bootstrap_draws": options.bootstrap_draws,
+            "seed": options.seed,
+        },
         "power": {"alpha": ALPHA, "power": POWER, "scopes": power},
         "click_bias": click_bias(is_shown, system=BASELINE),
         "metrics_outside_sql_top4": summarise(unshown_values, unshown_truth),

@@ -1,0 +1,55 @@
+"""Numbers as the report writes them for people: a real minus sign, and a dash for what does not exist."""
+
+from __future__ import annotations
+
+MISSING = "–"
+
+
+def signed(value: float) -> str:
+    """A difference of shares in percentage points, for reading: 0.0312 → ``+3.12``."""
+    return f"{100.0 * value:+.2f}".replace("-", "−")
+
+
+def points(value: float) -> str:
+    """A size without sign: 0.0312 → ``3.12 points``."""
+    return f"{100.0 * value:.2f} points"
+
+
+def count(value: int | None) -> str:
+    """12345 → ``12,345``."""
+    return MISSING if value is None else f"{value:,}"
+
+
+def share(value: float | None, digits: int = 1) -> str:
+    """0.1234 → ``12.3 %``."""
+    return MISSING if value is None else f"{100.0 * value:.{digits}f} %"
+
+
+def difference(value: float | None) -> str:
+    """0.0123 → ``+1.23``, in percentage points."""
+    return MISSING if value is None else signed(value)
+
+
+def relative(value: float | None) -> str:
+    """0.123 → ``+12.3 %``."""
+    return MISSING if value is None else f"{100.0 * value:+.1f} %".replace("-", "−")
+
+
+def decimal(value: float | None, digits: int = 4) -> str:
+    """0.123456 → ``0.1235``."""
+    return MISSING if value is None else f"{value:.{digits}f}".replace("-", "−")
+
+
+def probability(value: float | None) -> str:
+    """A p-value: four digits, and ``< 0.0001`` below."""
+    if value is None:
+        return MISSING
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def span(bounds: list[float] | None, kind: str = "difference") -> str:
+    """An interval, each end as :func:`difference` or :func:`relative` writes it."""
+    if bounds is None:
+        return MISSING
+    write = relative if kind == "relative" else difference
+    return f"{write(bounds[0])} to {write(bounds[1])}"

@@ -1,0 +1,273 @@
+"""The plots of the report page, each a self-contained image with a description for those who cannot see it.
+
+Figures are built without pyplot: no global state, no display, safe in any thread.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import matplotlib
+import numpy as np
+import pyarrow as pa
+from matplotlib.figure import Figure
+
+from holley_assets.evaluation.exposure import SLOTS
+from holley_assets.evaluation.formatting import signed
+from holley_assets.evaluation.gates import DecisionRule
+
+INK, MUTED, GRID = "#1b2733", "#5b6875", "#dfe5eb"
+BLUE, ORANGE, GREEN, RED = "#1f5fa8", "#b4530a", "#2a7d4f", "#b3261e"
+# Distinguishable with any colour vision (after Okabe & Ito 2008), darkened for contrast on white.
+SYSTEM_COLOURS = {"gnn": BLUE, "sql": ORANGE, "popularity": "#6b7784", "random": "#a3adb7"}
+GROUP_COLOURS = ("#1f5fa8", "#b4530a", "#2a7d4f", "#8a4f9e", "#0f8a94", "#a88a00", "#b3261e", "#6b7784")
+STYLE = {
+    "svg.hashsalt": "holley_assets",  # the same figure gives the same bytes
+    "font.size": 9.5,
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": GRID,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "legend.frameon": False,
+}
+
+
+class Plot(NamedTuple):
+    """An image as a ``data:`` address and what it shows, in words."""
+
+    source: str
+    description: str
+
+
+def _encode(figure: Figure, description: str, *, kind: str = "svg") -> Plot:
+    buffer = io.BytesIO()
+    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    figure.savefig(buffer, format=kind, bbox_inches="tight", metadata=metadata, dpi=160)
+    media = "image/svg+xml" if kind == "svg" else "image/png"
+    return Plot(f"data:{media};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}", description)
+
+
+def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Any]]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, list(np.atleast_1d(figure.subplots(1, columns)))
+
+
+def lift_by_tier(
+    comparison: Mapping[str, Any], metrics: Mapping[str, Any], rule: DecisionRule | None = None
+) -> Plot | None:
+    """Hit Rate@4 lift with its interval for each scope, over the bands of the decision; None without any."""
+    rule = rule or DecisionRule()
+    scopes = [scope for scope in ("cold", "warm", "hot", "overall") if comparison[scope]["ci95"] is not None]
+    if not scopes:
+        return None
+    lifts = 100.0 * np.array([comparison[scope]["hit_rate@4_delta"] for scope in scopes])
+    bounds = 100.0 * np.array([comparison[scope]["ci95"] for scope in scopes])  # [scopes, 2]
+    with matplotlib.rc_context(STYLE):
+        figure, (axis,) = _figure(9.4, 0.62 + 0.5 * len(scopes))
+        rows = np.arange(len(scopes))[::-1]
+        margin = 0.08 * float(np.ptp(np.append(bounds, [-200 * rule.marginal, 150 * rule.clear_win])))
+        low = min(bounds.min(), -200 * rule.marginal) - margin
+        high = max(bounds.max(), 150 * rule.clear_win) + margin
+        bands = [
+            (low, -100 * rule.marginal, "#fbe9e7"),
+            (-100 * rule.marginal, 100 * rule.marginal, "#f1f3f5"),
+            (100 * rule.marginal, 100 * rule.clear_win, "#fdf3dc"),
+            (100 * rule.clear_win, high, "#e3f3e8"),
+        ]
+        for start, end, colour in bands:
+            axis.axvspan(start, end, color=colour, linewidth=0, zorder=0)
+        axis.axvline(0.0, color=MUTED, linewidth=1.0)
+        colours = [BLUE if scope == "cold" else MUTED for scope in scopes]
+        axis.hlines(rows, bounds[:, 0], bounds[:, 1], colors=colours, linewidth=2.4)
+        axis.scatter(lifts, rows, color=colours, s=46, zorder=3)
+        for row, lift in zip(rows, lifts, strict=True):
+            axis.annotate(signed(lift / 100), (lift, row), (0, 7), textcoords="offset points", ha="center")
+        users = [metrics["gnn"][scope]["users"] for scope in scopes]
+        axis.set_yticks(
+            rows,
+            [f"{scope} ({count:,} users)" for scope, count in zip(scopes, users, strict=True)],
+            color=INK,
+        )
+        axis.set(
+            xlim=(low, high),
+            ylim=(-0.5, len(scopes) - 0.3),
+            xlabel="Hit Rate@4, gnn − sql, in percentage points",
+        )
+        axis.grid(visible=False, axis="y")
+        words = "; ".join(
+            f"{scope} {signed(lift / 100)} ({signed(bound[0] / 100)} to {signed(bound[1] / 100)})"
+            for scope, lift, bound in zip(scopes, lifts, bounds, strict=True)
+        )
+        return _encode(
+            figure, f"Hit Rate@4 lift of gnn over sql in percentage points, with intervals: {words}."
+        )
+
+
+def training_curves(training: Mapping[str, Any]) -> Plot | None:
+    """Losses on the left, validation MRR on the right, the kept epoch marked; None without curves."""
+    curves = training["curves"]
+    if not curves["epoch"]:
+        return None
+    series = {name: np.array(values, dtype=np.float64) for name, values in curves.items()}
+    best = training["best_epoch"]
+    with matplotlib.rc_context(STYLE):
+        figure, (losses, ranks) = _figure(9.4, 2.9, columns=2)
+        losses.plot(series["epoch"], series["train_loss"], color=ORANGE, label="training")
+        losses.plot(series["epoch"], series["validation_loss"], color=BLUE, label="validation")
+        losses.set(title="Loss", xlabel="epoch")
+        losses.legend()
+        ranks.plot(series["epoch"], series["validation_mrr"], color=BLUE)
+        ranks.set(title="Validation MRR", xlabel="epoch")
+        if best is not None:
+            for axis in (losses, ranks):
+                axis.axvline(best, color=GREEN, linestyle="--", linewidth=1.2)
+            ranks.annotate(
+                f"epoch {best} kept",
+                (best, 0.04),
+                xycoords=("data", "axes fraction"),
+                xytext=(5, 0),
+                textcoords="offset points",
+                color=GREEN,
+            )
+        words = f"Losses and validation MRR over {len(series['epoch'])} epochs; epoch {best} is kept."
+        return _encode(figure, words)
+
+
+def score_distributions(scores: Mapping[str, Any]) -> Plot | None:
+    """Histogram of the scores in the e-mail slots, one panel a system, each on its own scale."""
+    filled = {system: histogram for system, histogram in scores.items() if histogram["counts"]}
+    if not filled:
+        return None
+    with matplotlib.rc_context(STYLE):
+        figure, axes = _figure(9.4, 2.1, columns=len(filled))
+        for axis, (system, histogram) in zip(axes, filled.items(), strict=True):
+            edges = np.array(histogram["edges"])
+            colour = SYSTEM_COLOURS.get(system, MUTED)
+            axis.bar(edges[:-1], histogram["counts"], width=np.diff(edges), align="edge", color=colour)
+            axis.set(title=system, xlabel="score")
+            axis.set_yticks([])
+            axis.grid(visible=False)
+        words = f"Scores of the first {SLOTS} ranks for systems {', '.join(filled)}."
+        return _encode(figure, words)
+
+
+def part_type_mix(part_types: Mapping[str, Mapping[str, int]], *, limit: int = 12) -> Plot | None:
+    """Share of e-mail slots by part type, one bar a source such as ``gnn``, ``sql`` and ``delivered``."""
+    shares = {
+        name: {kind: count / sum(counts.values()) for kind, count in counts.items()}
+        for name, counts in part_types.items()
+        if counts
+    }
+    if not shares:
+        return None
+    kinds = sorted(
+        {kind for mix in shares.values() for kind in mix if not kind.endswith(" others")},
+        key=lambda kind: (-max(mix.get(kind, 0.0) for mix in shares.values()), kind),
+    )[:limit]
+    colours = {**SYSTEM_COLOURS, "delivered": GREEN}
+    height = 0.8 / len(shares)
+    with matplotlib.rc_context(STYLE):
+        figure, (axis,) = _figure(9.4, 0.7 + 0.36 * len(kinds))
+        rows = np.arange(len(kinds))[::-1]
+        for index, (name, mix) in enumerate(shares.items()):
+            offset = (len(shares) - 1) * height / 2 - index * height
+            values = [100.0 * mix.get(kind, 0.0) for kind in kinds]
+            axis.barh(rows + offset, values, height=0.92 * height, color=colours.get(name, MUTED), label=name)
+        axis.set_yticks(rows, kinds, color=INK)
+        axis.set(xlabel="% of the filled slots")
+        axis.grid(visible=False, axis="y")
+        axis.legend(loc="lower right")
+        first = next(iter(shares))
+        words = ", ".join(f"{kind} {shares[first].get(kind, 0.0):.0%}" for kind in kinds[:3])
+        return _encode(figure, f"Part types in the first {SLOTS} slots; most frequent for {first}: {words}.")
+
+
+def degree_distributions(degrees: Mapping[str, Any]) -> Plot | None:
+    """Nodes by number of edges, in bins that double, one panel a side of a relation."""
+    filled = {name: distribution for name, distribution in degrees.items() if distribution["counts"]}
+    if not filled:
+        return None
+    columns = min(len(filled), 4)
+    lines = -(-len(filled) // columns)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(9.4, 2.2 * lines), layout="constrained")
+        axes = np.atleast_1d(figure.subplots(lines, columns)).ravel()
+        for axis in axes[len(filled) :]:
+            axis.set_visible(False)
+        for axis, (name, distribution) in zip(axes, filled.items(), strict=False):
+            positions = np.arange(len(distribution["counts"]))
+            axis.bar(positions, distribution["counts"], width=0.86, color=BLUE)
+            step = max(1, -(-len(positions) // 5))
+            axis.set_xticks(positions[::step], [f"{lower:,}" for lower in distribution["lower"][::step]])
+            axis.set_title(name, fontsize=9)
+            axis.set(xlabel="edges of a node, from", yscale="log")
+            axis.set_ylim(bottom=0.7)
+            axis.grid(visible=False, axis="x")
+        words = "; ".join(
+            f"{name}: mean {distribution['mean']:.1f}, maximum {distribution['maximum']:,}"
+            for name, distribution in filled.items()
+        )
+        return _encode(figure, f"Nodes by degree. {words}.")
+
+
+def embedding_picture(points: pa.Table) -> Plot | None:
+    """The embedding map: x, y, group (see :func:`.embedding_views.embedding_map`)."""
+    if points.num_rows == 0:
+        return None
+    groups = np.array(points.column("group").to_pylist(), dtype=str)
+    x, y = points.column("x").to_numpy(), points.column("y").to_numpy()
+    names, counts = np.unique(groups, return_counts=True)
+    order = sorted(range(len(names)), key=lambda index: (names[index] == "others", -counts[index]))
+    with matplotlib.rc_context(STYLE):
+        figure, (axis,) = _figure(9.4, 4.6)
+        for colour, index in enumerate(order):
+            inside = groups == names[index]
+            shade = "#c5ccd3" if names[index] == "others" else GROUP_COLOURS[colour % len(GROUP_COLOURS)]
+            axis.scatter(
+                x[inside],
+                y[inside],
+                s=11,
+                color=shade,
+                alpha=0.75,
+                linewidths=0,
+                label=f"{names[index]} ({counts[index]:,})",
+                zorder=1 if names[index] == "others" else 2,
+            )
+        axis.set(xticks=[], yticks=[])
+        axis.grid(visible=False)
+        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=2.0)
+        words = f"{points.num_rows:,} parts in the plane of the two main directions, coloured by part type."
+        return _encode(figure, words, kind="png")
+
+
+def lift_over_time(backtest: Mapping[str, Any]) -> Plot | None:
+    """Hit Rate@4 lift at each past cutoff with its interval."""
+    rows = [row for row in backtest["rows"] if row["lift"] is not None and row["ci95"] is not None]
+    if not rows:
+        return None
+    lifts = 100.0 * np.array([row["lift"] for row in rows])
+    bounds = 100.0 * np.array([row["ci95"] for row in rows])
+    with matplotlib.rc_context(STYLE):
+        figure, (axis,) = _figure(9.4, 2.5)
+        positions = np.arange(len(rows))
+        axis.axhline(0.0, color=MUTED, linewidth=1.0)
+        axis.vlines(positions, bounds[:, 0], bounds[:, 1], color=BLUE, linewidth=2.4)
+        axis.scatter(positions, lifts, color=BLUE, s=46, zorder=3)
+        axis.set_xticks(positions, [row["cutoff"] for row in rows])
+        axis.set(ylabel="points", xlim=(-0.6, len(rows) - 0.4), xlabel="cutoff")
+        axis.grid(visible=False, axis="x")
+        words = "; ".join(f"{row['cutoff']} {signed(row['lift'])}" for row in rows)
+        return _encode(figure, f"Hit Rate@4 lift on {backtest['tier']} users by cutoff: {words}.")

@@ -1,0 +1,145 @@
+"""The report as one self-contained HTML page: no script, no address outside the page, prints well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import jinja2
+import pyarrow as pa
+
+from holley_assets.evaluation import plots
+from holley_assets.evaluation.formatting import count, decimal, difference, probability, relative, share, span
+from holley_assets.evaluation.gates import DecisionRule, gates
+from holley_assets.evaluation.metrics import METRICS, SCOPES
+from holley_assets.evaluation.report import refuse_addresses
+
+HEADLINES = {
+    "clear_win": "Clear win",
+    "marginal": "Marginal gain",
+    "neutral": "No difference",
+    "worse": "Worse",
+    "inconclusive": "Inconclusive",
+}
+METRIC_NAMES = {
+    "hit_rate@4": "Hit Rate@4",
+    "recall@1": "Recall@1",
+    "recall@5": "Recall@5",
+    "recall@10": "Recall@10",
+    "recall@20": "Recall@20",
+    "mrr": "MRR",
+    "ndcg@10": "NDCG@10",
+    "hit_rate@4_delta": "Hit Rate@4, difference",
+    "recall@10_relative": "Recall@10, relative",
+    "mrr_relative": "MRR, relative",
+}
+LABELS = {
+    "clicks": "clicks on e-mails",
+    "interactions": "views, carts and orders on the site",
+    "both": "clicks on e-mails, and views, carts and orders on the site",
+}
+
+
+def best_systems(metrics: Mapping[str, Any]) -> dict[str, dict[str, set[str]]]:
+    """Scope → metric → the systems with the highest value; empty where no system has one."""
+    best: dict[str, dict[str, set[str]]] = {}
+    for scope in SCOPES:
+        best[scope] = {}
+        for metric in METRICS:
+            values = {system: table[scope][metric] for system, table in metrics.items()}
+            highest = max((value for value in values.values() if value is not None), default=None)
+            best[scope][metric] = {
+                system for system, value in values.items() if value is not None and value == highest
+            }
+    return best
+
+
+def gate_rows(report: Mapping[str, Any], rule: DecisionRule) -> list[dict[str, Any]]:
+    """The gates of the report with their meaning, origin and interval."""
+    described = {gate.name: gate for gate in gates(rule)}
+    rows = []
+    for row in report["gates"]:
+        gate = described[row["name"]]
+        is_relative = row["metric"].endswith("_relative")
+        power, comparison = report["power"]["scopes"][row["tier"]], report["comparison"][row["tier"]]
+        bounds = power[f"{row['metric']}_ci95"] if is_relative else comparison["ci95"]
+        rows.append(
+            {
+                **row,
+                "meaning": gate.meaning,
+                "source": gate.source,
+                "decides": gate.decides,
+                "relative": is_relative,
+                "interval": bounds,
+            }
+        )
+    return rows
+
+
+def draw_plots(report: Mapping[str, Any], rule: DecisionRule, points: pa.Table | None) -> dict[str, Any]:
+    """Every plot by name; None where the report holds nothing to draw."""
+    mix = {system: report["exposure"][system]["part_types"] for system in ("gnn", "sql")}
+    if "delivered" in report:
+        mix["delivered"] = report["delivered"]["part_types"]
+    training, graph, backtest = (report.get(name) for name in ("training", "graph", "backtest"))
+    return {
+        "lift": plots.lift_by_tier(report["comparison"], report["metrics"], rule),
+        "training": plots.training_curves(training) if training else None,
+        "scores": plots.score_distributions(report["scores"]),
+        "part_types": plots.part_type_mix(mix),
+        "degrees": plots.degree_distributions(graph["degrees"]) if graph and "degrees" in graph else None,
+        "embedding": plots.embedding_picture(points) if points is not None else None,
+        "backtest": plots.lift_over_time(backtest) if backtest else None,
+    }
+
+
+def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = None) -> str:
+    """The page.
+
+    Args:
+        report: what :func:`.report.build_report` returns. Extra sections that the page knows: ``training``
+            (:func:`.training_summary.summarise_training`), ``graph`` (``nodes``, ``edges`` and ``density`` by
+            type, ``degrees`` as :func:`.graph_summary.degree_distribution` by title), ``delivered``
+            (:func:`.exposure.delivered`), ``nearest`` (title → :func:`.embedding_views.nearest`) and
+            ``backtest`` (:func:`.backtest.summarise_backtest`). A section that is absent is left out.
+        embedding_points: x, y, group of the 2-D picture (:func:`.embedding_views.embedding_map`).
+
+    Returns:
+        HTML text.
+
+    Raises:
+        ValueError: the page would hold an e-mail address.
+    """
+    options = report["options"]
+    rule = DecisionRule(
+        options["clear_win"], options["marginal"], options["minimum_clicks"], options["confidence"]
+    )
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(
+        count=count,
+        share=share,
+        difference=difference,
+        relative=relative,
+        decimal=decimal,
+        probability=probability,
+        span=span,
+    )
+    folder = resources.files("holley_assets.evaluation") / "templates"
+    template = environment.from_string((folder / "report.html.jinja").read_text(encoding="utf-8"))
+    page = template.render(
+        report=report,
+        style=(folder / "report.css").read_text(encoding="utf-8"),
+        headline=HEADLINES[report["decision"]["outcome"]],
+        gates=gate_rows(report, rule),
+        plots=draw_plots(report, rule, embedding_points),
+        best=best_systems(report["metrics"]),
+        best_before=best_systems(report["metrics_before_rules"]),
+        labels=LABELS.get(report["label_source"], report["label_source"]),
+        scopes=("cold", "warm", "hot", "overall"),
+        metrics=METRICS,
+        metric_names=METRIC_NAMES,
+    )
+    return refuse_addresses(page)
