@@ -32,6 +32,8 @@ LOW_CARDINALITY_COLUMNS = frozenset(
     }
 )
 
+CHECKSUM = "sha256"
+
 Tabular = pa.Table | pa.RecordBatchReader | Path
 
 
@@ -56,7 +58,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             staged = store.staging_path(key)
             write_parquet(obj, staged)
         metadata = describe_parquet(staged)
-        metadata["sha256"] = dg.MetadataValue.text(checksum(staged))
+        metadata[CHECKSUM] = dg.MetadataValue.text(checksum(staged))
         store.publish(staged, key)
         metadata["path"] = dg.MetadataValue.path(store.local_path(key))
         context.add_output_metadata(metadata)

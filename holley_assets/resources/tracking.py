@@ -6,11 +6,12 @@ is written after it, in a few calls, so that a slow tracking server cannot slow 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,21 @@ _PARAMETERS_A_CALL = 90
 _LONGEST_PARAMETER = 5000
 
 
+class TrackingError(RuntimeError):
+    """The tracking store cannot be reached or refuses what it is given. The message is one line."""
+
+
+@contextlib.contextmanager
+def _as_tracking_errors() -> Iterator[None]:
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise TrackingError(f"MLflow: {' '.join(str(error).split())}") from error
+
+
 class Tracker:
     """Writes trainings to one MLflow experiment.
 
@@ -34,8 +50,12 @@ class Tracker:
         uri: tracking server or store.
         experiment: created when it does not exist.
         artifacts: where a new experiment keeps its artifacts; ``None`` leaves it to the server.
+
+    Raises:
+        TrackingError: from every method, where the store cannot be written.
     """
 
+    @_as_tracking_errors()
     def __init__(self, uri: str, experiment: str, artifacts: str | None = None) -> None:
         self._client = _client(uri)
         found = self._client.get_experiment_by_name(experiment)
@@ -43,6 +63,7 @@ class Tracker:
             found.experiment_id if found else self._client.create_experiment(experiment, artifacts)
         )
 
+    @_as_tracking_errors()
     def record_training(
         self,
         dagster_run_id: str,
@@ -82,6 +103,7 @@ class Tracker:
             self._client.set_terminated(run_id, status)
         return run_id
 
+    @_as_tracking_errors()
     def record_evaluation(
         self,
         dagster_run_id: str,

@@ -1,0 +1,75 @@
+"""The output. Nothing reaches it around the checks."""
+
+import time
+from collections.abc import Sequence
+
+import dagster as dg
+import pyarrow as pa
+
+from holley_assets.assets.groups import DELIVERY, OWNERS
+from holley_assets.assets.model_choice import DELIVERED_TABLE, MODEL_VERSION
+from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.checks.verdicts import newest_materialization, unproven
+from holley_assets.resources.io_manager import CHECKSUM, asset_file
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.storage import checksum
+from holley_assets.resources.warehouse_resource import WarehouseResource
+
+OUTPUT_DATASET = "temp_holley_gnn"
+OUTPUT_TABLE = "recommendations"
+STAGED = dg.AssetKey("recommendations")
+
+
+def build_recommendations_table(required_checks: Sequence[dg.AssetCheckKey]) -> dg.AssetsDefinition:
+    """The asset that publishes the staged table once every one of ``required_checks`` has passed on it."""
+
+    @dg.asset(
+        key=DELIVERED_TABLE, group_name=DELIVERY, owners=OWNERS, kinds={"duckdb", "bigquery"}, deps=[STAGED]
+    )
+    def recommendations_table(
+        context: dg.AssetExecutionContext,
+        settings: SettingsResource,
+        warehouse: WarehouseResource,
+        time_windows: pa.Table,
+    ) -> dg.MaterializeResult:
+        """The delivered table `temp_holley_gnn.recommendations`: one row a customer, replaced as a whole.
+
+        Before it writes, it re-reads from the event log the verdict of every blocking check, on the staged
+        table and on everything that the table was made of, for exactly the data that it is about to publish.
+        One that failed, did not run or judged other data ends the run with a line that names it, and the
+        previous table stays as it was. Readers see the old table or the new one, never a part of either.
+        """
+        started = time.monotonic()
+        problems = unproven(context.instance, required_checks)
+        if problems:
+            more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+            raise dg.Failure(
+                f"Not published, the previous table stays: {'; '.join(problems[:3])}{more}",
+                allow_retries=False,
+            )
+        path = settings.store().local_path(asset_file(STAGED))
+        judged = newest_materialization(context.instance, STAGED)
+        found = checksum(path)
+        seen = judged.metadata.get(CHECKSUM) if judged else None
+        if judged is None or seen != found:
+            raise dg.Failure(
+                f"Not published, the previous table stays: {path.name} has SHA-256 {found}, the checks saw {seen}",
+                allow_retries=False,
+            )
+        windows = TimeWindows.from_table(time_windows)
+        opened = warehouse.open(settings.of_run(context.run), windows.source_location)
+        rows = opened.replace_table(OUTPUT_DATASET, OUTPUT_TABLE, path)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": rows,
+                "dagster/table_name": f"{OUTPUT_DATASET}.{OUTPUT_TABLE}",
+                "checks_passed": len(required_checks),
+                "staged_by_run": judged.run_id,
+                MODEL_VERSION: str(judged.metadata[MODEL_VERSION]),
+                CHECKSUM: found,
+                "as_of": windows.as_of.isoformat(),
+                "seconds": round(time.monotonic() - started, 2),
+            }
+        )
+
+    return recommendations_table

@@ -1,0 +1,127 @@
+"""Did the graph beat the SQL pipeline? Rankings of the test users by every system, and the report."""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from holley_assets.assets.groups import EVALUATION, OWNERS
+from holley_assets.assets.recommendations import ranking_options, users_with_profiles
+from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.ranking import (
+    EmbeddingScorer,
+    PairScorer,
+    RandomScorer,
+    Scorer,
+    build_candidates,
+    rank_users,
+)
+from holley_assets.resources.artifact_store import ArtifactStore, Reference
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.settings import Settings
+
+RANKING_COLUMNS = ["email_lower", "system", "rank", "base_sku", "score"]
+# Of these systems none may see a test click; all rank the same users over the same parts.
+SYSTEMS = ("gnn", "sql", "popularity", "random")
+
+
+def rank_all_systems(
+    users: pa.Table,
+    fitment: pa.Table,
+    parts: pa.Table,
+    popularity: pa.Table,
+    gnn: Scorer,
+    purchases: pa.Table,
+    *,
+    windows: TimeWindows,
+    settings: Settings,
+    apply_rules: bool,
+) -> pa.Table:
+    """Rankings of ``users`` by every system as of the cutoff, one row a user, system and rank."""
+    candidates = build_candidates(fitment, parts, view="training", apply_rules=apply_rules)
+    scorers: Mapping[str, Scorer] = {
+        "gnn": gnn,
+        "sql": PairScorer(_scores(popularity, "sql_score"), name="sql"),
+        "popularity": PairScorer(_scores(popularity, "popularity_score"), name="popularity"),
+        "random": RandomScorer(settings.evaluation.seed),
+    }
+    options = ranking_options(settings, settings.evaluation.depth)
+    rankings = [
+        rank_users(
+            users, candidates, scorers[system], purchases=purchases, view_end=windows.cutoff, options=options
+        ).to_table(system)
+        for system in SYSTEMS
+    ]
+    return pa.concat_tables(rankings).select(RANKING_COLUMNS)
+
+
+def clicking_users(users: pa.Table, test_clicks: pa.Table) -> pa.Table:
+    """The users who clicked in the test window."""
+    clicked = pc.unique(test_clicks["email_lower"])
+    return users.filter(pc.is_in(users["email_lower"], value_set=clicked))
+
+
+def _scores(popularity: pa.Table, column: str) -> pa.Table:
+    return popularity.select(["make", "model", "base_sku", column]).rename_columns(
+        ["make", "model", "base_sku", "score"]
+    )
+
+
+def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=name, description=description, group_name=EVALUATION, owners=OWNERS, kinds={"arrow", "numpy"}
+    )
+    def rankings(
+        context: dg.AssetExecutionContext,
+        settings: SettingsResource,
+        time_windows: pa.Table,
+        user_nodes: pa.Table,
+        user_profiles: pa.Table,
+        user_embeddings: pa.Table,
+        product_embeddings: pa.Table,
+        fitment: pa.Table,
+        parts: pa.Table,
+        popularity: pa.Table,
+        user_purchases: pa.Table,
+        test_clicks: pa.Table,
+    ) -> dg.MaterializeResult:
+        started = time.monotonic()
+        users = clicking_users(users_with_profiles(user_nodes, user_profiles, "profile"), test_clicks)
+        table = rank_all_systems(
+            users,
+            fitment,
+            parts,
+            popularity,
+            EmbeddingScorer.from_tables(user_embeddings, product_embeddings, "training"),
+            user_purchases,
+            windows=TimeWindows.from_table(time_windows),
+            settings=settings.of_run(context.run),
+            apply_rules=apply_rules,
+        )
+        return dg.MaterializeResult(
+            value=table,
+            metadata={"test_users": users.num_rows, "seconds": round(time.monotonic() - started, 2)},
+        )
+
+    return rankings
+
+
+evaluation_rankings = _evaluation_rankings(
+    "evaluation_rankings",
+    """One row a test user, system and rank from 1 to 20: what each system would have shown at the cutoff.
+
+All systems rank the same users over the same parts with the same rules and the same code, so that only the
+scores differ. Systems: `gnn`, `sql` (the pipeline to beat), `popularity` (all orders alone) and `random`.""",
+    apply_rules=True,
+)
+evaluation_rankings_before_rules = _evaluation_rankings(
+    "evaluation_rankings_before_rules",
+    """One row a test user, system and rank, over every part that fits, without the rules.
+
+Tells what the model learned apart from what the rules allow: no price limit, no exclusions, no limit to a part
+type.""",
+    apply_rules=False,
+)

@@ -1,0 +1,102 @@
+"""One asset a SQL file: the tables that the graph, the rules and the evaluation are made of."""
+
+import re
+import time
+import dagster as dg
+import pyarrow as pa
+
+from holley_assets.assets.groups import GRAPH_TABLES, OWNERS
+from holley_assets.assets.table_specs import TABLE_SPECS, TableSpec
+from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.checks.previous_run import SOURCE_KIND, previous_rows
+from holley_assets.checks.table_checks import check_table, table_check_specs
+from holley_assets.resources.io_manager import asset_file
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.sql_files import read_query
+from holley_assets.resources.warehouse_resource import WarehouseResource
+from holley_assets.settings import Settings
+
+
+# A table in a query, with the dataset names filled in.
+_REFERENCE = re.compile(r"`(?P<dataset>[\w.-]+)\.(?P<table>\w+)`")
+
+
+def query_dependencies(name: str) -> list[str]:
+    """Source tables and assets that a query reads, sorted: the SQL is the only place where lineage is written."""
+    return sorted({match["table"] for match in _REFERENCE.finditer(read_query(name).select)})
+
+
+def query_parameters(settings: Settings, windows: TimeWindows) -> dict[str, object]:
+    """Every named parameter of the SQL files; none of them is ever part of a query's text."""
+    run, rules = settings.run, settings.rules
+    return {
+        "as_of": windows.as_of,
+        "cutoff": windows.cutoff,
+        "intent_start": windows.intent_start,
+        "decay_days": run.decay_days,
+        "view_weight": run.view_weight,
+        "cart_weight": run.cart_weight,
+        "order_weight": run.order_weight,
+        "click_view_minutes": run.click_view_minutes,
+        "co_purchase_minimum_users": run.co_purchase_minimum_users,
+        "minimum_price": rules.minimum_price,
+        "unknown_type_minimum_price": rules.unknown_type_minimum_price,
+        "sql_segment_minimum_orders": rules.sql_segment_minimum_orders,
+        "sql_make_minimum_orders": rules.sql_make_minimum_orders,
+        "sql_pair_minimum_orders": rules.sql_pair_minimum_orders,
+    }
+
+
+def build_graph_table(spec: TableSpec) -> dg.AssetsDefinition:
+    """Asset that runs ``sql/**/<name>.sql``, checks the file it wrote and publishes it."""
+
+    @dg.asset(
+        name=spec.name,
+        description=spec.description,
+        group_name=GRAPH_TABLES,
+        owners=OWNERS,
+        kinds={"sql", "duckdb", "bigquery"},
+        deps=sorted({*query_dependencies(spec.name), *spec.referenced_tables}),
+        check_specs=table_check_specs(spec),
+        # With checks of its own, an asset annotated as MaterializeResult is taken to have no value.
+        dagster_type=dg.Any,
+    )
+    def graph_table(
+        context: dg.AssetExecutionContext,
+        settings: SettingsResource,
+        warehouse: WarehouseResource,
+        time_windows: pa.Table,
+    ) -> dg.MaterializeResult:
+        started = time.monotonic()
+        run_settings = settings.of_run(context.run)
+        windows = TimeWindows.from_table(time_windows)
+        store = settings.store()
+        result = warehouse.open(run_settings, windows.source_location).query_to_parquet(
+            spec.name,
+            query_parameters(run_settings, windows),
+            store.staging_path(asset_file(context.asset_key)),
+        )
+        queried = time.monotonic()
+        checks = check_table(
+            spec,
+            result.path,
+            {name: store.local_path(asset_file(dg.AssetKey(name))) for name in spec.referenced_tables},
+            previous=previous_rows(context.instance, spec.name, windows.source_kind),
+            minimum_share=run_settings.checks.minimum_rows_share,
+        )
+        return dg.MaterializeResult(
+            value=result.path,
+            metadata={
+                "dropped": dict(result.dropped),
+                "dropped_rows": sum(result.dropped.values()),
+                SOURCE_KIND: windows.source_kind,
+                "seconds": round(queried - started, 2),
+                "seconds_checking": round(time.monotonic() - queried, 2),
+            },
+            check_results=checks,
+        )
+
+    return graph_table
+
+
+graph_tables = [build_graph_table(spec) for spec in TABLE_SPECS]

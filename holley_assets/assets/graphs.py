@@ -1,0 +1,167 @@
+"""The graph, twice: as of the cutoff to learn from, as of today to deliver from."""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+
+from holley_assets.assets.groups import MODEL, table_spec
+from holley_assets.assets.model_choice import reference_metadata
+from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.checks.graph_checks import RECOUNTED_TABLES, TRAINING_GRAPH_CHECKS, check_training_graph
+from holley_assets.resources.artifact_store import ArtifactStore, Reference
+from holley_assets.resources.io_manager import asset_file
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from torch_geometric.data import HeteroData
+
+    from holley_assets.gnn.graph import BuiltGraph, GraphTables, View
+
+GRAPH_FILES = {"training": "heterodata.pt", "serving": "serving_heterodata.pt"}
+KINDS = {"pytorch"}
+_TABLES = (
+    "user_nodes",
+    "product_nodes",
+    "vehicle_nodes",
+    "interacts_edges",
+    "fits_edges",
+    "owns_edges",
+    "co_purchased_edges",
+    "fitment",
+    "user_purchases",
+)
+
+
+def graph_statistics(data: "HeteroData") -> dict[str, dict[str, float | int]]:
+    """Nodes, edges and density (edges among all pairs of the two node types) by type."""
+    nodes = {kind: int(data[kind].num_nodes) for kind in data.node_types}
+    edges = {kind[1]: int(data[kind].edge_index.shape[1]) for kind in data.edge_types}
+    pairs = {kind[1]: nodes[kind[0]] * nodes[kind[2]] for kind in data.edge_types}
+    density = {name: edges[name] / pairs[name] if pairs[name] else 0.0 for name in edges}
+    return {"nodes": nodes, "edges": edges, "density": density}
+
+
+@dg.multi_asset(
+    name="graphs",
+    specs=[
+        table_spec(
+            "training_graph",
+            deps=["time_windows", *_TABLES],
+            group=MODEL,
+            kinds=KINDS,
+            description="""Reference to `heterodata.pt`, the graph as of the cutoff: what the model learns from.
+
+Three node types (user, product, vehicle), four relations in seven edge types, with edge weights. Users without
+history that share year, make and model are one node with a count. No e-mail address is in it. Its check recounts
+everything that moves with time from what happened before the cutoff.""",
+        ),
+        table_spec(
+            "serving_graph",
+            deps=["time_windows", *_TABLES],
+            group=MODEL,
+            kinds=KINDS,
+            description="""Reference to `serving_heterodata.pt`, the same graph as of `as_of`.
+
+What is delivered is scored with the weights learned at the cutoff on today's interactions and purchases.""",
+        ),
+        table_spec(
+            "user_profiles",
+            deps=["user_nodes", "training_graph", "serving_graph"],
+            group=MODEL,
+            kinds={"arrow"},
+            description="""One row a customer: its node in the training graph and in the serving graph.
+
+98 % of the customers share a node with all others that have the same car and no history, so that vectors and
+rankings are computed once a node and not once a customer.""",
+        ),
+    ],
+    check_specs=TRAINING_GRAPH_CHECKS,
+)
+def graphs(
+    context: dg.AssetExecutionContext,
+    settings: SettingsResource,
+    time_windows: pa.Table,
+    user_nodes: pa.Table,
+    product_nodes: pa.Table,
+    vehicle_nodes: pa.Table,
+    interacts_edges: pa.Table,
+    fits_edges: pa.Table,
+    owns_edges: pa.Table,
+    co_purchased_edges: pa.Table,
+    fitment: pa.Table,
+    user_purchases: pa.Table,
+) -> Iterator[dg.MaterializeResult]:
+    """Build both graphs in one process, which loads tables and PyTorch once."""
+    from holley_assets.gnn.graph import GraphTables
+
+    tables = GraphTables(
+        user_nodes=user_nodes,
+        product_nodes=product_nodes,
+        vehicle_nodes=vehicle_nodes,
+        interacts_edges=interacts_edges,
+        fits_edges=fits_edges,
+        co_purchased_edges=co_purchased_edges,
+        fitment=fitment,
+        user_purchases=user_purchases,
+    )
+    run_settings = settings.of_run(context.run)
+    windows = TimeWindows.from_table(time_windows)
+    artifacts = ArtifactStore(settings.store(), context.run.run_id)
+
+    training, result = _build(tables, "training", windows, run_settings, artifacts)
+    checks = check_training_graph(
+        {name: settings.store().local_path(asset_file(dg.AssetKey(name))) for name in RECOUNTED_TABLES},
+        cutoff=windows.cutoff,
+        interactions=int(training.data["user", "interacts", "product"].edge_index.shape[1]),
+    )
+    yield result._replace(check_results=checks)
+    serving, result = _build(tables, "serving", windows, run_settings, artifacts)
+    yield result
+    yield dg.MaterializeResult(
+        asset_key="user_profiles",
+        value=pa.table(
+            {
+                "email_lower": user_nodes["email_lower"],
+                "profile": pa.array(training.user_profiles, pa.int32()),
+                "serving_profile": pa.array(serving.user_profiles, pa.int32()),
+            }
+        ),
+        metadata={
+            "profiles": int(np.unique(training.user_profiles).size),
+            "serving_profiles": int(np.unique(serving.user_profiles).size),
+        },
+    )
+
+
+def _build(
+    tables: "GraphTables", view: "View", windows: TimeWindows, settings: Settings, artifacts: ArtifactStore
+) -> tuple["BuiltGraph", dg.MaterializeResult]:
+    from holley_assets.gnn.graph import build_graph, save_graph
+
+    started = time.monotonic()
+    graph = build_graph(
+        tables,
+        view=view,
+        view_end=windows.cutoff if view == "training" else windows.as_of,
+        order_weight=settings.run.order_weight,
+        decay_days=settings.run.decay_days,
+    )
+    staged = artifacts.staging_path(GRAPH_FILES[view])
+    save_graph(graph.data, staged)
+    reference = artifacts.publish(staged, GRAPH_FILES[view])
+    statistics = graph_statistics(graph.data)
+    return graph, dg.MaterializeResult(
+        asset_key=f"{view}_graph",
+        value=reference.to_table(),
+        metadata={
+            **{name: dict(values) for name, values in statistics.items()},
+            **reference_metadata(reference),
+            "seconds": round(time.monotonic() - started, 2),
+        },
+    )

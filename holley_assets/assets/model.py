@@ -1,0 +1,230 @@
+"""Training, and the vectors that it gives. PyTorch is imported inside the steps that need it."""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+
+from holley_assets.assets.graphs import KINDS, graph_statistics
+from holley_assets.assets.groups import MODEL, OWNERS, table_spec
+from holley_assets.assets.model_choice import (
+    MODEL_VERSION,
+    TRAINED_CHECKPOINT,
+    choose_checkpoint,
+    reference_metadata,
+)
+from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.resources.artifact_store import ArtifactStore, Reference
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.tracking import TrackingError, flatten, open_tracker
+from holley_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from holley_assets.gnn.checkpoint import Checkpoint
+    from holley_assets.gnn.model import ModelOptions
+    from holley_assets.gnn.training import Epoch, TrainingOptions, TrainingResult
+
+MODEL_FILE = "model.pt"
+# Beside the runs and not in one: what goes on with a killed training is another run. Training resumes from
+# a state of the same graph and the same options alone.
+TRAINING_STATE_FILE = "training_state.pt"
+
+
+def training_options(settings: Settings) -> tuple["ModelOptions", "TrainingOptions"]:
+    """Settings as the network and the training take them."""
+    from holley_assets.gnn.model import ModelOptions
+    from holley_assets.gnn.sampling import NegativeOptions
+    from holley_assets.gnn.training import TrainingOptions, resolve_device
+
+    chosen = settings.training
+    negatives = NegativeOptions(
+        count=chosen.negatives,
+        in_batch_share=chosen.negative_in_batch_share,
+        fitment_share=chosen.negative_fitment_share,
+    )
+    options = TrainingOptions(
+        **_shared_fields(TrainingOptions, chosen, without={"negatives", "device"}),
+        negatives=negatives,
+        device=resolve_device(chosen.device),
+    )
+    return ModelOptions(**_shared_fields(ModelOptions, settings.model)), options
+
+
+def _shared_fields(options: type, section: object, without: set[str] = frozenset()) -> dict[str, Any]:
+    """Values of a settings section for those fields of a dataclass that are settings."""
+    names = {field.name for field in dataclasses.fields(options)} - without
+    return {name: getattr(section, name) for name in sorted(names) if hasattr(section, name)}
+
+
+@dg.asset(key=TRAINED_CHECKPOINT, group_name=MODEL, owners=OWNERS, kinds={*KINDS, "mlflow"})
+def trained_checkpoint(
+    context: dg.AssetExecutionContext,
+    settings: SettingsResource,
+    time_windows: pa.Table,
+    training_graph: pa.Table,
+) -> dg.MaterializeResult:
+    """Reference to `model.pt`: the weights of the epoch with the best validation MRR, and how they came about.
+
+    Trained on the graph as of the cutoff, so that the clicks after it are a fair test. 10 % of the interactions
+    are held out to stop in time. Curves, parameters, graph statistics and the checkpoint are in MLflow, in the
+    run that carries this run's id. A training that was killed goes on where it stopped.
+    """
+    from holley_assets.gnn.checkpoint import Checkpoint
+    from holley_assets.gnn.graph import load_graph
+    from holley_assets.gnn.training import train
+
+    started = time.monotonic()
+    run_settings = settings.of_run(context.run)
+    artifacts = ArtifactStore(settings.store(), context.run.run_id)
+    graph = load_graph(artifacts.locate(Reference.from_table(training_graph)))
+    statistics = graph_statistics(graph)
+    model_options, options = training_options(run_settings)
+    warm_start = run_settings.training.warm_start
+
+    def report(epoch: "Epoch") -> None:
+        context.log.info(_progress(epoch))
+
+    result = train(
+        graph,
+        model_options,
+        options,
+        state_path=run_settings.run.data_dir / TRAINING_STATE_FILE,
+        warm_start=Checkpoint.load(warm_start) if warm_start else None,
+        on_epoch=report,
+    )
+    staged = artifacts.staging_path(MODEL_FILE)
+    result.checkpoint.save(staged)
+    reference = artifacts.publish(staged, MODEL_FILE)
+    version = model_version(time_windows, result.checkpoint)
+    history = [epoch._asdict() for epoch in result.history]
+    best = history[result.checkpoint.best_epoch]
+    metadata: dict[str, Any] = {
+        MODEL_VERSION: version,
+        **reference_metadata(reference),
+        "epochs": len(history) - 1,
+        "best_epoch": result.checkpoint.best_epoch,
+        "stopped_early": result.stopped_early,
+        **{f"best_{name}": value for name, value in best.items() if name.startswith("validation") and value},
+        "warm_start_rows": result.warm_start_rows,
+        "device": options.device,
+    }
+    try:
+        metadata["mlflow_run"] = open_tracker(run_settings).record_training(
+            context.run.run_id,
+            parameters={**_parameters(run_settings), MODEL_VERSION: version, "device": options.device},
+            statistics={
+                **flatten(statistics),
+                "best_epoch": result.checkpoint.best_epoch,
+                "best_validation_mrr": best["validation_mrr"],
+                "seconds_training": time.monotonic() - started,
+            },
+            curves=history,
+            artifacts=[artifacts.locate(reference)],
+        )
+    except TrackingError as error:
+        # A training is worth more than its record.
+        context.log.warning(f"The training is not tracked: {error}")
+    row = {**dataclasses.asdict(reference), MODEL_VERSION: version, "best_epoch": best["epoch"]}
+    metadata["seconds"] = round(time.monotonic() - started, 2)
+    return dg.MaterializeResult(value=pa.Table.from_pylist([{**row, "history": history}]), metadata=metadata)
+
+
+def model_version(time_windows: pa.Table, checkpoint: "Checkpoint") -> str:
+    """Name of a model: the day of its data and the hash of its weights, the same for the same weights."""
+    return f"{TimeWindows.from_table(time_windows).as_of:%Y%m%d}-{checkpoint.fingerprint[:12]}"
+
+
+def _progress(epoch: "Epoch") -> str:
+    shown = {
+        "train loss": epoch.train_loss,
+        "validation loss": epoch.validation_loss,
+        "validation MRR": epoch.validation_mrr,
+    }
+    numbers = ", ".join(f"{name} {value:.4f}" for name, value in shown.items() if value is not None)
+    return f"epoch {epoch.epoch}: {numbers or 'nothing to learn from'} ({epoch.seconds:.1f} s)"
+
+
+def _parameters(settings: Settings) -> dict[str, object]:
+    """What shaped the training, for its record."""
+    values = settings.model_dump(mode="json", include={"run", "model", "training", "rules"})
+    # Folders say where, not what, and may name a person.
+    for name in ("data_dir", "source_dir"):
+        del values["run"][name]
+    return flatten(values)
+
+
+@dg.multi_asset(
+    name="embeddings",
+    specs=[
+        table_spec(
+            "user_embeddings",
+            deps=[TRAINED_CHECKPOINT, "training_graph", "serving_graph"],
+            group=MODEL,
+            kinds=KINDS,
+            description="""One row a view (`training`, `serving`) and profile: its vector of length one.
+
+A customer's vector is that of its profile (see `user_profiles`). The score of a part is the dot product. The weights
+are those trained in this run; a run without training takes the newest model that was delivered.""",
+        ),
+        table_spec(
+            "product_embeddings",
+            deps=[TRAINED_CHECKPOINT, "training_graph", "serving_graph"],
+            group=MODEL,
+            kinds=KINDS,
+            description="""One row a view and base SKU: its vector of length one.
+
+A part that the weights do not know yet has a vector from its features and its neighbours.""",
+        ),
+    ],
+)
+def embeddings(
+    context: dg.AssetExecutionContext,
+    settings: SettingsResource,
+    training_graph: pa.Table,
+    serving_graph: pa.Table,
+) -> Iterator[dg.MaterializeResult]:
+    """Vectors of both graphs with one model, in one process."""
+    from holley_assets.gnn.checkpoint import Checkpoint
+    from holley_assets.gnn.embedding import embed
+    from holley_assets.gnn.graph import load_graph
+    from holley_assets.gnn.training import resolve_device
+
+    started = time.monotonic()
+    model = choose_checkpoint(context.instance, context.run)
+    artifacts = ArtifactStore(settings.store(), context.run.run_id)
+    checkpoint = Checkpoint.load(artifacts.locate(model.reference))
+    device = resolve_device(settings.of_run(context.run).training.device)
+    users, products = [], []
+    for view, reference in (("training", training_graph), ("serving", serving_graph)):
+        graph = load_graph(artifacts.locate(Reference.from_table(reference)))
+        base_skus = pa.array(graph.products, pa.string())
+        vectors = embed(graph, checkpoint, device)
+        profiles = pa.array(np.arange(len(vectors.user), dtype=np.int32))
+        users.append(_vector_table(view, "profile", profiles, vectors.user, model.model_version))
+        products.append(_vector_table(view, "base_sku", base_skus, vectors.product, model.model_version))
+    metadata = {
+        MODEL_VERSION: model.model_version,
+        "model_of_run": model.reference.run_id,
+        "seconds": round(time.monotonic() - started, 2),
+    }
+    yield dg.MaterializeResult("user_embeddings", value=pa.concat_tables(users), metadata=metadata)
+    yield dg.MaterializeResult("product_embeddings", value=pa.concat_tables(products), metadata=metadata)
+
+
+def _vector_table(view: str, key: str, keys: pa.Array, vectors: np.ndarray, version: str) -> pa.Table:
+    """``view, <key>, embedding, model_version``; vectors as FixedSizeList<float32>[dim]."""
+    dimension = vectors.shape[1]
+    values = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
+    return pa.table(
+        {
+            "view": pa.repeat(view, len(keys)),
+            key: keys,
+            "embedding": pa.FixedSizeListArray.from_arrays(values, dimension),
+            MODEL_VERSION: pa.repeat(version, len(keys)),
+        }
+    )

@@ -1,0 +1,92 @@
+"""The wide table, staged: what will be delivered if the checks agree."""
+
+import datetime
+import time
+
+import dagster as dg
+import pyarrow as pa
+
+from holley_assets.assets.groups import OWNERS, RECOMMENDATIONS
+from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.ranking import EmbeddingScorer, RankingOptions, build_candidates, rank_users
+from holley_assets.ranking.recommendations import wide_table
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.settings import Settings
+
+
+def ranking_options(settings: Settings, depth: int) -> RankingOptions:
+    """The rules' numbers, for rankings of ``depth`` parts."""
+    return RankingOptions(
+        depth=depth,
+        maximum_per_part_type=settings.rules.maximum_per_part_type,
+        purchase_exclusion_days=settings.rules.purchase_exclusion_days,
+    )
+
+
+def users_with_profiles(user_nodes: pa.Table, user_profiles: pa.Table, profile: str) -> pa.Table:
+    """``email_lower, year, make, model, profile`` of every user; both tables are sorted by e-mail.
+
+    Raises:
+        ValueError: the tables are of different users.
+    """
+    if not user_nodes["email_lower"].equals(user_profiles["email_lower"]):
+        raise ValueError("user_profiles is of other users than user_nodes: materialize it again")
+    users = user_nodes.select(["email_lower", "year", "make", "model"])
+    return users.append_column("profile", user_profiles[profile])
+
+
+@dg.asset(group_name=RECOMMENDATIONS, owners=OWNERS, kinds={"arrow", "numpy"})
+def recommendations(
+    context: dg.AssetExecutionContext,
+    settings: SettingsResource,
+    time_windows: pa.Table,
+    user_nodes: pa.Table,
+    user_profiles: pa.Table,
+    user_embeddings: pa.Table,
+    product_embeddings: pa.Table,
+    fitment: pa.Table,
+    parts: pa.Table,
+    user_purchases: pa.Table,
+) -> dg.MaterializeResult:
+    """One row a customer: three or four parts for the car, best first, with price, score and image.
+
+    Staged, not delivered: the checks on this table decide whether `recommendations_table` may publish it.
+    Scored on the graph as of `as_of`, with the latest purchases left out. Customers that share a car and
+    have no history share a ranking, which is computed once. A customer with fewer than three parts gets no
+    row and is counted. `generated_at` is the start of the run's day, so that a repeated run gives the same
+    table.
+    """
+    started = time.monotonic()
+    run_settings = settings.of_run(context.run)
+    windows = TimeWindows.from_table(time_windows)
+    users = users_with_profiles(user_nodes, user_profiles, "serving_profile")
+    ranking = rank_users(
+        users,
+        build_candidates(fitment, parts, view="serving", apply_rules=True),
+        EmbeddingScorer.from_tables(user_embeddings, product_embeddings, "serving"),
+        purchases=user_purchases,
+        view_end=windows.as_of,
+        options=ranking_options(run_settings, run_settings.rules.maximum_parts),
+    )
+    model_version = product_embeddings["model_version"][0].as_py()
+    table, dropped = wide_table(
+        ranking,
+        users,
+        parts,
+        view="serving",
+        minimum_parts=run_settings.rules.minimum_parts,
+        maximum_parts=run_settings.rules.maximum_parts,
+        generated_at=datetime.datetime.combine(windows.as_of, datetime.time(), tzinfo=datetime.UTC),
+        model_version=model_version,
+    )
+    return dg.MaterializeResult(
+        value=table,
+        metadata={
+            "users": users.num_rows,
+            "distinct_rankings": ranking.request_count,
+            "users_without_row": dropped,
+            "model_version": model_version,
+            "as_of": windows.as_of.isoformat(),
+            "seconds": round(time.monotonic() - started, 2),
+        },
+    )

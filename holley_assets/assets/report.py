@@ -1,0 +1,139 @@
+"""The evaluation report: JSON for tools, one HTML page for people."""
+
+import time
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from holley_assets.assets.groups import EVALUATION, OWNERS
+from holley_assets.assets.model_choice import MODEL_VERSION, reference_metadata
+from holley_assets.assets.report_sections import (
+    embedding_points,
+    graph_section,
+    headline_numbers,
+    metrics_by_name,
+    nearest_section,
+    training_section,
+    training_vectors,
+)
+from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.checks.verdicts import newest_materialization
+from holley_assets.resources.artifact_store import ArtifactStore
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.tracking import TrackingError, open_tracker
+from holley_assets.settings import Settings
+
+JSON_FILE = "eval_report.json"
+HTML_FILE = "eval_report.html"
+LATEST_FILE = "latest_eval_report.json"
+
+
+@dg.asset(group_name=EVALUATION, owners=OWNERS, kinds={"html", "mlflow"})
+def eval_report(
+    context: dg.AssetExecutionContext,
+    settings: SettingsResource,
+    time_windows: pa.Table,
+    trained_checkpoint: pa.Table,
+    evaluation_rankings: pa.Table,
+    evaluation_rankings_before_rules: pa.Table,
+    test_clicks: pa.Table,
+    user_nodes: pa.Table,
+    product_nodes: pa.Table,
+    interacts_edges: pa.Table,
+    fits_edges: pa.Table,
+    product_embeddings: pa.Table,
+    recommendations: pa.Table,
+    parts: pa.Table,
+) -> dg.MaterializeResult:
+    """Did the graph beat the SQL pipeline, for whom, and how sure is that? One decision, with its reason.
+
+    Reference to `eval_report.json`; beside it lies `eval_report.html`, one page that needs nothing else. Hit
+    Rate@4 on cold users decides; the other documents' gates stand beside it. The decision respects its
+    interval: too few clicks, or an interval that covers both sides of the threshold, is `inconclusive`.
+    """
+    from holley_assets.evaluation.exposure import delivered
+    from holley_assets.evaluation.report import RunIdentity, build_report, to_json
+    from holley_assets.evaluation.report_page import render
+
+    started = time.monotonic()
+    run_settings = settings.of_run(context.run)
+    windows = TimeWindows.from_table(time_windows)
+    products, vectors = training_vectors(product_embeddings, product_nodes)
+    report = build_report(
+        run=RunIdentity(
+            run_id=context.run.run_id,
+            as_of=windows.as_of,
+            cutoff=windows.cutoff,
+            model_version=trained_checkpoint[MODEL_VERSION][0].as_py(),
+        ),
+        clicks=test_clicks,
+        clicks_dropped=_metadata(context.instance, "test_clicks").get("dropped", {}),
+        users=user_nodes,
+        rankings=evaluation_rankings,
+        rankings_before_rules=evaluation_rankings_before_rules,
+        products=product_nodes,
+        options=evaluation_options(run_settings),
+        extras={
+            "training": training_section(trained_checkpoint),
+            "graph": graph_section(
+                _metadata(context.instance, "training_graph"), interacts_edges, fits_edges
+            ),
+            "delivered": delivered(recommendations, parts),
+            "nearest": nearest_section(products, vectors),
+        },
+    )
+    text = to_json(report)
+    artifacts = ArtifactStore(settings.store(), context.run.run_id)
+    page = artifacts.publish_text(
+        render(report, embedding_points=embedding_points(products, vectors)), HTML_FILE
+    )
+    reference = artifacts.publish_text(text, JSON_FILE)
+    try:
+        mlflow_run = open_tracker(run_settings).record_evaluation(
+            context.run.run_id,
+            metrics=metrics_by_name(report),
+            tags={"decision": report["decision"]["outcome"]},
+            artifacts=[artifacts.locate(reference), artifacts.locate(page)],
+        )
+        if mlflow_run is None:
+            context.log.info("No training of this run is tracked: the evaluation is in the report alone")
+    except TrackingError as error:
+        context.log.warning(f"The evaluation is not tracked: {error}")
+    # Last, so that whoever reads the newest report finds its run complete.
+    store = settings.store()
+    staged = store.staging_path(LATEST_FILE)
+    staged.write_text(text, encoding="utf-8")
+    store.publish(staged, LATEST_FILE)
+    return dg.MaterializeResult(
+        value=reference.to_table(),
+        metadata={
+            "decision": report["decision"]["outcome"],
+            "reason": report["decision"]["reason"],
+            "report": dg.MetadataValue.path(artifacts.locate(page)),
+            "latest": dg.MetadataValue.path(store.local_path(LATEST_FILE)),
+            "test_clicks": report["test_set"]["clicks"],
+            **headline_numbers(report),
+            **reference_metadata(reference),
+            "seconds": round(time.monotonic() - started, 2),
+        },
+    )
+
+
+def evaluation_options(settings: Settings) -> Any:
+    """Settings as the evaluation takes them."""
+    from holley_assets.evaluation.gates import DecisionRule
+    from holley_assets.evaluation.report import EvaluationOptions
+
+    chosen = settings.evaluation
+    return EvaluationOptions(
+        rule=DecisionRule(chosen.clear_win, chosen.marginal, chosen.minimum_clicks, chosen.confidence),
+        bootstrap_draws=chosen.bootstrap_draws,
+        seed=chosen.seed,
+    )
+
+
+def _metadata(instance: dg.DagsterInstance, asset: str) -> dict[str, Any]:
+    """Metadata of an asset's newest materialization; empty where there is none."""
+    newest = newest_materialization(instance, dg.AssetKey(asset))
+    return dict(newest.metadata) if newest else {}

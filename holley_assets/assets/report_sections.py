@@ -1,0 +1,105 @@
+"""What the report shows beyond the metrics: training, graph, delivery, neighbours. All from tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# Best-selling parts whose neighbours a person can judge at a glance.
+NEIGHBOUR_EXAMPLES = 8
+
+
+def training_section(trained_checkpoint: pa.Table) -> dict[str, Any]:
+    """Training curves and what they say, from the one row of ``trained_checkpoint``."""
+    from holley_assets.evaluation.training_summary import summarise_training
+
+    row = trained_checkpoint.to_pylist()[0]
+    return summarise_training(row["history"], best_epoch=row["best_epoch"])
+
+
+def graph_section(
+    statistics: Mapping[str, Any], interacts_edges: pa.Table, fits_edges: pa.Table
+) -> dict[str, Any]:
+    """Nodes, edges, density and degrees of the training graph.
+
+    Args:
+        statistics: ``nodes``, ``edges`` and ``density`` by type.
+        interacts_edges: rows with a weight are in the training graph.
+        fits_edges: make, model, base_sku.
+    """
+    from holley_assets.evaluation.graph_summary import degree_distribution
+
+    interactions = interacts_edges.filter(pc.is_valid(interacts_edges["weight"]))
+    return {
+        **{name: statistics[name] for name in ("nodes", "edges", "density") if name in statistics},
+        "degrees": {
+            "parts a user met": degree_distribution(interactions, ["email_lower"]),
+            "users that met a part": degree_distribution(interactions, ["base_sku"]),
+            "parts that fit a vehicle": degree_distribution(fits_edges, ["make", "model"]),
+            "vehicles that a part fits": degree_distribution(fits_edges, ["base_sku"]),
+        },
+    }
+
+
+def training_vectors(product_embeddings: pa.Table, product_nodes: pa.Table) -> tuple[pa.Table, np.ndarray]:
+    """Product rows and their vectors of the training view, ``[num_products, dim]``, in the same order."""
+    rows = product_embeddings.filter(pc.equal(product_embeddings["view"], "training"))
+    places = pc.index_in(product_nodes["base_sku"], value_set=rows["base_sku"].combine_chunks())
+    column = rows["embedding"].combine_chunks()
+    vectors = column.flatten().to_numpy().reshape(len(column), column.type.list_size)
+    return product_nodes, vectors[places.to_numpy()]
+
+
+def nearest_section(products: pa.Table, vectors: np.ndarray) -> dict[str, list[dict[str, Any]]]:
+    """The nearest parts of a few best-selling ones, named by base SKU and part type."""
+    from holley_assets.evaluation.embedding_views import nearest
+
+    types = products["part_type"].to_pylist()
+    names = [
+        f"{base_sku} ({part_type or 'no type'})"
+        for base_sku, part_type in zip(products["base_sku"].to_pylist(), types, strict=True)
+    ]
+    sales = products["log_popularity"].to_numpy()
+    best = np.argsort(-sales, kind="stable")[:NEIGHBOUR_EXAMPLES]
+    return {"best-selling parts": nearest(vectors, names, [names[row] for row in best])}
+
+
+def embedding_points(products: pa.Table, vectors: np.ndarray) -> pa.Table:
+    """Parts in the plane, coloured by part type."""
+    from holley_assets.evaluation.embedding_views import embedding_map
+
+    return embedding_map(vectors, products["part_type"].to_pylist())
+
+
+def headline_numbers(report: Mapping[str, Any]) -> dict[str, float]:
+    """Hit Rate@4 of both systems and the lift by tier, for plots over time in the UI. What is null is left out."""
+    numbers: dict[str, float | None] = {}
+    for scope, comparison in report["comparison"].items():
+        numbers[f"{scope}_hit_rate_at_4_gnn"] = report["metrics"]["gnn"][scope]["hit_rate@4"]
+        numbers[f"{scope}_hit_rate_at_4_sql"] = report["metrics"]["sql"][scope]["hit_rate@4"]
+        numbers[f"{scope}_hit_rate_at_4_lift"] = comparison["hit_rate@4_delta"]
+    return {name: value for name, value in numbers.items() if value is not None and math.isfinite(value)}
+
+
+def metrics_by_name(report: Mapping[str, Any]) -> dict[str, float]:
+    """Every number in the metrics and the comparison with a dotted name; intervals as ``.low`` and ``.high``."""
+    flat: dict[str, float] = {}
+
+    def add(name: str, value: object) -> None:
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                add(f"{name}.{key}", item)
+        elif isinstance(value, list):
+            for key, item in zip(("low", "high"), value, strict=True):
+                add(f"{name}.{key}", item)
+        elif isinstance(value, (int, float)):
+            flat[name] = float(value)
+
+    add("metrics", report["metrics"])
+    add("comparison", report["comparison"])
+    return flat

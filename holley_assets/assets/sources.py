@@ -1,0 +1,45 @@
+"""The seven source tables, as assets that somebody else materializes."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from holley_assets.assets.groups import SOURCES
+from holley_assets.resources.source_tables import SOURCE_TABLES, SourceTable, TableDescription, type_name
+
+
+def source_spec(table: SourceTable) -> dg.AssetSpec:
+    """External asset of a source table. Its key is the table's name, in every environment."""
+    return dg.AssetSpec(
+        table.name,
+        description=table.description,
+        group_name=SOURCES,
+        kinds={"bigquery", "parquet"},
+        metadata={
+            "dagster/column_schema": dg.TableSchema(
+                columns=[dg.TableColumn(name, type_name(kind)) for name, kind in table.columns.items()]
+            ),
+            "dataset": table.dataset,
+        },
+    )
+
+
+def source_materialization(
+    table: str, description: TableDescription, *, source: str
+) -> dg.AssetMaterialization:
+    """What a run found at a source table."""
+    return dg.AssetMaterialization(
+        table,
+        description=f"as found by the run ({source})",
+        metadata={
+            "dagster/row_count": description.rows,
+            "dagster/column_schema": dg.TableSchema(
+                columns=[dg.TableColumn(name, type_name(kind)) for name, kind in description.columns.items()]
+            ),
+            "dagster/last_updated_timestamp": dg.MetadataValue.timestamp(description.last_modified),
+            "location": description.location,
+        },
+    )
+
+
+source_tables = [source_spec(table) for table in SOURCE_TABLES.values()]

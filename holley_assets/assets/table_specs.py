@@ -1,0 +1,217 @@
+"""The tables of group ``graph_tables``: what one row is, why it exists, and what must hold of it.
+
+Lineage is not repeated here: it is read from the SQL file of the same name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Endpoint:
+    """``columns`` of ``table`` name a row of ``node_table`` by ``node_columns``."""
+
+    table: str
+    columns: tuple[str, ...]
+    node_table: str
+    node_columns: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class TableSpec:
+    """One SQL file, one asset, one Parquet file.
+
+    Attributes:
+        name: of the asset, the SQL file and the Parquet file.
+        description: what the UI shows.
+        key: columns that identify a row, unique and not null; empty where rows are events.
+        not_null: further columns that are never null.
+        weights: columns that are finite and positive where they are not null.
+        endpoints: references that can be checked once this table is there: its own, or those of a table that
+            it is made from.
+        may_be_empty: nothing to learn from is no error: the graph falls back on structure.
+        steady: a table that follows the catalogue and the customers, which shrinks only when something broke.
+            Campaign clicks and a decaying window come and go.
+    """
+
+    name: str
+    description: str
+    key: tuple[str, ...] = ()
+    not_null: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+    may_be_empty: bool = False
+    steady: bool = True
+
+    @property
+    def referenced_tables(self) -> list[str]:
+        """Other tables that the endpoints are about, sorted."""
+        named = {name for endpoint in self.endpoints for name in (endpoint.table, endpoint.node_table)}
+        return sorted(named - {self.name})
+
+
+def _user(table: str) -> Endpoint:
+    return Endpoint(table, ("email_lower",), "user_nodes", ("email_lower",))
+
+
+def _product(table: str, column: str = "base_sku") -> Endpoint:
+    return Endpoint(table, (column,), "product_nodes", ("base_sku",))
+
+
+def _vehicle(table: str) -> Endpoint:
+    return Endpoint(table, ("make", "model"), "vehicle_nodes", ("make", "model"))
+
+
+_FITTING_PAIR = ("make", "model", "base_sku")
+
+TABLE_SPECS: tuple[TableSpec, ...] = (
+    TableSpec(
+        name="user_accounts",
+        key=("user_id",),
+        not_null=("email_lower",),
+        description="""One row a `user_id` that has an e-mail address: its latest vehicle, or why it has none.
+
+The source holds many rows a user with nested properties, some as text, some as numbers; the latest value of
+each property wins. Dropped and counted: accounts without an id or an e-mail address.""",
+    ),
+    TableSpec(
+        name="interaction_events",
+        not_null=("event_date", "user_id", "interaction", "sku", "base_sku"),
+        may_be_empty=True,
+        description="""One row a product that a visitor viewed, put in the cart or ordered between the intent start \
+and `as_of`.
+
+The only scan of the events table: its nested properties are unnested once, here, and everything that needs
+events reads this table. Visitors without an account stay, because they show prices, images and global
+popularity. Dropped and counted: rows without user, time or SKU, and exact repeats.""",
+    ),
+    TableSpec(
+        name="order_lines",
+        not_null=("buyer", "sku", "base_sku", "order_date"),
+        may_be_empty=True,
+        description="""One row an order line of anybody before `as_of`, from the order history and from events.
+
+Up to three events report one purchase: `counts_as_order` marks one line a buyer, base SKU and day.
+`counts_in_popularity` takes the order history before the intent start and events after it, so that no order
+counts twice. Dropped and counted: dates that do not parse, lines without SKU or buyer, exact repeats.""",
+    ),
+    TableSpec(
+        name="parts",
+        key=("sku",),
+        not_null=("base_sku", "refurbished"),
+        description="""One row a SKU variant of the catalogue or of the fitment data: price, image, sales and the \
+first rule that keeps it from being recommended.
+
+The rules are applied once, here, for every system that is compared and for what is delivered. Plain columns
+are as of the cutoff, `serving_` columns as of `as_of`: an image or a price first seen in the test window is
+not known to the training view.""",
+    ),
+    TableSpec(
+        name="user_nodes",
+        key=("email_lower",),
+        not_null=("year", "make", "model", "engagement_tier", "serving_engagement_tier"),
+        description="""One row a customer with a usable vehicle; one customer is one e-mail address.
+
+All accounts of an address are merged and its latest usable vehicle wins as a whole, never the year of one with
+the make of another. Tiers: cold without any interaction in the window, warm with views only, hot with a cart
+or an order. Dropped and counted: accounts without a usable vehicle, by what is missing.""",
+    ),
+    TableSpec(
+        name="product_nodes",
+        key=("base_sku",),
+        not_null=("log_popularity", "serving_log_popularity", "fitment_breadth"),
+        description="""One row a base SKU: the features of a product node.
+
+Colour and finish variants (a last letter B, R, G or P after a digit) are one product to the graph. Type and
+price are those of the best-selling variant.""",
+    ),
+    TableSpec(
+        name="vehicle_nodes",
+        key=("make", "model"),
+        not_null=("user_count", "product_count"),
+        endpoints=(_vehicle("fits_edges"), _vehicle("user_nodes")),
+        description="""One row a make and model, of customers' cars and of the fitment data.
+
+The year is no part of the node, it would cut the data too thin; it is a feature of the user, and fitment for a
+recommendation still goes by year.""",
+    ),
+    TableSpec(
+        name="interacts_edges",
+        key=("email_lower", "base_sku"),
+        weights=("weight", "serving_weight"),
+        endpoints=(_user("interacts_edges"), _product("interacts_edges")),
+        may_be_empty=True,
+        steady=False,
+        description="""One row a customer and part that met: views, carts, orders and their decayed weight.
+
+view 1, cart 3, order 5, times exp(−days / 30) back from the end of the view. Plain columns end at the cutoff and
+are null where the pair met only in the test window; `serving_` columns end at `as_of`.""",
+    ),
+    TableSpec(
+        name="fits_edges",
+        key=("make", "model", "base_sku"),
+        weights=("weight",),
+        endpoints=(_product("fits_edges"),),
+        description="""One row a make, model and part that fits it in at least one year.
+
+Structure that a customer without history has: the model passes messages over it.""",
+    ),
+    TableSpec(
+        name="owns_edges",
+        key=("email_lower",),
+        weights=("weight",),
+        endpoints=(_user("owns_edges"), _vehicle("owns_edges")),
+        description="""One row a customer: the make and model of the car.""",
+    ),
+    TableSpec(
+        name="co_purchased_edges",
+        key=("base_sku", "other_base_sku"),
+        weights=("weight", "serving_weight"),
+        endpoints=(_product("co_purchased_edges"), _product("co_purchased_edges", "other_base_sku")),
+        may_be_empty=True,
+        steady=False,
+        description="""One row a pair of parts that at least two buyers ordered both of; weight ln(1 + buyers).
+
+Stored once with the smaller base SKU first; the graph holds both directions.""",
+    ),
+    TableSpec(
+        name="fitment",
+        key=("year", "make", "model", "base_sku"),
+        endpoints=(Endpoint("fitment", ("base_sku",), "parts", ("base_sku",)),),
+        description="""One row a year, make, model and part that fits: the candidates of a recommendation.
+
+`sku` is the best-selling eligible variant that fits this very year, null where none is eligible. Dropped and
+counted: unusable years, missing makes, models and part numbers, repeats.""",
+    ),
+    TableSpec(
+        name="user_purchases",
+        key=("email_lower", "base_sku", "order_date"),
+        endpoints=(_user("user_purchases"),),
+        may_be_empty=True,
+        description="""One row a customer, part and day of an order, from all sources.
+
+What a customer ordered within a year is not recommended again; true buyers are masked among the negatives.""",
+    ),
+    TableSpec(
+        name="popularity",
+        key=("make", "model", "base_sku"),
+        not_null=("tier", "sql_score", "popularity_score"),
+        endpoints=(Endpoint("popularity", _FITTING_PAIR, "fits_edges", _FITTING_PAIR),),
+        description="""One row a make, model and fitting part: its score in the SQL pipeline that is to be beaten.
+
+Segment (make and model) where it has orders enough, else make, else all orders. `popularity_score` ranks by all
+orders alone, the second and weaker rival.""",
+    ),
+    TableSpec(
+        name="test_clicks",
+        not_null=("email_lower", "base_sku", "engagement_tier"),
+        endpoints=(_user("test_clicks"), _product("test_clicks")),
+        may_be_empty=True,
+        steady=False,
+        description="""One row an e-mail click in `[cutoff, as_of)` and its part: the first that the customer viewed \
+within 30 minutes after it.
+
+Nobody but evaluation reads it. Dropped and counted: clicks of unknown users, without a view, on unknown parts.""",
+    ),
+)

@@ -1,0 +1,152 @@
+"""The first asset: what day it is, which source tables stand behind the run, and whether they are sound."""
+
+import dataclasses
+import datetime
+import time
+from pathlib import Path
+from typing import Self
+
+import dagster as dg
+import pyarrow as pa
+
+from holley_assets.assets.groups import GRAPH_TABLES, OWNERS
+from holley_assets.assets.sources import source_materialization
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.source_tables import SourceTableError, TableDescription, validate_source_tables
+from holley_assets.resources.warehouse_resource import WarehouseResource
+from holley_assets.settings import RunSettings, Settings, SettingsError, unknown_variables
+
+SAMPLE_SOURCE = "sample"
+PARQUET_SOURCE = "parquet"
+
+TIME_WINDOWS_SCHEMA = pa.schema(
+    [
+        pa.field("as_of", pa.date32(), nullable=False),
+        pa.field("cutoff", pa.date32(), nullable=False),
+        pa.field("intent_start", pa.date32(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("source_location", pa.string(), nullable=False),
+    ]
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeWindows:
+    """The one row of asset ``time_windows``.
+
+    Training sees events in ``[intent_start, cutoff)``, serving in ``[intent_start, as_of)``; test clicks are
+    in ``[cutoff, as_of)``.
+    """
+
+    as_of: datetime.date
+    cutoff: datetime.date
+    intent_start: datetime.date
+    source: str
+    source_location: str
+
+    @property
+    def source_kind(self) -> str:
+        """Runs of one kind may be compared by their row counts.
+
+        Parquet exports are one kind wherever they lie: next week's may be in another folder. A sample is of
+        the kind of its generator and its size, which its folder's name begins with.
+        """
+        if self.source != SAMPLE_SOURCE:
+            return self.source
+        return f"{self.source} {Path(self.source_location).name.partition('-seed-')[0]}"
+
+    def to_table(self) -> pa.Table:
+        """One row in :data:`TIME_WINDOWS_SCHEMA`."""
+        return pa.Table.from_pylist([dataclasses.asdict(self)], schema=TIME_WINDOWS_SCHEMA)
+
+    @classmethod
+    def from_table(cls, table: pa.Table) -> Self:
+        """Inverse of :meth:`to_table`."""
+        return cls(**table.to_pylist()[0])
+
+
+def resolve_windows(run: RunSettings, today: datetime.date) -> TimeWindows:
+    """Windows and source of a run.
+
+    Raises:
+        SettingsError: the training window ``[intent_start, cutoff)`` would be empty.
+    """
+    as_of = run.as_of or today
+    cutoff = as_of - datetime.timedelta(days=run.test_days)
+    if run.intent_start >= cutoff:
+        raise SettingsError(
+            f"HOLLEY_INTENT_START={run.intent_start} is not allowed; allowed: a date before the cutoff "
+            f"{cutoff}, which is {'HOLLEY_AS_OF' if run.as_of else 'today'} ({as_of}) less "
+            f"HOLLEY_TEST_DAYS={run.test_days}"
+        )
+    if run.source_dir is None:
+        return TimeWindows(as_of, cutoff, run.intent_start, SAMPLE_SOURCE, str(sample_folder(run, as_of)))
+    location = str(run.source_dir.expanduser().resolve())
+    return TimeWindows(as_of, cutoff, run.intent_start, PARQUET_SOURCE, location)
+
+
+def sample_folder(run: RunSettings, as_of: datetime.date) -> Path:
+    """Folder of the generated sample; its name tells all that shapes the sample."""
+    name = f"{run.sample_kind}-{run.sample_users}-users-seed-{run.sample_seed}-{run.intent_start}-to-{as_of}"
+    return run.data_dir / "sample" / name
+
+
+def prepare_sources(
+    settings: Settings, windows: TimeWindows, warehouse: WarehouseResource
+) -> dict[str, TableDescription]:
+    """Generate the sample, if the source is one, and validate all source tables.
+
+    Raises:
+        SettingsError: the sample cannot be generated with these settings.
+        SourceTableError: a table is not what the queries need.
+    """
+    if windows.source == SAMPLE_SOURCE:
+        from holley_assets.sample_data import generate_sample
+
+        run = settings.run
+        try:
+            generate_sample(
+                Path(windows.source_location),
+                users=run.sample_users,
+                kind=run.sample_kind,
+                seed=run.sample_seed,
+                as_of=windows.as_of,
+                intent_start=windows.intent_start,
+                test_days=run.test_days,
+            )
+        except (ValueError, FileExistsError) as error:
+            raise SettingsError(f"the sample cannot be generated: {error}") from error
+    return validate_source_tables(warehouse.open(settings, windows.source_location))
+
+
+@dg.asset(group_name=GRAPH_TABLES, owners=OWNERS, kinds={"python"})
+def time_windows(
+    context: dg.AssetExecutionContext, settings: SettingsResource, warehouse: WarehouseResource
+) -> dg.MaterializeResult:
+    """One row: the run's day, the cutoff, the start of intent, and where the source tables are.
+
+    The first step of every run. It reads and validates every setting and freezes them for the steps that
+    follow; asks the clock, once, where no day is set; generates sample data where no source is named; and
+    compares the columns of all seven source tables with what the queries need. Whatever is wrong ends the run
+    here, in one line, before anything is computed.
+    """
+    started = time.monotonic()
+    for name in unknown_variables():
+        context.log.warning(f"{name} is set and is no setting of this project; see the table in README.md")
+    try:
+        resolved = settings.load()
+        windows = resolve_windows(resolved.run, datetime.datetime.now(datetime.UTC).date())
+        tables = prepare_sources(resolved, windows, warehouse)
+    except (SettingsError, SourceTableError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    for name, description in tables.items():
+        context.log_event(source_materialization(name, description, source=windows.source))
+    path = settings.freeze(resolved, context.run.run_id)
+    return dg.MaterializeResult(
+        value=windows.to_table(),
+        metadata={
+            "source_rows": {name: description.rows for name, description in tables.items()},
+            "settings": dg.MetadataValue.path(path),
+            "seconds": round(time.monotonic() - started, 2),
+        },
+    )

@@ -1,0 +1,26 @@
+"""The two jobs."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from holley_assets.assets.groups import EVALUATION
+
+TRAINING = dg.AssetSelection.assets("trained_checkpoint")
+
+# ``AssetSelection.all()`` leaves out checks that stand on their own; "everything" means those too.
+EVERYTHING = dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks()
+
+weekly_retrain = dg.define_asset_job(
+    "weekly_retrain",
+    selection=EVERYTHING,
+    description="Train on the graph as of the cutoff, evaluate on the clicks after it, deliver as of today.",
+)
+
+_SCORING = dg.AssetSelection.assets("recommendations_table").upstream() - TRAINING
+
+daily_score = dg.define_asset_job(
+    "daily_score",
+    selection=_SCORING | dg.AssetSelection.checks_for_assets("recommendations"),
+    description="Deliver as of today with the newest model that passed; nothing is trained or evaluated.",
+)

@@ -1,0 +1,147 @@
+"""What the training graph may know: nothing that happened at or after the cutoff.
+
+A leak would show as a wonderful model. Everything in the graph that moves with time is recounted here from
+the events and order lines before the cutoff alone.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+
+from holley_assets.checks.violations import Violations, find_violations, open_tables, verdict
+
+NOTHING_AFTER_CUTOFF = "nothing_at_or_after_the_cutoff"
+GRAPH = "training_graph"
+TRAINING_GRAPH_CHECKS = [
+    dg.AssetCheckSpec(
+        NOTHING_AFTER_CUTOFF,
+        asset=GRAPH,
+        blocking=True,
+        description="Interactions, tiers, popularity and co-purchases in the training graph are those that events "
+        "and orders before the cutoff give, and no more.",
+    )
+]
+# Tables that the recount reads.
+RECOUNTED_TABLES = (
+    "interaction_events",
+    "order_lines",
+    "user_nodes",
+    "product_nodes",
+    "interacts_edges",
+    "co_purchased_edges",
+    "user_purchases",
+)
+
+_INTERACTIONS = """
+    WITH before_cutoff AS (
+        SELECT
+            email_lower,
+            base_sku,
+            count(DISTINCT event_timestamp) FILTER (interaction = 'view') AS views,
+            count(DISTINCT event_timestamp) FILTER (interaction = 'cart') AS carts,
+            count(DISTINCT event_date) FILTER (interaction = 'order') AS orders
+        FROM interaction_events
+        WHERE event_date < $cutoff
+        GROUP BY ALL
+    )
+    SELECT 'interacts_edges' AS counted, edges.base_sku AS item
+    FROM interacts_edges AS edges
+    LEFT JOIN before_cutoff AS known USING (email_lower, base_sku)
+    WHERE edges.weight IS NOT NULL AND (
+        known.email_lower IS NULL
+        OR (edges.views, edges.carts, edges.orders) IS DISTINCT FROM (known.views, known.carts, known.orders)
+    )
+"""
+_TIERS = """
+    WITH before_cutoff AS (
+        SELECT email_lower, max(CASE interaction WHEN 'view' THEN 1 ELSE 2 END) AS level
+        FROM interaction_events
+        WHERE event_date < $cutoff
+        GROUP BY ALL
+    )
+    SELECT 'engagement_tier' AS counted, users.engagement_tier AS item
+    FROM user_nodes AS users
+    LEFT JOIN before_cutoff AS known USING (email_lower)
+    WHERE users.engagement_tier IS DISTINCT FROM
+        CASE known.level WHEN 1 THEN 'warm' WHEN 2 THEN 'hot' ELSE 'cold' END
+"""
+_POPULARITY = """
+    WITH before_cutoff AS (
+        SELECT base_sku, count(*) AS orders
+        FROM order_lines
+        WHERE order_date < $cutoff AND counts_as_order AND counts_in_popularity
+        GROUP BY ALL
+    )
+    SELECT 'log_popularity' AS counted, products.base_sku AS item
+    FROM product_nodes AS products
+    LEFT JOIN before_cutoff AS known USING (base_sku)
+    WHERE abs(products.log_popularity - ln(1 + coalesce(known.orders, 0))) > 1e-9
+"""
+_CO_PURCHASES = """
+    WITH before_cutoff AS (
+        SELECT DISTINCT buyer, base_sku FROM order_lines WHERE order_date < $cutoff
+    ),
+    recounted AS (
+        SELECT pairs.base_sku, pairs.other_base_sku, count(*) AS users
+        FROM co_purchased_edges AS pairs
+        JOIN before_cutoff AS one ON one.base_sku = pairs.base_sku
+        JOIN before_cutoff AS other ON other.base_sku = pairs.other_base_sku AND other.buyer = one.buyer
+        WHERE pairs.weight IS NOT NULL
+        GROUP BY ALL
+    )
+    SELECT 'co_purchased_edges' AS counted, pairs.base_sku AS item
+    FROM co_purchased_edges AS pairs
+    LEFT JOIN recounted USING (base_sku, other_base_sku)
+    WHERE pairs.weight IS NOT NULL AND pairs.users IS DISTINCT FROM recounted.users
+"""
+# Interactions in the graph are of users and products that are nodes; orders may come from either source.
+_KNOWN_PAIRS = """
+    SELECT count(*) FROM (
+        SELECT email_lower, base_sku FROM interaction_events
+        WHERE event_date < $cutoff AND email_lower IS NOT NULL
+        UNION
+        SELECT email_lower, base_sku FROM user_purchases WHERE order_date < $cutoff
+    )
+    SEMI JOIN user_nodes USING (email_lower)
+    SEMI JOIN product_nodes USING (base_sku)
+"""
+
+
+def check_training_graph(
+    tables: Mapping[str, Path], *, cutoff: datetime.date, interactions: int
+) -> list[dg.AssetCheckResult]:
+    """Recount what the training graph knows.
+
+    Args:
+        tables: Parquet files of :data:`RECOUNTED_TABLES`.
+        cutoff: first day that the graph must not see.
+        interactions: user–product edges in the built graph, in one direction.
+    """
+    found = Violations(0, [])
+    with open_tables(tables) as connection:
+        for query in (_INTERACTIONS, _TIERS, _POPULARITY, _CO_PURCHASES):
+            broken = find_violations(connection, query, {"cutoff": cutoff})
+            found = Violations(found.count + broken.count, found.examples or broken.examples)
+        known = _count(connection, _KNOWN_PAIRS, cutoff)
+    surplus = max(0, interactions - known)
+    if surplus:
+        example = {"counted": "edges of the graph", "item": f"{interactions} instead of {known}"}
+        found = Violations(found.count + surplus, found.examples or [example])
+    return [
+        verdict(
+            asset=GRAPH,
+            check=NOTHING_AFTER_CUTOFF,
+            violations=found,
+            broken="numbers are not those from before the cutoff",
+        )
+    ]
+
+
+def _count(connection: duckdb.DuckDBPyConnection, query: str, cutoff: datetime.date) -> int:
+    row = connection.execute(query, {"cutoff": cutoff}).fetchone()
+    return int(row[0]) if row else 0

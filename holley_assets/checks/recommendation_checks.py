@@ -1,0 +1,170 @@
+"""The rules on what is delivered, recomputed from the source facts.
+
+The ranker applied them already. These queries share no code with it: they look at the staged table as the
+e-mail system would and ask the catalogue, the fitment data and the orders.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.checks.violations import find_violations, open_tables, threshold_verdict, verdict
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.warehouse import Warehouse
+from holley_assets.resources.warehouse_resource import WarehouseResource
+from holley_assets.settings import Settings
+
+CHECKED = "recommendations"
+ENOUGH_USERS = "enough_users_get_recommendations"
+# The staged table in long form, which the queries under sql/checks/ read as if it were an asset.
+DELIVERED_PARTS = "delivered_parts"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """A promise; ``sql/checks/<name>.sql`` selects what breaks it and ``broken`` says what such a row is."""
+
+    name: str
+    description: str
+    broken: str
+
+
+RULES = (
+    Rule("one_row_a_user", "No user has two rows.", "users have more than one row"),
+    Rule(
+        "first_three_slots_are_filled",
+        "Every row fills at least HOLLEY_RULE_MINIMUM_PARTS slots, from the first on, each with price, score and "
+        "image.",
+        "users have an unfilled slot",
+    ),
+    Rule("no_part_twice_for_a_user", "No base SKU fills two slots of a user.", "parts are shown twice"),
+    Rule(
+        "no_refurbished_part", "No part that either table of tags calls refurbished.", "slots are refurbished"
+    ),
+    Rule("no_service_item", "Nothing of EXT-, GIFT-, WARRANTY-, SERVICE-, PREAUTH-.", "slots are no parts"),
+    Rule(
+        "every_price_reaches_the_minimum",
+        "Every price is at least HOLLEY_RULE_MINIMUM_PRICE, here and in the catalogue.",
+        "slots are too cheap",
+    ),
+    Rule("every_image_is_https", "Every image has an https address.", "slots have no https image"),
+    Rule(
+        "scores_never_rise", "Scores are finite and do not rise from slot to slot.", "scores are out of order"
+    ),
+    Rule(
+        "no_part_type_too_often",
+        "No user is shown more than HOLLEY_RULE_MAXIMUM_PER_PART_TYPE parts of one type.",
+        "part types are shown too often",
+    ),
+    Rule(
+        "no_part_ordered_within_a_year",
+        "No part that the user ordered within HOLLEY_RULE_PURCHASE_EXCLUSION_DAYS, in any colour.",
+        "slots were ordered recently",
+    ),
+    Rule(
+        "every_part_fits_the_vehicle",
+        "The fitment data pairs every variant shown with the user's year, make and model.",
+        "slots do not fit",
+    ),
+)
+
+SPECS = [
+    dg.AssetCheckSpec(
+        ENOUGH_USERS,
+        asset=CHECKED,
+        additional_deps=["time_windows"],
+        blocking=True,
+        description="prod: at least HOLLEY_CHECK_MINIMUM_USERS users; local: at least "
+        "HOLLEY_CHECK_MINIMUM_USERS_SHARE of the users whose vehicle has parts enough. Never none.",
+    ),
+    *(
+        dg.AssetCheckSpec(
+            rule.name,
+            asset=CHECKED,
+            additional_deps=["time_windows"],
+            blocking=True,
+            description=rule.description,
+        )
+        for rule in RULES
+    ),
+]
+
+
+def rule_parameters(settings: Settings, windows: TimeWindows) -> dict[str, object]:
+    """Named parameters of the queries under ``sql/checks/``."""
+    rules = settings.rules
+    return {
+        "as_of": windows.as_of,
+        "minimum_price": rules.minimum_price,
+        "minimum_parts": rules.minimum_parts,
+        "maximum_parts": rules.maximum_parts,
+        "maximum_per_part_type": rules.maximum_per_part_type,
+        "purchase_exclusion_days": rules.purchase_exclusion_days,
+    }
+
+
+def check_recommendations(
+    warehouse: Warehouse, parameters: dict[str, object], settings: Settings, folder: Path
+) -> Iterator[dg.AssetCheckResult]:
+    """Run every check.
+
+    Args:
+        warehouse: knows the sources, the assets and :data:`DELIVERED_PARTS` at ``folder``.
+        parameters: from :func:`rule_parameters`.
+        settings: the run's.
+        folder: for the results of the queries.
+    """
+    warehouse.query_to_parquet(DELIVERED_PARTS, parameters, folder / f"{DELIVERED_PARTS}.parquet")
+    yield _enough_users(warehouse, parameters, settings, folder)
+    for rule in RULES:
+        result = warehouse.query_to_parquet(rule.name, parameters, folder / f"{rule.name}.parquet")
+        with open_tables({"broken": result.path}) as connection:
+            violations = find_violations(connection, "SELECT * FROM broken")
+        yield verdict(asset=CHECKED, check=rule.name, violations=violations, broken=rule.broken)
+
+
+def _enough_users(
+    warehouse: Warehouse, parameters: dict[str, object], settings: Settings, folder: Path
+) -> dg.AssetCheckResult:
+    result = warehouse.query_to_parquet(ENOUGH_USERS, parameters, folder / f"{ENOUGH_USERS}.parquet")
+    counts = pq.read_table(result.path).to_pylist()[0]
+    delivered, possible = counts["users_with_recommendations"], counts["users_with_enough_parts"]
+    if settings.run.env == "prod":
+        minimum: float = settings.checks.minimum_users
+    else:
+        minimum = max(1.0, settings.checks.minimum_users_share * possible)
+    return threshold_verdict(
+        asset=CHECKED,
+        check=ENOUGH_USERS,
+        value=delivered,
+        low=minimum,
+        description=f"{delivered:,} users have recommendations; {possible:,} of {counts['users']:,} have a vehicle "
+        f"with at least {settings.rules.minimum_parts} eligible parts; at least {minimum:,.0f} expected",
+    )
+
+
+@dg.multi_asset_check(name="recommendation_checks", specs=SPECS)
+def recommendation_checks(
+    context: dg.AssetCheckExecutionContext,
+    settings: SettingsResource,
+    warehouse: WarehouseResource,
+    time_windows: pa.Table,
+) -> Iterator[dg.AssetCheckResult]:
+    """All blocking checks on the staged table, in one step."""
+    run_settings = settings.of_run(context.run)
+    windows = TimeWindows.from_table(time_windows)
+    with TemporaryDirectory(dir=run_settings.run.data_dir) as folder:
+        opened = warehouse.open(
+            run_settings,
+            windows.source_location,
+            {DELIVERED_PARTS: Path(folder) / f"{DELIVERED_PARTS}.parquet"},
+        )
+        yield from check_recommendations(
+            opened, rule_parameters(run_settings, windows), run_settings, Path(folder)
+        )

@@ -1,0 +1,59 @@
+"""What the event log says about the checks of an asset's newest materialization.
+
+A blocking check stops only runs that contain both it and the asset downstream. Whoever materializes the
+output alone, from the UI, would pass it by; so the output asks here before it writes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+import dagster as dg
+
+
+@dataclasses.dataclass(frozen=True)
+class Materialization:
+    """A materialization: its place in the event log, its run, and its metadata as plain values."""
+
+    storage_id: int
+    run_id: str
+    metadata: Mapping[str, object]
+
+
+def newest_materialization(instance: dg.DagsterInstance, asset: dg.AssetKey) -> Materialization | None:
+    """The newest materialization of ``asset``; ``None`` if there is none."""
+    records = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=asset), limit=1).records
+    if not records or records[0].asset_materialization is None:
+        return None
+    values = {name: value.value for name, value in records[0].asset_materialization.metadata.items()}
+    return Materialization(records[0].storage_id, records[0].run_id, values)
+
+
+def unproven(instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey]) -> list[str]:
+    """Checks that did not pass on the newest materialization of their asset, each in a few words."""
+    newest: dict[dg.AssetKey, Materialization | None] = {}
+    problems: list[str] = []
+    for check in checks:
+        if check.asset_key not in newest:
+            newest[check.asset_key] = newest_materialization(instance, check.asset_key)
+        problem = _problem(instance, check, newest[check.asset_key])
+        if problem:
+            problems.append(f"{check.asset_key.to_user_string()}: {check.name} {problem}")
+    return problems
+
+
+def _problem(
+    instance: dg.DagsterInstance, check: dg.AssetCheckKey, materialization: Materialization | None
+) -> str | None:
+    if materialization is None:
+        return "has nothing to judge: the asset was never materialized"
+    record = instance.get_latest_asset_check_evaluation_record(check)
+    evaluation = record.evaluation if record else None
+    # A planned evaluation that never came has another type of event.
+    if not isinstance(evaluation, dg.AssetCheckEvaluation):
+        return "has not run"
+    target = evaluation.target_materialization_data
+    if target is None or target.storage_id != materialization.storage_id:
+        return "has not run on the newest data"
+    return None if evaluation.passed else "failed"

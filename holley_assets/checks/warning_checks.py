@@ -1,0 +1,54 @@
+"""What a person should know and no run should stop for."""
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from holley_assets.checks.violations import threshold_verdict
+from holley_assets.resources.settings_resource import SettingsResource
+
+ENOUGH_CLICKS = "test_set_can_decide"
+USUAL_COLD_SHARE = "share_of_cold_users_is_usual"
+
+
+@dg.asset_check(
+    name=ENOUGH_CLICKS,
+    asset="test_clicks",
+    description="At least HOLLEY_EVALUATION_MINIMUM_CLICKS test clicks; with fewer the report is inconclusive.",
+)
+def test_set_can_decide(
+    context: dg.AssetCheckExecutionContext, settings: SettingsResource, test_clicks: pa.Table
+) -> dg.AssetCheckResult:
+    minimum = settings.of_run(context.run).evaluation.minimum_clicks
+    return threshold_verdict(
+        asset="test_clicks",
+        check=ENOUGH_CLICKS,
+        value=test_clicks.num_rows,
+        low=minimum,
+        description=f"{test_clicks.num_rows:,} test clicks; at least {minimum:,} decide",
+        severity=dg.AssetCheckSeverity.WARN,
+    )
+
+
+@dg.asset_check(
+    name=USUAL_COLD_SHARE,
+    asset="user_nodes",
+    description="The share of users without any interaction lies between HOLLEY_CHECK_COLD_SHARE_LOW and "
+    "HOLLEY_CHECK_COLD_SHARE_HIGH; outside, events may be missing or doubled.",
+)
+def share_of_cold_users_is_usual(
+    context: dg.AssetCheckExecutionContext, settings: SettingsResource, user_nodes: pa.Table
+) -> dg.AssetCheckResult:
+    chosen = settings.of_run(context.run).checks
+    cold = pc.sum(pc.equal(user_nodes["engagement_tier"].cast(pa.string()), "cold")).as_py() or 0
+    share = cold / user_nodes.num_rows if user_nodes.num_rows else float("nan")
+    return threshold_verdict(
+        asset="user_nodes",
+        check=USUAL_COLD_SHARE,
+        value=share,
+        low=chosen.cold_share_low,
+        high=chosen.cold_share_high,
+        description=f"{share:.1%} of {user_nodes.num_rows:,} users are cold as of the cutoff; "
+        f"{chosen.cold_share_low:.1%} to {chosen.cold_share_high:.1%} is usual",
+        severity=dg.AssetCheckSeverity.WARN,
+    )

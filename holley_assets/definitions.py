@@ -1,0 +1,53 @@
+"""What Dagster loads: assets, checks, jobs, resources. It reads no setting and imports no torch."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from holley_assets.assets.delivery import STAGED, build_recommendations_table
+from holley_assets.assets.evaluation import evaluation_rankings, evaluation_rankings_before_rules
+from holley_assets.assets.graph_tables import graph_tables
+from holley_assets.assets.graphs import graphs
+from holley_assets.assets.model import embeddings, trained_checkpoint
+from holley_assets.assets.recommendations import recommendations
+from holley_assets.assets.report import eval_report
+from holley_assets.assets.sources import source_tables
+from holley_assets.assets.time_windows import time_windows
+from holley_assets.automation.executor import two_processes
+from holley_assets.automation.jobs import daily_score, weekly_retrain
+from holley_assets.checks.lineage import blocking_checks_upstream
+from holley_assets.checks.recommendation_checks import recommendation_checks
+from holley_assets.checks.warning_checks import share_of_cold_users_is_usual, test_set_can_decide
+from holley_assets.resources.io_manager import ParquetIOManager
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.warehouse_resource import WarehouseResource
+
+_made = [
+    time_windows,
+    *graph_tables,
+    graphs,
+    trained_checkpoint,
+    embeddings,
+    recommendations,
+    evaluation_rankings,
+    evaluation_rankings_before_rules,
+    eval_report,
+]
+_checks = [recommendation_checks, test_set_can_decide, share_of_cold_users_is_usual]
+_settings = SettingsResource()
+
+definitions = dg.Definitions(
+    assets=[
+        *source_tables,
+        *_made,
+        build_recommendations_table(blocking_checks_upstream(STAGED, _made, _checks)),
+    ],
+    asset_checks=_checks,
+    jobs=[weekly_retrain, daily_score],
+    resources={
+        "settings": _settings,
+        "warehouse": WarehouseResource(),
+        "io_manager": ParquetIOManager(settings=_settings),
+    },
+    executor=two_processes,
+)
