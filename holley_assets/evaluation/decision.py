@@ -109,8 +109,8 @@ def decide(
     bounds = [finite(bound) for bound in cold["ci95"] or (None, None)]
     detectable = finite(power[DECIDING_TIER]["minimal_detectable_lift"])
     sensitivity = (
-        f"With {users:,} cold test users, the smallest lift this test sees with 80 % power is "
-        f"{points(detectable)}."
+        f"With {users:,} cold test users, the smallest lift that this test tells from none with "
+        f"80 % power is {points(detectable)}."
         if detectable is not None
         else f"With {users:,} cold test users, no lift of any size could have been shown."
     )

@@ -35,16 +35,14 @@ def top_slots(rankings: pa.Table, system: str, *, slots: int = SLOTS) -> pa.Tabl
     )
 
 
-def part_type_counts(part_types: pa.ChunkedArray, *, limit: int = 12) -> dict[str, int]:
-    """How often each part type occurs, most frequent first; types after the first ``limit`` as one sum."""
+def part_type_counts(part_types: pa.ChunkedArray) -> dict[str, int]:
+    """How often each part type occurs, most frequent first, ties by name."""
     filled = pc.fill_null(part_types.cast(pa.string()), NO_PART_TYPE)
     counted = sorted(
         ((row["values"], row["counts"]) for row in pc.value_counts(filled).to_pylist()),
         key=lambda item: (-item[1], item[0]),
     )
-    counts = dict(counted[:limit])
-    others = sum(count for _, count in counted[limit:])
-    return {**counts, f"{len(counted) - limit} others": others} if others else counts
+    return dict(counted)
 
 
 def exposure(rankings: pa.Table, products: pa.Table, systems: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,7 @@
-"""Numbers as the report writes them for people: a real minus sign, and a dash for what does not exist."""
+"""Numbers as the report writes them for people.
+
+A real minus sign, a no-break space before the percent sign, and a dash for what does not exist.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,11 @@ def signed(value: float) -> str:
 def points(value: float) -> str:
     """A size without sign: 0.0312 → ``3.12 points``."""
     return f"{100.0 * value:.2f} points"
+
+
+def magnitude(value: float | None) -> str:
+    """0.0123 → ``1.23``, in percentage points, for a size that has no direction."""
+    return MISSING if value is None else f"{100.0 * value:.2f}"
 
 
 def count(value: int | None) -> str:

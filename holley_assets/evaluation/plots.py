@@ -78,9 +78,11 @@ def lift_by_tier(
     with matplotlib.rc_context(STYLE):
         figure, (axis,) = _figure(9.4, 0.62 + 0.5 * len(scopes))
         rows = np.arange(len(scopes))[::-1]
-        margin = 0.08 * float(np.ptp(np.append(bounds, [-200 * rule.marginal, 150 * rule.clear_win])))
-        low = min(bounds.min(), -200 * rule.marginal) - margin
-        high = max(bounds.max(), 150 * rule.clear_win) + margin
+        # A tier of a few users may have an interval of ± 50 points: the axis follows the cold users and all
+        # users, and an arrow says that an interval goes on.
+        leading = bounds[[scope in ("cold", "overall") for scope in scopes]]
+        low = 1.6 * float(min(leading.min(), -200 * rule.marginal))
+        high = 1.6 * float(max(leading.max(), 150 * rule.clear_win))
         bands = [
             (low, -100 * rule.marginal, "#fbe9e7"),
             (-100 * rule.marginal, 100 * rule.marginal, "#f1f3f5"),
@@ -94,7 +96,12 @@ def lift_by_tier(
         axis.hlines(rows, bounds[:, 0], bounds[:, 1], colors=colours, linewidth=2.4)
         axis.scatter(lifts, rows, color=colours, s=46, zorder=3)
         for row, lift in zip(rows, lifts, strict=True):
-            axis.annotate(signed(lift / 100), (lift, row), (0, 7), textcoords="offset points", ha="center")
+            at = (np.clip(lift, low, high), row)
+            axis.annotate(signed(lift / 100), at, (0, 7), textcoords="offset points", ha="center")
+        for edge, marker, beyond in ((low, "<", bounds[:, 0] < low), (high, ">", bounds[:, 1] > high)):
+            axis.scatter(
+                np.full(beyond.sum(), edge), rows[beyond], marker=marker, color=MUTED, s=60, clip_on=False
+            )
         users = [metrics["gnn"][scope]["users"] for scope in scopes]
         axis.set_yticks(
             rows,
@@ -174,7 +181,7 @@ def part_type_mix(part_types: Mapping[str, Mapping[str, int]], *, limit: int = 1
     if not shares:
         return None
     kinds = sorted(
-        {kind for mix in shares.values() for kind in mix if not kind.endswith(" others")},
+        {kind for mix in shares.values() for kind in mix},
         key=lambda kind: (-max(mix.get(kind, 0.0) for mix in shares.values()), kind),
     )[:limit]
     colours = {**SYSTEM_COLOURS, "delivered": GREEN}

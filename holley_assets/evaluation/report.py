@@ -31,7 +31,9 @@ from holley_assets.evaluation.significance import ALPHA, POWER, Bootstrap, compa
 
 SYSTEMS = ("gnn", "sql", "popularity", "random")
 TREATMENT, BASELINE = "gnn", "sql"
-EMAIL_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
+# Starts at the @ and looks back: from the left, a long word without any @, such as an embedded image, would
+# be scanned again from each of its letters.
+EMAIL_ADDRESS = re.compile(r"(?<=[\w.+-])@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
 
 
 @dataclass(frozen=True)

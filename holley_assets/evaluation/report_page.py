@@ -10,7 +10,16 @@ import jinja2
 import pyarrow as pa
 
 from holley_assets.evaluation import plots
-from holley_assets.evaluation.formatting import count, decimal, difference, probability, relative, share, span
+from holley_assets.evaluation.formatting import (
+    count,
+    decimal,
+    difference,
+    magnitude,
+    probability,
+    relative,
+    share,
+    span,
+)
 from holley_assets.evaluation.gates import DecisionRule, gates
 from holley_assets.evaluation.metrics import METRICS, SCOPES
 from holley_assets.evaluation.report import refuse_addresses
@@ -122,6 +131,7 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
         count=count,
         share=share,
         difference=difference,
+        magnitude=magnitude,
         relative=relative,
         decimal=decimal,
         probability=probability,

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from holley_assets.evaluation.formatting import relative
+
 # A validation loss a quarter above the training loss at the epoch that is kept: with dropout active in
 # training alone, a healthy gap is near zero or negative.
 OVERFITTING_GAP = 0.25
@@ -67,11 +69,11 @@ def summarise_training(
     rise = _ratio(best.get("validation_loss"), min(seen, default=None))
     warning = (gap is not None and gap > gap_limit) or (rise is not None and rise > rise_limit)
     words = [
-        f"at epoch {best_epoch} the validation loss is {gap:+.0%} against the training loss (warning above "
-        f"{gap_limit:+.0%})"
+        f"at epoch {best_epoch} the validation loss is {relative(gap)} against the training loss (warning "
+        f"above {relative(gap_limit)})"
         if gap is not None
         else "the gap between the losses does not exist",
-        f"{rise:+.0%} above its lowest so far (warning above {rise_limit:+.0%})"
+        f"{relative(rise)} above its lowest until then (warning above {relative(rise_limit)})"
         if rise is not None
         else "its rise does not exist",
     ]
