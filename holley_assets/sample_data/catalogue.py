@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.sample_data.names import (
+from holley_assets.sample_data.parameters import FULL_SCALE_PRODUCTS, SampleParameters
+from holley_assets.sample_data.part_names import (
     EXCEPTED_PART_TYPES,
     EXCLUDED_PART_TYPES,
     PART_SYSTEMS,
@@ -17,7 +18,6 @@ from holley_assets.sample_data.names import (
     SERVICE_PREFIXES,
     UNKNOWN_PART_TYPE,
 )
-from holley_assets.sample_data.parameters import FULL_SCALE_PRODUCTS, SampleParameters
 
 MINIMUM_PRICE = 50.0
 UNKNOWN_TYPE_MINIMUM_PRICE = 3000.0
@@ -30,7 +30,7 @@ REFURBISHED_SHARE = 0.025
 SERVICE_SHARE = 0.006
 NO_IMAGE_SHARE = 0.02
 EXCLUDED_TYPE_SHARE = 0.07
-NEW_PRODUCT_SHARE = 0.05
+NEW_PRODUCT_SHARE = 0.08
 SECOND_TYPE_SHARE = 0.015
 NOT_IN_ITEMS_SHARE = 0.005
 COLOUR_VARIANT_SHARE = 0.06
@@ -49,7 +49,7 @@ class PartTypes:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Base products [N] and their variants [S]; variants of one product are contiguous, the main one first."""
+    """Base products [N] and variants [S]; variants of one product are contiguous, the main one first."""
 
     types: PartTypes
     base_skus: np.ndarray  # [N] str, unique
@@ -94,7 +94,7 @@ def build_part_types(parameters: SampleParameters) -> PartTypes:
         for system, nouns in PART_SYSTEMS.items()
         for noun in nouns
     ]
-    share = min(1.0, (parameters.products / FULL_SCALE_PRODUCTS) ** 0.3)
+    share = min(1.0, (parameters.products / FULL_SCALE_PRODUCTS) ** 0.5)
     kept = random.permutation(len(ordinary))[: max(20, round(share * len(ordinary)))]
     special = [(name, systems.index(system)) for name, system in EXCEPTED_PART_TYPES + EXCLUDED_PART_TYPES]
     chosen = [ordinary[index] for index in np.sort(kept)] + special
@@ -167,7 +167,7 @@ def build_catalogue(parameters: SampleParameters) -> Catalogue:
     count = parameters.products
     ordinary = np.flatnonzero(types.allowed & (np.arange(len(types.names)) != types.unknown))
     excluded = np.flatnonzero(~types.allowed)
-    size = random.gamma(1.2, 1.0, len(ordinary))
+    size = random.gamma(0.8, 1.0, len(ordinary))
     part_type = ordinary[random.choice(len(ordinary), count, p=size / size.sum())]
     kind = random.random(count)
     part_type = np.where(

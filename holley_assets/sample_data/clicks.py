@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from holley_assets.sample_data.activity import MINUTE, Shop
 from holley_assets.sample_data.demand import Demand
-from holley_assets.sample_data.parameters import FULL_SCALE_USERS, SampleParameters, microseconds
+from holley_assets.sample_data.parameters import FULL_SCALE_USERS, MINUTE, SampleParameters, microseconds
 from holley_assets.sample_data.people import COLD
+from holley_assets.sample_data.shop import Shop
 
 # Clicks that lead to a view of a product: at least 2,500 by 1,800 users in samples that are to decide
 # something, 3,700 at full scale.

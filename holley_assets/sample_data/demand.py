@@ -9,6 +9,7 @@ logit (McFadden 1974), which is what the highest of utilities plus Gumbel noise 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,13 +21,15 @@ from holley_assets.sample_data.vehicles import Vehicles
 DIMENSIONS = 6
 # Standard deviations of the two halves of a utility. With about 300 parts to choose from, they put a third
 # of all choices on a vehicle's four best parts and a tenth on the four most popular ones.
-TASTE_DEVIATION = 1.9
-PERSONAL_TASTE_DEVIATION = 1.0
-TYPE_POPULARITY_DEVIATION = 0.6
-PART_POPULARITY_DEVIATION = 0.9
+TASTE_DEVIATION = 2.0
+PERSONAL_TASTE_DEVIATION = 0.7
+TYPE_POPULARITY_DEVIATION = 0.45
+PART_POPULARITY_DEVIATION = 0.45
+# Hardly anybody wants some parts: the tail from which a third of the SKUs bought in a new half-year comes.
+UNPOPULARITY_MEAN = 0.6
 # Variance shares of the sums that tastes and traits are.
-TASTE_SHARES = {"make": 0.2, "family": 0.45, "platform": 0.35}
-TRAIT_SHARES = {"system": 0.3, "type": 0.4, "part": 0.3}
+TASTE_SHARES = {"make": 0.25, "family": 0.5, "platform": 0.25}
+TRAIT_SHARES = {"system": 0.35, "type": 0.5, "part": 0.15}
 # Parts below 50 are a tenth of the catalogue and more than a third of the lines.
 CHEAP_POPULARITY = 1.6
 # E-mails show popular parts more often, so that clicks lean towards them: popularity counts this much more.
@@ -42,7 +45,7 @@ class Truth:
     popularity: np.ndarray
     traits: np.ndarray
     tastes: np.ndarray
-    personal_deviation: float
+    personal_strength: float
 
 
 def build_truth(parameters: SampleParameters, vehicles: Vehicles, catalogue: Catalogue) -> Truth:
@@ -51,6 +54,9 @@ def build_truth(parameters: SampleParameters, vehicles: Vehicles, catalogue: Cat
 
     def component(share: float, codes: np.ndarray) -> np.ndarray:
         return np.sqrt(share) * random.normal(size=(int(codes.max()) + 1, DIMENSIONS))[codes]
+
+    def unit(vectors: np.ndarray) -> np.ndarray:
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     model = vehicles.vehicle_model
     tastes = (
@@ -68,12 +74,18 @@ def build_truth(parameters: SampleParameters, vehicles: Vehicles, catalogue: Cat
     popularity = (
         TYPE_POPULARITY_DEVIATION * random.normal(size=len(catalogue.types.names) + 1)[part_type]
         + PART_POPULARITY_DEVIATION * random.normal(size=catalogue.products)
+        - random.exponential(UNPOPULARITY_MEAN, catalogue.products)
         + CHEAP_POPULARITY * (catalogue.price < 50.0)
     )
-    # taste · trait of unit components has variance D.
-    strength = TASTE_DEVIATION / np.sqrt(DIMENSIONS) if parameters.kind == "segment" else 0.0
-    personal = PERSONAL_TASTE_DEVIATION / np.sqrt(DIMENSIONS) if parameters.kind == "segment" else 0.0
-    return Truth(popularity, traits, strength * tastes, personal)
+    # The product of two random unit vectors has variance 1 / D. Unit vectors bound what a single vehicle or
+    # part can reach, so that no one part takes most of a vehicle's demand, whatever the seed.
+    strength = np.sqrt(DIMENSIONS) if parameters.kind == "segment" else 0.0
+    return Truth(
+        popularity,
+        unit(traits),
+        strength * TASTE_DEVIATION * unit(tastes),
+        strength * PERSONAL_TASTE_DEVIATION,
+    )
 
 
 class Demand:
@@ -143,7 +155,7 @@ class Demand:
         chunk = size // CHUNK_ENTRIES
         bounds = np.searchsorted(chunk, np.arange(int(chunk[-1]) + 2)) if len(size) else np.array([0])
         chosen = []
-        for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for begin, end in pairwise(bounds):
             person, entry, probability = self.personal_probabilities(vehicle[begin:end], taste[begin:end])
             cumulative = np.concatenate([[0.0], np.cumsum(probability)])
             first = np.searchsorted(person, np.arange(end - begin + 1))

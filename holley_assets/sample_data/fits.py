@@ -11,20 +11,24 @@ from holley_assets.sample_data.parameters import FULL_SCALE_PRODUCTS, SamplePara
 from holley_assets.sample_data.vehicles import Vehicles
 
 # Parts that the rules allow for a year, make and model, on average, at full scale. A smaller catalogue has
-# fewer for each, though not in proportion: 202 of 4,000 products.
+# fewer for each, though not in proportion: 243 of 4,000 products.
 MEAN_PLAUSIBLE_PARTS = 350.0
-MEAN_PLAUSIBLE_EXPONENT = 0.3
+MEAN_PLAUSIBLE_EXPONENT = 0.2
 # Years a part covers: log-normal, median 10 and 90th percentile 26; overlap with the years that models were
 # built takes this down to the 8 and 23 of real fitment.
-LOG_SPAN_MEAN = float(np.log(11.0))
+LOG_SPAN_MEAN = float(np.log(17.0))
 LOG_SPAN_DEVIATION = 0.75
 # Pareto exponent of how many families a part fits: few parts fit nearly everything, most one family.
 BREADTH_EXPONENT = 0.9
+# Without a bound, one part could draw most of all pairs, and the others would fit next to nothing.
+MAXIMUM_BREADTH = 60.0
+SAME_GROUP_SHARE = 0.75
+MAXIMUM_ROUNDS = 10
 
 
 @dataclass(frozen=True)
 class Fits:
-    """The parts of each vehicle as compressed rows: ``part[start[v]:start[v + 1]]``, sorted by system, then part.
+    """The parts of each vehicle v, ``part[start[v]:start[v + 1]]``, sorted by system, then part.
 
     ``vehicle`` repeats the row number for each entry.
     """
@@ -52,12 +56,40 @@ def _family_vehicles(vehicles: Vehicles) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def _cumulative_choice(random: np.random.Generator, weight: np.ndarray, count: int) -> np.ndarray:
+def _weighted_choice(random: np.random.Generator, weight: np.ndarray, count: int) -> np.ndarray:
     """``count`` draws with probability proportional to ``weight``."""
     cumulative = np.cumsum(weight)
     return np.minimum(
         np.searchsorted(cumulative, random.random(count) * cumulative[-1], "right"), len(weight) - 1
     )
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """What decides the vehicles of each part [N]: its own family, how many others, and its span of years."""
+
+    own_family: np.ndarray
+    breadth: np.ndarray
+    first_year: np.ndarray
+    last_year: np.ndarray
+
+
+def _draw_reach(random: np.random.Generator, vehicles: Vehicles, count: int) -> _Reach:
+    share, size = _family_vehicles(vehicles)
+    own_family = _weighted_choice(random, share**0.4 * size**0.4, count)
+    # The span lies around a vehicle that people own.
+    family_of_vehicle = vehicles.family[vehicles.vehicle_model]
+    by_family = np.argsort(family_of_vehicle, kind="stable")
+    weight = np.concatenate([[0.0], np.cumsum(vehicles.owner_share[by_family] ** 0.5)])
+    first = np.searchsorted(family_of_vehicle[by_family], np.arange(len(share) + 1))
+    low, high = weight[first[own_family]], weight[first[own_family + 1]]
+    found = np.searchsorted(weight, low + random.random(count) * (high - low), side="right") - 1
+    year = vehicles.vehicle_year[by_family[np.clip(found, first[own_family], first[own_family + 1] - 1)]]
+    breadth = np.minimum(1.0 + random.pareto(BREADTH_EXPONENT, count), MAXIMUM_BREADTH)
+    span = np.exp(random.normal(LOG_SPAN_MEAN, LOG_SPAN_DEVIATION, count)) * breadth**0.15
+    first_year = np.floor(year - random.random(count) * span).astype(np.int64)
+    last_year = first_year + np.maximum(np.round(span).astype(np.int64), 1) - 1
+    return _Reach(own_family, breadth, first_year, np.maximum(last_year, year))
 
 
 def build_fits(parameters: SampleParameters, vehicles: Vehicles, catalogue: Catalogue) -> Fits:
@@ -67,32 +99,12 @@ def build_fits(parameters: SampleParameters, vehicles: Vehicles, catalogue: Cata
     """
     random = parameters.random("fits")
     count = catalogue.products
-    families = len(vehicles.family_group)
-    share, size = _family_vehicles(vehicles)
-    own_family = _cumulative_choice(random, share**0.5 * size**0.3, count)
-
-    # The span lies around a vehicle that people own.
-    family_of_vehicle = vehicles.family[vehicles.vehicle_model]
-    by_family = np.argsort(family_of_vehicle, kind="stable")
-    weight = np.cumsum(vehicles.owner_share[by_family] ** 0.5)
-    first = np.searchsorted(family_of_vehicle[by_family], np.arange(families + 1))
-    low = np.concatenate([[0.0], weight])[first[own_family]]
-    high = np.concatenate([[0.0], weight])[first[own_family + 1]]
-    anchor = by_family[
-        np.minimum(np.searchsorted(weight, low + random.random(count) * (high - low)), len(weight) - 1)
-    ]
-    breadth = 1.0 + random.pareto(BREADTH_EXPONENT, count)
-    span = np.exp(random.normal(LOG_SPAN_MEAN, LOG_SPAN_DEVIATION, count)) * np.minimum(breadth, 50.0) ** 0.15
-    first_year = np.floor(vehicles.vehicle_year[anchor] - random.random(count) * span).astype(np.int64)
-    last_year = first_year + np.maximum(np.round(span).astype(np.int64), 1) - 1
-    last_year = np.maximum(last_year, vehicles.vehicle_year[anchor])
-
-    pairs = _choose_pairs(random, parameters, vehicles, catalogue, own_family, breadth, first_year, last_year)
-    part, family = pairs // families, pairs % families
-    low, high, owner = _vehicle_ranges(vehicles, family, first_year[part], last_year[part])
+    reach = _draw_reach(random, vehicles, count)
+    part, family = _choose_pairs(random, vehicles, catalogue, reach)
+    low, high, owner = _vehicle_ranges(vehicles, family, reach.first_year[part], reach.last_year[part])
     piece, vehicle = ranges(low, high)
     part_of = part[owner[piece]]
-    order = np.argsort(vehicle * np.int64(count) * 64 + catalogue.system[part_of] * np.int64(count) + part_of)
+    order = np.argsort((vehicle * np.int64(64) + catalogue.system[part_of]) * np.int64(count) + part_of)
     vehicle, part_of = vehicle[order], part_of[order]
     return Fits(
         start=np.searchsorted(vehicle, np.arange(len(vehicles.vehicle_model) + 1)),
@@ -104,7 +116,7 @@ def build_fits(parameters: SampleParameters, vehicles: Vehicles, catalogue: Cata
 def _vehicle_ranges(
     vehicles: Vehicles, family: np.ndarray, first_year: np.ndarray, last_year: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows of vehicles of a family's models within a span: ``low``, ``high`` and the pair each range is of."""
+    """Rows of a family's vehicles in a span, by model: ``low``, ``high`` and the pair each range is of."""
     first_model = np.searchsorted(vehicles.family, np.arange(len(vehicles.family_group) + 1))
     owner, model = ranges(first_model[family], first_model[family + 1])
     key = vehicles.year_key
@@ -114,47 +126,43 @@ def _vehicle_ranges(
 
 
 def _choose_pairs(
-    random: np.random.Generator,
-    parameters: SampleParameters,
-    vehicles: Vehicles,
-    catalogue: Catalogue,
-    own_family: np.ndarray,
-    breadth: np.ndarray,
-    first_year: np.ndarray,
-    last_year: np.ndarray,
-) -> np.ndarray:
-    """Distinct (part, family) pairs, as ``part · families + family``, own family first, up to the target size."""
-    families = len(vehicles.family_group)
+    random: np.random.Generator, vehicles: Vehicles, catalogue: Catalogue, reach: _Reach
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct parts and families that fit, each part's own family first, up to the target size.
+
+    Every round draws twice as many pairs as the one before: late rounds mostly meet pairs that are there.
+    """
+    families = np.int64(len(vehicles.family_group))
     count = catalogue.products
     mean_parts = MEAN_PLAUSIBLE_PARTS * (count / FULL_SCALE_PRODUCTS) ** MEAN_PLAUSIBLE_EXPONENT
     target = mean_parts * len(vehicles.vehicle_model)
     share, size = _family_vehicles(vehicles)
-    weight = share**0.35 * size**0.5
+    weight = share**0.25 * size**0.5
     groups = vehicles.family_group
     by_group = np.argsort(groups, kind="stable")
     group_first = np.searchsorted(groups[by_group], np.arange(groups.max() + 2))
     cumulative = np.concatenate([[0.0], np.cumsum(weight[by_group])])
 
-    pairs = np.arange(count) * np.int64(families) + own_family
-    for _ in range(60):
-        part = _cumulative_choice(random, breadth, 2 * count)
-        group = groups[own_family[part]]
+    pairs = np.arange(count) * families + reach.own_family
+    for round_number in range(MAXIMUM_ROUNDS):
+        part = _weighted_choice(random, reach.breadth, count << round_number)
+        group = groups[reach.own_family[part]]
         low, high = cumulative[group_first[group]], cumulative[group_first[group + 1]]
-        within = by_group[
-            np.minimum(
-                np.searchsorted(cumulative, low + random.random(len(part)) * (high - low), "right") - 1,
-                families - 1,
-            )
-        ]
-        anywhere = _cumulative_choice(random, weight, len(part))
-        family = np.where(random.random(len(part)) < 0.75, within, anywhere)
-        pairs = np.concatenate([pairs, part * np.int64(families) + family])
+        found = np.searchsorted(cumulative, low + random.random(len(part)) * (high - low), side="right") - 1
+        within = by_group[np.clip(found, group_first[group], group_first[group + 1] - 1)]
+        anywhere = _weighted_choice(random, weight, len(part))
+        family = np.where(random.random(len(part)) < SAME_GROUP_SHARE, within, anywhere)
+        pairs = np.concatenate([pairs, part * families + family])
         _, first_seen = np.unique(pairs, return_index=True)
         pairs = pairs[np.sort(first_seen)]
         part, family = pairs // families, pairs % families
-        low, high, owner = _vehicle_ranges(vehicles, family, first_year[part], last_year[part])
-        covered = np.bincount(owner, high - low, len(pairs)) * catalogue.plausible[part]
-        total = np.cumsum(covered)
+        low, high, owner = _vehicle_ranges(vehicles, family, reach.first_year[part], reach.last_year[part])
+        covered = np.bincount(owner, high - low, len(pairs))
+        # Pairs without a common year are of no use, but for a part's own family.
+        useful = (covered > 0) | (np.arange(len(pairs)) < count)
+        pairs = pairs[useful]
+        total = np.cumsum((covered * catalogue.plausible[part])[useful])
         if total[-1] >= target:
-            return pairs[: max(count, int(np.searchsorted(total, target)) + 1)]
-    return pairs
+            pairs = pairs[: max(count, int(np.searchsorted(total, target)) + 1)]
+            break
+    return pairs // families, pairs % families

@@ -11,13 +11,15 @@ from typing import Any
 import pyarrow as pa
 
 from holley_assets.sample_data import oracle
-from holley_assets.sample_data.activity import Shop, build_browsing, build_purchases
+from holley_assets.sample_data.browsing import build_browsing
 from holley_assets.sample_data.catalogue import build_catalogue
 from holley_assets.sample_data.clicks import build_clicks
 from holley_assets.sample_data.demand import Demand, build_truth
 from holley_assets.sample_data.fits import build_fits
 from holley_assets.sample_data.parameters import SampleKind, SampleParameters
 from holley_assets.sample_data.people import build_users
+from holley_assets.sample_data.purchases import build_purchases
+from holley_assets.sample_data.shop import Shop
 from holley_assets.sample_data.tables_catalogue import fitment_table, import_items_tables
 from holley_assets.sample_data.tables_events import build_events, event_batches
 from holley_assets.sample_data.tables_orders import orders_table
@@ -78,7 +80,11 @@ def generate_sample(
         test_days=test_days,
     )
     manifest = read_manifest(folder)
-    if manifest is not None and manifest["parameters"] == parameters.manifest():
+    if (
+        manifest is not None
+        and manifest["parameters"] == parameters.manifest()
+        and all((folder / f"{table}.parquet").is_file() for table in manifest["rows"])
+    ):
         return SampleSummary(folder, parameters, manifest["rows"], reused=True)
     rows: dict[str, int] = {}
 
@@ -114,8 +120,7 @@ def _write_sample(folder: Path, parameters: SampleParameters) -> dict[str, int]:
 
     shop = Shop(catalogue, vehicles, users, Demand(truth, fits, catalogue, for_clicks=False))
     clicks = build_clicks(parameters, shop, click_demand)
-    click_ids = ids.of(parameters.random("click ids"), clicks.user)
-    write("treatment_interaction", treatments_table(parameters, ids, clicks, click_ids))
+    write("treatment_interaction", treatments_table(parameters, ids, clicks))
     (folder / oracle.ORACLE_FOLDER).mkdir()
     for file, table in (
         (oracle.SCORES_FILE, oracle.scores_table(shop, click_demand)),
@@ -126,6 +131,6 @@ def _write_sample(folder: Path, parameters: SampleParameters) -> dict[str, int]:
     purchases = build_purchases(parameters, shop)
     write("import_orders", orders_table(parameters, users, catalogue, purchases))
     browsing, people = build_browsing(parameters, shop, purchases)
-    events = build_events(parameters, ids, purchases, browsing, clicks, click_ids, people)
+    events = build_events(parameters, ids, purchases, browsing, clicks, people=people)
     write("ingestion_unified_schema_incremental", event_batches(parameters, catalogue, events))
     return rows

@@ -27,12 +27,12 @@ def timestamps(microseconds: np.ndarray, *, null: np.ndarray | None = None) -> p
 def properties(
     offsets: np.ndarray, names: pa.Array, strings: pa.Array, longs: pa.Array, doubles: pa.Array
 ) -> pa.Array:
-    """ARRAY<STRUCT<property_name, string_value, long_value, double_value>>; ``offsets`` [rows + 1] delimit rows."""
+    """Arrays of properties: row i has the elements ``offsets[i]:offsets[i + 1]`` of each column."""
     values = pa.StructArray.from_arrays([names, strings, longs, doubles], fields=list(PROPERTY))
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=PROPERTIES)
 
 
 def products(offsets: np.ndarray, numbers: pa.Array) -> pa.Array:
-    """ARRAY<STRUCT<product_number>>."""
+    """Arrays of products, delimited likewise."""
     values = pa.StructArray.from_arrays([numbers], fields=list(PRODUCT))
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=PRODUCTS)

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from holley_assets.sample_data import dirt
-from holley_assets.sample_data.activity import Shop
 from holley_assets.sample_data.clicks import Clicks
 from holley_assets.sample_data.demand import Demand
+from holley_assets.sample_data.shop import Shop
 
 ORACLE_FOLDER = "oracle"
 SCORES_FILE = "scores.parquet"
@@ -28,9 +28,9 @@ def oracle_scores(folder: Path) -> pa.Table:
 
 
 def oracle_user_scores(folder: Path) -> pa.Table:
-    """The true ranking for clickers with a history, who have tastes of their own: email_lower, base_sku, score.
+    """The true ranking for clickers with a history: email_lower, base_sku, score.
 
-    For these users the scores replace those of :func:`oracle_scores`.
+    They have tastes of their own. For these users the scores replace those of :func:`oracle_scores`.
     """
     return pq.read_table(folder / ORACLE_FOLDER / USER_SCORES_FILE)
 

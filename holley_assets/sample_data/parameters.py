@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-# Raised whenever the generator writes other bytes for the same parameters: an older folder is then not reused.
-GENERATOR_VERSION = 1
+# Raised whenever the same parameters give other bytes: folders of an older version are not reused.
+GENERATOR_VERSION = 2
 
 FULL_SCALE_USERS = 475_000
 FULL_SCALE_PRODUCTS = 25_000
@@ -104,7 +104,7 @@ class SampleParameters:
         return max(self.cutoff, self.intent_start)
 
     def random(self, stream: str) -> np.random.Generator:
-        """A generator of its own for each named step, so that a change in one step leaves the others alone."""
+        """A generator for each named step, so that a change in one step leaves the others alone."""
         return np.random.default_rng([self.seed, zlib.crc32(stream.encode())])
 
     def manifest(self) -> dict[str, Any]:
@@ -117,6 +117,7 @@ class SampleParameters:
 
 
 MICROSECONDS_PER_DAY = 86_400_000_000
+MINUTE = 60_000_000
 
 
 def microseconds(day: datetime.date) -> int:

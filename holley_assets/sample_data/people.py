@@ -9,15 +9,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from holley_assets.sample_data.demand import DIMENSIONS, Demand, Truth
-from holley_assets.sample_data.names import FIRST_NAMES, LAST_NAMES
 from holley_assets.sample_data.parameters import SampleParameters
 from holley_assets.sample_data.vehicles import Vehicles
+
+FIRST_NAMES = (
+    "alex", "bailey", "casey", "dale", "ellis", "frankie", "gale", "harper", "indy", "jamie", "kelly",
+    "lee", "morgan", "noel", "ollie", "pat", "quinn", "riley", "sam", "taylor",
+)  # fmt: skip
+LAST_NAMES = (
+    "axle", "bearing", "camber", "deck", "fender", "gear", "hatch", "idler", "jack", "kingpin", "lever",
+    "manifold", "nozzle", "piston", "rotor", "spindle", "torque", "valve", "winch", "yoke",
+)  # fmt: skip
 
 # Engagement before the cutoff.
 WARM_SHARE = 0.015
 HOT_SHARE = 0.005
-# Registered users who ordered before the first day of events: 40 % of the buyers of that time.
-PAST_BUYER_SHARE = 0.037
+# Registered users who ordered before the first day of events: half of the buyers of that time.
+PAST_BUYER_SHARE = 0.046
 PAST_BUYERS_AMONG_ACTIVE = 0.25
 
 NO_VEHICLE_SHARE = 0.012
@@ -91,7 +99,7 @@ def build_users(parameters: SampleParameters, vehicles: Vehicles, demand: Demand
     past_share = np.where(tier == COLD, PAST_BUYER_SHARE, PAST_BUYERS_AMONG_ACTIVE)
     bought_before = shops & (random.random(count) < past_share)
     has_history = bought_before | (tier != COLD)
-    tastes = truth.personal_deviation * random.normal(size=(int(has_history.sum()), DIMENSIONS))
+    own = random.normal(size=(int(has_history.sum()), DIMENSIONS))
     return Users(
         emails=_emails(random, count),
         vehicle=vehicle,
@@ -100,6 +108,6 @@ def build_users(parameters: SampleParameters, vehicles: Vehicles, demand: Demand
         tier=tier,
         bought_before=bought_before,
         taste_row=np.where(has_history, np.cumsum(has_history) - 1, -1),
-        tastes=tastes,
+        tastes=truth.personal_strength * own / np.linalg.norm(own, axis=1, keepdims=True),
         user_ids=1 + (random.random(count) < SECOND_USER_ID_SHARE),
     )

@@ -10,6 +10,7 @@ from holley_assets.sample_data import dirt, nested
 from holley_assets.sample_data.catalogue import NO_PART_TYPE, Catalogue
 from holley_assets.sample_data.fits import Fits, ranges
 from holley_assets.sample_data.parameters import SampleParameters
+from holley_assets.sample_data.vehicle_names import ORPHAN_VEHICLES
 from holley_assets.sample_data.vehicles import Vehicles
 
 DIRTY_SKU_SHARE = 0.02
@@ -84,16 +85,15 @@ def _tags(random: np.random.Generator, refurbished: np.ndarray) -> pa.Array:
 def fitment_table(
     parameters: SampleParameters, vehicles: Vehicles, catalogue: Catalogue, fits: Fits
 ) -> pa.Table:
-    """One row a vehicle with all variants that fit; some vehicles in two rows, some rows twice, some unusable."""
+    """One row a vehicle with all variants that fit; some vehicles in two rows, some twice, some unusable."""
     random = parameters.random("fitment table")
     entry, sku = ranges(catalogue.first_sku[fits.part], catalogue.first_sku[fits.part + 1])
     vehicle = fits.vehicle[entry]
     kept = catalogue.sku_first_year[sku] <= vehicles.vehicle_year[vehicle]
     vehicle, sku = vehicle[kept], sku[kept]
     count = len(vehicles.vehicle_model)
-    # Vehicles without any part have no row, but for every other one, whose list is empty.
     start = np.searchsorted(vehicle, np.arange(count + 1))
-    rows = np.flatnonzero((np.diff(start) > 0) | (np.arange(count) % 2 == 0))
+    rows = np.flatnonzero(np.diff(start) > 0)
     low, high = start[rows], start[rows + 1]
     split = random.random(len(rows)) < 0.03
     middle = np.where(split, (low + high) // 2, high)
@@ -104,8 +104,7 @@ def fitment_table(
     order = again[random.permutation(len(again))]
     row_vehicle, row_low, row_high = row_vehicle[order], row_low[order], row_high[order]
 
-    owner, position = ranges(row_low, row_high)
-    del owner
+    _, position = ranges(row_low, row_high)
     spelled = dirt.spellings(catalogue.skus)
     code = dirt.spell(random, sku[position], len(catalogue.skus), DIRTY_SKU_SHARE)
     # A few entries name nothing.
@@ -124,11 +123,11 @@ def fitment_table(
             ),
         }
     )
-    return pa.concat_tables([table, _unusable_rows(vehicles, catalogue, table.schema)])
+    return pa.concat_tables([table, _odd_rows(vehicles, catalogue, table.schema)])
 
 
-def _unusable_rows(vehicles: Vehicles, catalogue: Catalogue, schema: pa.Schema) -> pa.Table:
-    """Rows whose year, make or model cannot be used."""
+def _odd_rows(vehicles: Vehicles, catalogue: Catalogue, schema: pa.Schema) -> pa.Table:
+    """Rows whose year, make or model cannot be used, and vehicles with an empty list."""
     make, model = str(vehicles.makes[0]), str(vehicles.models[0])
     some = [{"product_number": str(sku)} for sku in catalogue.skus[:3]]
     rows = [
@@ -138,5 +137,9 @@ def _unusable_rows(vehicles: Vehicles, catalogue: Catalogue, schema: pa.Schema) 
         {"v1_year": "1969", "v1_make": " ", "v1_model": model, "products": some},
         {"v1_year": "1969", "v1_make": make, "v1_model": None, "products": some},
         {"v1_year": "1969", "v1_make": make, "v1_model": model, "products": None},
+    ]
+    rows += [
+        {"v1_year": "2001", "v1_make": orphan_make, "v1_model": orphan_model, "products": []}
+        for orphan_make, orphan_model in ORPHAN_VEHICLES[:2]
     ]
     return pa.Table.from_pylist(rows, schema=schema)

@@ -1,4 +1,4 @@
-"""``ingestion_unified_schema_incremental``: views, carts and orders with their properties in nested arrays."""
+"""``ingestion_unified_schema_incremental``: views, carts and orders, their properties in nested arrays."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from holley_assets.sample_data import dirt, nested
-from holley_assets.sample_data.activity import Browsing, Purchases
+from holley_assets.sample_data.browsing import Browsing
 from holley_assets.sample_data.catalogue import Catalogue
 from holley_assets.sample_data.clicks import Clicks
 from holley_assets.sample_data.fits import ranges
 from holley_assets.sample_data.parameters import MICROSECONDS_PER_DAY, SampleParameters, microseconds
 from holley_assets.sample_data.people import numbered
+from holley_assets.sample_data.purchases import Purchases
 from holley_assets.sample_data.tables_catalogue import price_texts
 from holley_assets.sample_data.tables_orders import UNKNOWN_SKUS
 from holley_assets.sample_data.tables_users import UserIds
@@ -59,10 +60,13 @@ def build_events(
     purchases: Purchases,
     browsing: Browsing,
     clicks: Clicks,
-    click_ids: np.ndarray,
+    *,
     people: int,
 ) -> Events:
-    """Collect everything that happened since the first day of events, and repeat a few rows."""
+    """Collect everything that happened since the first day of events, and repeat a few rows.
+
+    ``people`` is the number of all persons; those from ``parameters.users`` on are not registered.
+    """
     random = parameters.random("events")
     views = len(browsing.view_time) + len(clicks.view_time)
     carts = np.bincount(browsing.item_cart, minlength=len(browsing.cart_time))
@@ -76,9 +80,8 @@ def build_events(
     registered = person < parameters.users
     user = person - parameters.users + len(ids.texts)
     user[registered] = ids.of(random, person[registered])
-    # A click's view has the click's own user_id in two cases of three, else another of the same e-mail.
     user = np.where(random.random(len(user)) < 0.001, -1, user)
-    # Clocks of devices are wrong now and then: before the window, or ahead of the day of the run.
+    # Clocks of devices are wrong now and then, and run ahead of the day of the run.
     wrong = random.random(len(time))
     time = np.where(
         wrong < 0.0002, time + microseconds(parameters.as_of) - microseconds(parameters.intent_start), time
@@ -101,7 +104,7 @@ def build_events(
 def _order_events(
     parameters: SampleParameters, purchases: Purchases, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """kind, buyer, time, number of items, and all items, of the up to three kinds of event a purchase leaves."""
+    """kind, buyer, time, number of items and all items of the up to three events that a purchase leaves."""
     purchase = np.flatnonzero(purchases.time >= microseconds(parameters.intent_start))
     bounds = np.searchsorted(purchases.line_purchase, np.arange(len(purchases.time) + 1))
     placed = random.random(len(purchase)) < PLACED_ORDER_SHARE

@@ -1,4 +1,4 @@
-"""``import_orders``: all order lines, registered buyers or not, before the first day of events and after it."""
+"""``import_orders``: order lines of all buyers, registered or not, of the history and of the event window."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from holley_assets.sample_data import dirt
-from holley_assets.sample_data.activity import Purchases
 from holley_assets.sample_data.catalogue import Catalogue
 from holley_assets.sample_data.parameters import MICROSECONDS_PER_DAY, SampleParameters
 from holley_assets.sample_data.people import Users, numbered
+from holley_assets.sample_data.purchases import Purchases
 
 DIRTY_SHARE = 0.03
 UNUSABLE_DATES = ("", "Pending", "0000-00-00", "Friday, Smarch 13, 2025", "Sunday, February 30, 2025", None)

@@ -15,11 +15,10 @@ INTERACTION_TYPES = ("VIEWED", "CLICKED", "viewed", "Clicked")
 EARLIER_OPENS_SHARE = 0.5
 
 
-def treatments_table(
-    parameters: SampleParameters, ids: UserIds, clicks: Clicks, click_ids: np.ndarray
-) -> pa.Table:
-    """Opens and clicks of the test window, and opens before it; ``click_ids`` are the clicks' user_ids."""
+def treatments_table(parameters: SampleParameters, ids: UserIds, clicks: Clicks) -> pa.Table:
+    """Opens and clicks of the test window, and opens before it."""
     random = parameters.random("treatments")
+    click_ids = ids.of(random, clicks.user)
     start, end = microseconds(parameters.test_start), microseconds(parameters.as_of)
     count = len(clicks.user)
     opens = round(count * (OPENS_PER_CLICK - 1.0))

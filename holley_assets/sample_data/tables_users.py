@@ -1,4 +1,4 @@
-"""``ingestion_unified_attributes_schema_incremental``: what is known of registered users, in many rows each."""
+"""``ingestion_unified_attributes_schema_incremental``: what is known of users, in several rows each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from holley_assets.sample_data import dirt, nested
-from holley_assets.sample_data.names import ORPHAN_VEHICLES
 from holley_assets.sample_data.parameters import MICROSECONDS_PER_DAY, SampleParameters, microseconds
 from holley_assets.sample_data.people import (
     BLANK_MAKE,
@@ -19,6 +18,7 @@ from holley_assets.sample_data.people import (
     Users,
     numbered,
 )
+from holley_assets.sample_data.vehicle_names import ORPHAN_VEHICLES
 from holley_assets.sample_data.vehicles import Vehicles
 
 DIRTY_TEXT_SHARE = 0.04
@@ -63,7 +63,12 @@ class _Rows:
     vehicle: np.ndarray
     kind: np.ndarray
     current: np.ndarray  # whether the row tells the present vehicle, and so the problem with it
-    updated: np.ndarray
+    updated: np.ndarray  # microseconds, as is the time of insertion
+    inserted: np.ndarray
+
+    def take(self, order: np.ndarray) -> _Rows:
+        """The rows at these positions."""
+        return _Rows(*(getattr(self, name)[order] for name in _Rows.__annotations__))
 
 
 def _draw_rows(
@@ -84,19 +89,18 @@ def _draw_rows(
 
     early = np.flatnonzero(random.random(count) < EARLIER_VEHICLE_SHARE)
     partial = np.flatnonzero(random.random(count) < PARTIAL_UPDATE_SHARE)
+    # Some earlier vehicles have the very time of the present one and were only inserted before it.
+    age = random.integers(1, 300 * MICROSECONDS_PER_DAY, len(early)) * (random.random(len(early)) < 0.9)
+    inserted = updated + random.integers(60, 120, count) * 60_000_000
+    later = random.integers(0, 30 * MICROSECONDS_PER_DAY, len(partial))
     kinds = np.where(random.random(len(partial)) < 0.5, VEHICLE_ONLY, EMAIL_ONLY)
     return _Rows(
         user_id=np.concatenate([np.arange(count), early, partial]),
         vehicle=np.concatenate([vehicle, elsewhere[early], vehicle[partial]]),
         kind=np.concatenate([np.zeros(count, np.int64), np.zeros(len(early), np.int64), kinds]),
         current=np.concatenate([current, np.zeros(len(early), bool), current[partial]]),
-        updated=np.concatenate(
-            [
-                updated,
-                updated[early] - random.integers(1, 300 * MICROSECONDS_PER_DAY, len(early)),
-                updated[partial] + random.integers(0, 30 * MICROSECONDS_PER_DAY, len(partial)),
-            ]
-        ),
+        updated=np.concatenate([updated, updated[early] - age, updated[partial] + later]),
+        inserted=np.concatenate([inserted, updated[early] - age + 1_000_000, inserted[partial] + later]),
     )
 
 
@@ -107,17 +111,15 @@ def attributes_table(
     random = parameters.random("attributes")
     rows = _draw_rows(parameters, users, ids, vehicles, random)
     again = dirt.repeated(random, len(rows.user_id), 0.005)
-    order = again[random.permutation(len(again))]
-    count = len(order)
-    user_id = rows.user_id[order]
-    columns = _property_columns(parameters, users, ids, vehicles, rows, order, random)
-    kind = rows.kind[order]
+    rows = rows.take(again[random.permutation(len(again))])
+    count = len(again)
+    columns = _property_columns(users, ids, vehicles, rows, random)
     # [R, 4] which properties a row carries; a user without a vehicle has none but the e-mail.
     carried = np.ones((count, 4), dtype=bool)
-    carried[kind == VEHICLE_ONLY, 0] = False
-    carried[kind == EMAIL_ONLY, 1:] = False
-    carried[random.random(len(ids.user))[user_id] < NO_EMAIL_SHARE, 0] = False
-    carried[users.problem[ids.user[user_id]] == NO_VEHICLE, 1:] = False
+    carried[rows.kind == VEHICLE_ONLY, 0] = False
+    carried[rows.kind == EMAIL_ONLY, 1:] = False
+    carried[random.random(len(ids.user))[rows.user_id] < NO_EMAIL_SHARE, 0] = False
+    carried[users.problem[ids.user[rows.user_id]] == NO_VEHICLE, 1:] = False
     flat = np.flatnonzero(carried.ravel())
 
     name_code = np.tile(np.arange(4), count)[flat]
@@ -129,44 +131,34 @@ def attributes_table(
     ]
     # Columns hold one property each; a row's four stand at column · R + row.
     take = (flat % 4) * count + flat // 4
-    updated = rows.updated[order]
-    inserted = updated + random.integers(1_000_000, 7_200_000_000, count)
     return pa.table(
         {
-            "user_id": dirt.take(ids.texts, np.where(random.random(count) < 0.0005, -1, user_id)),
+            "user_id": dirt.take(ids.texts, np.where(random.random(count) < 0.0005, -1, rows.user_id)),
             "user_properties": nested.properties(
                 np.concatenate([[0], np.cumsum(carried.sum(axis=1))]),
                 pa.array(names).take(pa.array(name_code)),
                 *(column.take(pa.array(take)) for column in columns),
             ),
-            "update_timestamp": nested.timestamps(updated),
-            "auxia_insertion_timestamp": nested.timestamps(inserted),
+            "update_timestamp": nested.timestamps(rows.updated),
+            "auxia_insertion_timestamp": nested.timestamps(rows.inserted),
         }
     )
 
 
 def _property_columns(
-    parameters: SampleParameters,
-    users: Users,
-    ids: UserIds,
-    vehicles: Vehicles,
-    rows: _Rows,
-    order: np.ndarray,
-    random: np.random.Generator,
+    users: Users, ids: UserIds, vehicles: Vehicles, rows: _Rows, random: np.random.Generator
 ) -> tuple[pa.Array, pa.Array, pa.Array]:
     """string, long and double values of the e-mails, years, makes and models, one after the other [4 · R]."""
-    count = len(order)
-    user = ids.user[rows.user_id[order]]
-    vehicle = rows.vehicle[order]
-    current = rows.current[order]
-    problem = np.where(current, users.problem[user], 0)
-    orphan = np.where(current, users.orphan[user], -1)
+    count = len(rows.user_id)
+    user = ids.user[rows.user_id]
+    problem = np.where(rows.current, users.problem[user], 0)
+    orphan = np.where(rows.current, users.orphan[user], -1)
     nothing = pa.nulls(count, pa.string())
 
     emails = dirt.spellings(users.emails).take(
         pa.array(dirt.spell(random, user, len(users.emails), DIRTY_TEXT_SHARE))
     )
-    year = vehicles.vehicle_year[vehicle]
+    year = vehicles.vehicle_year[rows.vehicle]
     form = np.where(problem == UNUSABLE_YEAR, 1.0, random.random(count))
     as_long = form < YEAR_AS_LONG_SHARE
     as_double = ~as_long & (form < YEAR_AS_LONG_SHARE + YEAR_AS_DOUBLE_SHARE)
@@ -175,7 +167,7 @@ def _property_columns(
     years = pc.if_else(pa.array(problem == UNUSABLE_YEAR), bad, years)
     years = pc.if_else(pa.array(as_long | as_double), nothing, years)
 
-    model = vehicles.vehicle_model[vehicle]
+    model = vehicles.vehicle_model[rows.vehicle]
     stray = len(vehicles.models) + orphan % len(ORPHAN_VEHICLES)
     code = np.where(orphan >= 0, stray, model)
     all_makes = pa.array([*vehicles.makes, *(make for make, _ in ORPHAN_VEHICLES)])

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from holley_assets.sample_data.names import MAKE_GROUPS, MODEL_ENDINGS, MODEL_WORDS, NAMED_FAMILIES
 from holley_assets.sample_data.parameters import SampleParameters
+from holley_assets.sample_data.vehicle_names import MAKE_GROUPS, MODEL_ENDINGS, MODEL_WORDS, NAMED_FAMILIES
 
 # Shares of the models: those with a name of their own, those with a long life, and the rest, built for a
 # year or two. A fifth of the models with about 20 years and a tail of short ones gives the 9,750
 # year/make/models for 2,000 models of full scale and a median fitment span of 8 years.
 NAMED_SHARE = 0.12
 LONG_LIVED_SHARE = 0.2
-# Owners by rank of the model: Mustang has 11 % of them, the top 40 models most.
-OWNER_EXPONENT = 1.1
-OWNER_OFFSET = 1.6
+# Owners by rank of the family: Mustang has 11 % of them, the top 40 models most.
+OWNER_EXPONENT = 1.05
+OWNER_OFFSET = 1.2
+SIBLING_SHARE = 0.3
 LAST_YEAR = 2024
 
 
@@ -133,19 +134,18 @@ def build_vehicles(parameters: SampleParameters) -> Vehicles:
     model_of = np.concatenate(vehicle_model)
     year_of = np.concatenate(vehicle_year)
 
-    rank = np.arange(len(rows.makes))
-    model_share = (rank + OWNER_OFFSET) ** -OWNER_EXPONENT
-    # A sibling has fewer owners than the model that gives the family its name.
+    model_share = (np.array(rows.family) + OWNER_OFFSET) ** -OWNER_EXPONENT
+    # A sibling has fewer owners than the model that gives the family its name, and fewer for a short life.
     leads = np.diff(rows.family, prepend=-1) > 0
-    model_share *= np.where(leads, 1.0, 0.5)
+    years = np.bincount(model_of, minlength=len(model_share))
+    model_share *= np.where(leads, 1.0, SIBLING_SHARE * np.minimum(years / 20.0, 1.0))
     is_classic = (year_of >= 1964) & (year_of <= 1972)
     year_share = np.exp(random.normal(0.0, 0.5, len(year_of))) * np.where(is_classic, 2.5, 1.0)
     is_1969_camaro = (np.array(rows.models)[model_of] == "CAMARO") & (year_of == 1969)
-    year_share[is_1969_camaro] = 9.0
+    year_share[is_1969_camaro] = 14.0
     year_share /= np.bincount(model_of, year_share)[model_of]
     owner_share = model_share[model_of] * year_share
-    make_names, make_code = np.unique(rows.makes, return_inverse=True)
-    del make_names
+    _, make_code = np.unique(rows.makes, return_inverse=True)
     return Vehicles(
         makes=np.array(rows.makes),
         models=np.array(rows.models),

@@ -56,13 +56,20 @@ def write_folder(folder: Path, fill: Callable[[Path], dict[str, Any]]) -> None:
         manifest = fill(staging)
         (staging / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
         staging.chmod(0o755)
-        if folder.exists():
-            retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-            folder.rename(retired / "sample")
-            staging.rename(folder)
-            shutil.rmtree(retired)
-        else:
-            staging.rename(folder)
+        _swap_in(staging, folder, manifest)
     finally:
         if staging.exists():
             shutil.rmtree(staging)
+
+
+def _swap_in(staging: Path, folder: Path, manifest: dict[str, Any]) -> None:
+    if folder.exists():
+        retired = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        folder.rename(retired / "sample")
+        shutil.rmtree(retired)
+    try:
+        staging.rename(folder)
+    except OSError:
+        # Another process was faster; equal manifests mean equal bytes.
+        if read_manifest(folder) != manifest:
+            raise

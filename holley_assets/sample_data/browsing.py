@@ -1,4 +1,4 @@
-"""What people do: purchases, browsing and the clicks of the test window."""
+"""Product views and carts, of registered users and of visitors."""
 
 from __future__ import annotations
 
@@ -6,40 +6,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from holley_assets.sample_data.catalogue import Catalogue
-from holley_assets.sample_data.demand import Demand
-from holley_assets.sample_data.parameters import MICROSECONDS_PER_DAY, SampleParameters, microseconds
-from holley_assets.sample_data.people import COLD, HOT, WARM, Users
-from holley_assets.sample_data.vehicles import Vehicles
+from holley_assets.sample_data.parameters import (
+    MICROSECONDS_PER_DAY,
+    MINUTE,
+    SampleParameters,
+    microseconds,
+)
+from holley_assets.sample_data.people import COLD, HOT, WARM
+from holley_assets.sample_data.purchases import Purchases
+from holley_assets.sample_data.shop import Shop
 
-# Purchases a day at full scale: 2.1 lines each, 228 K lines in 300 days of which half precede the events.
-PURCHASES_PER_DAY = 362.0
-LINES_PER_PURCHASE = 2.1
-MAXIMUM_LINES = 12
-RETURNING_SHARE = 0.18
-UNREGISTERED_PAST_SHARE = 0.6
-SAME_SYSTEM_SHARE = 0.5
-OTHER_VEHICLE_SHARE = 0.03
 # Views and abandoned carts a day at full scale, by all visitors.
 VIEWS_PER_DAY = 16_000.0
 CARTS_PER_DAY = 3_100.0
 VIEWS_PER_SESSION = 4.0
+# Means of registered users in the window; together they make about 90,000 events at full scale.
 WARM_VIEWS = 6.0
 HOT_VIEWS = 14.0
 HOT_CARTS = 2.5
-HOT_BUYER_SHARE = 0.6
-MINUTE = 60_000_000
-
-
-@dataclass(frozen=True)
-class Purchases:
-    """Purchases [P] with their lines [L]. A buyer below ``users`` is registered, others are not."""
-
-    buyer: np.ndarray  # [P] int
-    time: np.ndarray  # [P] microseconds
-    line_purchase: np.ndarray  # [L] int, ascending
-    line_entry: np.ndarray  # [L] int, entry of the fits
-    line_sku: np.ndarray  # [L] int
 
 
 @dataclass(frozen=True)
@@ -53,126 +37,6 @@ class Browsing:
     cart_time: np.ndarray
     item_cart: np.ndarray  # [I] ascending
     item_sku: np.ndarray
-
-
-class Shop:
-    """Draws variants of parts for people, with their own tastes where they have them."""
-
-    def __init__(self, catalogue: Catalogue, vehicles: Vehicles, users: Users, demand: Demand) -> None:
-        self.catalogue = catalogue
-        self.vehicles = vehicles
-        self.users = users
-        self.demand = demand
-
-    def entries(
-        self,
-        person: np.ndarray,
-        vehicle: np.ndarray,
-        random: np.random.Generator,
-        *,
-        demand: Demand | None = None,
-    ) -> np.ndarray:
-        """One choice for each row: ``person`` may repeat; people without tastes of their own follow the vehicle."""
-        demand = demand or self.demand
-        entry = demand.draw(vehicle, random)
-        registered = np.minimum(person, len(self.users.taste_row) - 1)
-        taste_row = np.where(person < len(self.users.taste_row), self.users.taste_row[registered], -1)
-        own = np.flatnonzero((taste_row >= 0) & (vehicle == self.users.vehicle[registered]))
-        if len(own):
-            order = own[np.argsort(person[own], kind="stable")]
-            people, draws = np.unique(person[order], return_counts=True)
-            entry[order] = demand.draw_personal(
-                self.users.vehicle[people], self.users.tastes[self.users.taste_row[people]], draws, random
-            )
-        return entry
-
-    def variants(self, entry: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """A variant of each chosen part that is made for the vehicle's year; the main one in six of ten cases."""
-        product = self.demand.fits.part[entry]
-        year = self.vehicles.vehicle_year[self.demand.fits.vehicle[entry]]
-        first = self.catalogue.first_sku[product]
-        amount = self.catalogue.first_sku[product + 1] - first
-        other = first + (random.random(len(entry)) * amount).astype(np.int64)
-        sku = np.where(random.random(len(entry)) < 0.4, other, first)
-        return np.where(self.catalogue.sku_first_year[sku] <= year, sku, first)
-
-    def launched(self, sku: np.ndarray, time: np.ndarray) -> np.ndarray:
-        """Whether each part was on sale. Dropping choices of later parts leaves the others' proportions."""
-        return self.catalogue.launch_day[self.catalogue.sku_product[sku]] * MICROSECONDS_PER_DAY <= time
-
-
-def _draw_vehicles(demand: Demand, vehicles: Vehicles, count: int, random: np.random.Generator) -> np.ndarray:
-    share = np.cumsum(np.where(demand.can_choose, vehicles.owner_share, 0.0))
-    return np.searchsorted(share, random.random(count) * share[-1], side="right").clip(max=len(share) - 1)
-
-
-def _visits(random: np.random.Generator, count: int) -> np.ndarray:
-    """Purchases of each customer: most come once, 18 % return."""
-    return 1 + (random.random(count) < RETURNING_SHARE) * random.geometric(0.72, count)
-
-
-def build_purchases(parameters: SampleParameters, shop: Shop) -> Purchases:
-    """Purchases of the history, of hot users and of everybody else."""
-    random = parameters.random("purchases")
-    users = shop.users
-    start, intent = microseconds(parameters.history_start), microseconds(parameters.intent_start)
-    cutoff, end = microseconds(parameters.cutoff), microseconds(parameters.as_of)
-    rate = PURCHASES_PER_DAY * parameters.scale / MICROSECONDS_PER_DAY
-
-    past = np.flatnonzero(users.bought_before)
-    past = np.repeat(past, _visits(random, len(past)))
-    hot = np.flatnonzero((users.tier == HOT) & (random.random(len(users.tier)) < HOT_BUYER_SHARE))
-    hot = np.repeat(hot, _visits(random, len(hot)))
-    # A few purchases of hot users come after the cutoff.
-    first_stop = max(intent + 1, min(cutoff, end))
-    registered = np.concatenate([past, hot])
-    registered_time = np.concatenate(
-        [random.integers(start, intent, len(past)), random.integers(intent, first_stop, len(hot))]
-    )
-    unregistered_past = rate * (intent - start) * UNREGISTERED_PAST_SHARE
-    unregistered_now = max(rate * (end - intent) - len(hot), 1.0)
-    customers = max(1, round((unregistered_past + unregistered_now) / (1.0 + RETURNING_SHARE / 0.72)))
-    guests = np.repeat(np.arange(customers), _visits(random, customers))
-    in_past = random.random(len(guests)) < unregistered_past / (unregistered_past + unregistered_now)
-    guest_time = np.where(
-        in_past, random.integers(start, intent, len(guests)), random.integers(intent, end, len(guests))
-    )
-    guest_vehicle = _draw_vehicles(shop.demand, shop.vehicles, customers, random)[guests]
-
-    buyer = np.concatenate([registered, parameters.users + guests])
-    time = np.concatenate([registered_time, guest_time])
-    vehicle = np.concatenate([users.vehicle[registered], guest_vehicle])
-    # Some parts are for another car.
-    elsewhere = random.random(len(buyer)) < OTHER_VEHICLE_SHARE
-    vehicle = np.where(elsewhere, _draw_vehicles(shop.demand, shop.vehicles, len(buyer), random), vehicle)
-    order = np.argsort(time, kind="stable")
-    return _add_lines(shop, buyer[order], time[order], vehicle[order], random)
-
-
-def _add_lines(
-    shop: Shop, buyer: np.ndarray, time: np.ndarray, vehicle: np.ndarray, random: np.random.Generator
-) -> Purchases:
-    """Choose the lines of each purchase; half of the later ones are of the first one's system."""
-    lines = np.minimum(random.geometric(1.0 / LINES_PER_PURCHASE, len(buyer)), MAXIMUM_LINES)
-    purchase = np.repeat(np.arange(len(buyer)), lines)
-    entry = shop.entries(buyer[purchase], vehicle[purchase], random)
-    first_line = np.cumsum(lines) - lines
-    follows = (np.arange(len(purchase)) != first_line[purchase]) & (
-        random.random(len(purchase)) < SAME_SYSTEM_SHARE
-    )
-    entry[follows] = shop.demand.draw_like(
-        entry[first_line[purchase[follows]]], shop.catalogue.system, random
-    )
-    sku = shop.variants(entry, random)
-    kept = shop.launched(sku, time[purchase])
-    # One line a part and purchase.
-    part = shop.catalogue.sku_product[sku]
-    _, first_seen = np.unique(purchase * np.int64(shop.catalogue.products) + part, return_index=True)
-    is_first = np.zeros(len(sku), dtype=bool)
-    is_first[first_seen] = True
-    kept &= is_first
-    remaining, line_purchase = np.unique(purchase[kept], return_inverse=True)
-    return Purchases(buyer[remaining], time[remaining], line_purchase, entry[kept], sku[kept])
 
 
 @dataclass(frozen=True)
@@ -272,7 +136,7 @@ def _visitor_views(
     amount = random.geometric(1.0 / VIEWS_PER_SESSION, sessions)
     session = np.repeat(np.arange(sessions), amount)
     start = random.integers(intent, end, sessions)
-    vehicle = _draw_vehicles(shop.demand, shop.vehicles, sessions, random)
+    vehicle = shop.draw_vehicles(sessions, random)
     entry = shop.demand.draw(vehicle[session], random)
     time = np.minimum(start[session] + random.integers(0, 25 * MINUTE, len(session)), end - 1)
     return Views(next_person + session, time, entry, shop.variants(entry, random)), next_person + sessions

@@ -1,4 +1,4 @@
-"""Names that a person who knows cars recognises; everything else about a sample is drawn at random."""
+"""Makes, models and generations that a person who knows cars recognises, and words for made-up models."""
 
 from __future__ import annotations
 
@@ -179,74 +179,23 @@ NAMED_FAMILIES: tuple[NamedFamily, ...] = (
 
 # Words and endings of the models that make up the long tail; their combinations are far more than 2,000.
 MODEL_WORDS: tuple[str, ...] = (
-    "ALPINE", "AMBER", "APEX", "ARROW", "ASPEN", "ATLAS", "AVENUE", "BADGER", "BARON", "BASIN", "BEACON", "BISON",
-    "BOREAL", "BREEZE", "CANYON", "CASCADE", "CEDAR", "CHINOOK", "CITADEL", "COBALT", "CONDOR", "COYOTE", "CREST",
-    "DELTA", "DRIFTER", "DUNE", "EMBER", "ENVOY", "FALCONER", "FJORD", "GALE", "GLACIER", "GRANITE", "HARBOR", "HAWK",
-    "HORIZON", "ISLANDER", "JASPER", "JUNIPER", "KESTREL", "LAGOON", "LARK", "MARINER", "MESA", "METEOR", "MISTRAL",
-    "NOMADIC", "ORBIT", "OSPREY", "PACER", "PALISADE", "PIONEER", "PRAIRIE", "QUARTZ", "RAVEN", "RIDGE", "SABLE",
-    "SAVANNA", "SIERRAN", "SUMMIT", "TEMPEST", "TIMBER", "VISTA", "ZEPHYR",
+    "ALPINE", "AMBER", "APEX", "ARROW", "ASPEN", "ATLAS", "AVENUE", "BADGER", "BARON", "BASIN", "BEACON",
+    "BISON", "BOREAL", "BREEZE", "CANYON", "CASCADE", "CEDAR", "CHINOOK", "CITADEL", "COBALT", "CONDOR",
+    "COYOTE", "CREST", "DELTA", "DRIFTER", "DUNE", "EMBER", "ENVOY", "FALCONER", "FJORD", "GALE",
+    "GLACIER", "GRANITE", "HARBOR", "HAWK", "HORIZON", "ISLANDER", "JASPER", "JUNIPER", "KESTREL",
+    "LAGOON", "LARK", "MARINER", "MESA", "METEOR", "MISTRAL", "NOMADIC", "ORBIT", "OSPREY", "PACER",
+    "PALISADE", "PIONEER", "PRAIRIE", "QUARTZ", "RAVEN", "RIDGE", "SABLE", "SAVANNA", "SIERRAN", "SUMMIT",
+    "TEMPEST", "TIMBER", "VISTA", "ZEPHYR",
 )  # fmt: skip
 MODEL_ENDINGS: tuple[str, ...] = (
-    "", " 100", " 1500", " 200", " 2500", " 300", " 350", " 400", " 500", " 88", " 98", " CUSTOM", " DELUXE", " DL",
-    " ES", " EX", " GL", " GLS", " GS", " GT", " GTS", " LE", " LIMITED", " LS", " LT", " LX", " RS", " S", " SE",
-    " SL", " SPECIAL", " SPORT", " SS", " STX", " TOURING", " WAGON", " X", " XL", " XR", " Z",
+    "", " 100", " 1500", " 200", " 2500", " 300", " 350", " 400", " 500", " 88", " 98", " CUSTOM",
+    " DELUXE", " DL", " ES", " EX", " GL", " GLS", " GS", " GT", " GTS", " LE", " LIMITED", " LS", " LT",
+    " LX", " RS", " S", " SE", " SL", " SPECIAL", " SPORT", " SS", " STX", " TOURING", " WAGON", " X",
+    " XL", " XR", " Z",
 )  # fmt: skip
 
 # Vehicles that users own and no part fits.
 ORPHAN_VEHICLES: tuple[tuple[str, str], ...] = (
     ("HARLEY-DAVIDSON", "ROAD KING"), ("YAMAHA", "R1"), ("POLARIS", "RZR"), ("LAND ROVER", "DEFENDER"),
     ("TRIUMPH", "SPITFIRE"), ("FERRARI", "308"), ("ARCTIC CAT", "PROWLER"), ("INDIAN", "SCOUT"),
-)  # fmt: skip
-
-# Part types by system. Each noun gives a type of its own and, with an ending, two more.
-PART_SYSTEMS: dict[str, tuple[str, ...]] = {
-    "fuel": ("Carburetor", "Fuel Pump", "Fuel Injector", "Fuel Regulator", "Throttle Body", "Fuel Tank", "Fuel Rail", "Fuel Line"),
-    "intake": ("Intake Manifold", "Air Cleaner", "Cold Air Intake", "Plenum", "Carburetor Spacer", "Air Filter"),
-    "exhaust": ("Exhaust Header", "Muffler", "Exhaust System", "Catalytic Converter", "Exhaust Manifold", "Exhaust Tip", "Resonator"),
-    "ignition": ("Distributor", "Ignition Coil", "Spark Plug", "Spark Plug Wire", "Ignition Box", "Magneto", "Rev Limiter"),
-    "electronics": ("Engine Computer", "Wiring Harness", "Oxygen Sensor", "Programmer", "Data Logger", "Camera", "Relay Panel"),
-    "gauges": ("Gauge", "Speedometer", "Tachometer", "Dash Panel", "Digital Dash", "Instrument Cluster"),
-    "engine": ("Piston", "Connecting Rod", "Crankshaft", "Engine Block", "Timing Cover", "Oil Pump", "Oil Pan", "Harmonic Balancer"),
-    "valvetrain": ("Camshaft", "Cylinder Head", "Rocker Arm", "Valve Cover", "Valve Spring", "Lifter", "Pushrod", "Timing Chain"),
-    "boost": ("Supercharger", "Turbocharger", "Intercooler", "Blow Off Valve", "Wastegate", "Boost Controller"),
-    "nitrous": ("Nitrous System", "Nitrous Bottle", "Nitrous Solenoid", "Nitrous Plate", "Nitrous Controller"),
-    "cooling": ("Radiator", "Water Pump", "Electric Fan", "Thermostat Housing", "Coolant Tank", "Oil Cooler"),
-    "transmission": ("Transmission", "Torque Converter", "Shifter", "Valve Body", "Transmission Cooler", "Shift Kit", "Transmission Mount"),
-    "clutch": ("Clutch", "Flywheel", "Hydraulic Release Bearing", "Bellhousing", "Clutch Fork", "Pilot Bearing"),
-    "driveline": ("Driveshaft", "Differential", "Axle Shaft", "Ring and Pinion", "Differential Cover", "Transfer Case"),
-    "brakes": ("Brake Rotor", "Brake Caliper", "Brake Pad", "Master Cylinder", "Brake Line", "Proportioning Valve", "Brake Booster"),
-    "suspension": ("Coil Spring", "Shock Absorber", "Control Arm", "Sway Bar", "Leaf Spring", "Lowering Kit", "Coilover", "Subframe"),
-    "steering": ("Steering Wheel", "Steering Box", "Tie Rod", "Steering Column", "Power Steering Pump", "Rack and Pinion"),
-    "wheels": ("Wheel", "Wheel Spacer", "Tire", "Wheel Adapter", "Lug Nut", "Valve Stem"),
-    "body": ("Hood", "Fender", "Grille", "Bumper", "Spoiler", "Mirror", "Tail Light", "Headlight"),
-    "interior": ("Seat", "Carpet", "Door Panel", "Console", "Seat Belt", "Roll Bar", "Sun Visor", "Arm Rest"),
-}  # fmt: skip
-PART_TYPE_ENDINGS: tuple[str, ...] = ("", " Kit", " Assembly")
-
-# Types that the rules exclude, with the system they belong to.
-EXCLUDED_PART_TYPES: tuple[tuple[str, str], ...] = (
-    ("Carburetor Gasket", "fuel"), ("Intake Manifold Gasket Set", "intake"), ("Exhaust Header Gasket", "exhaust"),
-    ("Engine Gasket Set", "engine"), ("Valve Cover Gasket", "valvetrain"), ("Oil Pan Gasket", "engine"),
-    ("Decal", "body"), ("Window Decal Set", "body"), ("Ignition Lock and Key", "ignition"), ("Woodruff Key", "engine"),
-    ("Flat Washer", "engine"), ("Washer Pump", "body"), ("Hose Clamp", "cooling"), ("Exhaust Clamp", "exhaust"),
-    ("Muffler Clamp", "exhaust"), ("Exhaust Header Bolt", "exhaust"), ("Flywheel Bolt", "clutch"),
-    ("Wheel Bolt", "wheels"), ("Carburetor Stud and Bolt", "fuel"), ("Radiator Cap", "cooling"),
-    ("Oil Filler Cap", "valvetrain"), ("Fuel Tank Cap", "fuel"), ("Valve Stem Cap", "wheels"),
-)  # fmt: skip
-# Types that look excluded and are not.
-EXCEPTED_PART_TYPES: tuple[tuple[str, str], ...] = (
-    ("Engine Cylinder Head Bolt", "valvetrain"), ("Engine Bolt Kit", "engine"), ("Distributor Cap", "ignition"),
-    ("Distributor Cap and Rotor Kit", "ignition"), ("Wheel Hub Cap", "wheels"), ("Wheel Cap Set", "wheels"),
-)  # fmt: skip
-UNKNOWN_PART_TYPE = "UNKNOWN"
-
-SERVICE_PREFIXES: tuple[str, ...] = ("EXT-", "GIFT-", "WARRANTY-", "SERVICE-", "PREAUTH-")
-
-FIRST_NAMES: tuple[str, ...] = (
-    "alex", "bailey", "casey", "dale", "ellis", "frankie", "gale", "harper", "indy", "jamie", "kelly", "lee", "morgan",
-    "noel", "ollie", "pat", "quinn", "riley", "sam", "taylor",
-)  # fmt: skip
-LAST_NAMES: tuple[str, ...] = (
-    "axle", "bearing", "camber", "deck", "fender", "gear", "hatch", "idler", "jack", "kingpin", "lever", "manifold",
-    "nozzle", "piston", "rotor", "spindle", "torque", "valve", "winch", "yoke",
 )  # fmt: skip

@@ -1,0 +1,67 @@
+"""The shop, where people with vehicles choose variants of parts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from holley_assets.sample_data.catalogue import Catalogue
+from holley_assets.sample_data.demand import Demand
+from holley_assets.sample_data.parameters import MICROSECONDS_PER_DAY
+from holley_assets.sample_data.people import Users
+from holley_assets.sample_data.vehicles import Vehicles
+
+
+class Shop:
+    """Draws variants of parts for people, with their own tastes where they have them."""
+
+    def __init__(self, catalogue: Catalogue, vehicles: Vehicles, users: Users, demand: Demand) -> None:
+        self.catalogue = catalogue
+        self.vehicles = vehicles
+        self.users = users
+        self.demand = demand
+
+    def entries(
+        self,
+        person: np.ndarray,
+        vehicle: np.ndarray,
+        random: np.random.Generator,
+        *,
+        demand: Demand | None = None,
+    ) -> np.ndarray:
+        """Entries of the fits, a choice for each row.
+
+        ``person`` may repeat; people without tastes of their own choose as their vehicle's owners do, and so
+        do all who buy for another vehicle than theirs.
+        """
+        demand = demand or self.demand
+        entry = demand.draw(vehicle, random)
+        registered = np.minimum(person, len(self.users.taste_row) - 1)
+        taste_row = np.where(person < len(self.users.taste_row), self.users.taste_row[registered], -1)
+        own = np.flatnonzero((taste_row >= 0) & (vehicle == self.users.vehicle[registered]))
+        if len(own):
+            order = own[np.argsort(person[own], kind="stable")]
+            people, draws = np.unique(person[order], return_counts=True)
+            entry[order] = demand.draw_personal(
+                self.users.vehicle[people], self.users.tastes[self.users.taste_row[people]], draws, random
+            )
+        return entry
+
+    def variants(self, entry: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """A variant of each chosen part that is made for the vehicle's year, mostly the main one."""
+        product = self.demand.fits.part[entry]
+        year = self.vehicles.vehicle_year[self.demand.fits.vehicle[entry]]
+        first = self.catalogue.first_sku[product]
+        amount = self.catalogue.first_sku[product + 1] - first
+        other = first + (random.random(len(entry)) * amount).astype(np.int64)
+        sku = np.where(random.random(len(entry)) < 0.4, other, first)
+        return np.where(self.catalogue.sku_first_year[sku] <= year, sku, first)
+
+    def launched(self, sku: np.ndarray, time: np.ndarray) -> np.ndarray:
+        """Whether each part was on sale. Dropping choices of later parts leaves the others' proportions."""
+        return self.catalogue.launch_day[self.catalogue.sku_product[sku]] * MICROSECONDS_PER_DAY <= time
+
+    def draw_vehicles(self, count: int, random: np.random.Generator) -> np.ndarray:
+        """Vehicles of ``count`` people, as owned; only those that some part fits."""
+        share = np.cumsum(np.where(self.demand.can_choose, self.vehicles.owner_share, 0.0))
+        found = np.searchsorted(share, random.random(count) * share[-1], side="right")
+        return found.clip(max=len(share) - 1)
