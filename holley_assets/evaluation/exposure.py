@@ -76,7 +76,7 @@ def exposure(rankings: pa.Table, products: pa.Table, systems: Sequence[str]) -> 
             "parts": int((counts > 0).sum()),
             "coverage": float((counts > 0).mean()) if len(row) else None,
             "gini": gini(counts),
-            "popularity_percentile": float(percentile[row].mean()) if len(row) else None,
+            "popularity_percentile": float(counts @ percentile / counts.sum()) if len(row) else None,
             "part_types": part_type_counts(products.column("part_type").take(pa.array(row))),
         }
     return result

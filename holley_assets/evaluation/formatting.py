@@ -1,6 +1,6 @@
 """Numbers as the report writes them for people.
 
-A real minus sign, a no-break space before the percent sign, and a dash for what does not exist.
+A real minus sign and none before zero, a no-break space before the percent sign, and a dash for what does not exist.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ MISSING = "–"
 
 def signed(value: float) -> str:
     """A difference of shares in percentage points, for reading: 0.0312 → ``+3.12``."""
-    return f"{100.0 * value:+.2f}".replace("-", "−")
+    return f"{100.0 * value:+z.2f}".replace("-", "−")
 
 
 def points(value: float) -> str:
@@ -30,7 +30,7 @@ def count(value: int | None) -> str:
 
 def share(value: float | None, digits: int = 1) -> str:
     """0.1234 → ``12.3 %``."""
-    return MISSING if value is None else f"{100.0 * value:.{digits}f} %"
+    return MISSING if value is None else f"{100.0 * value:.{digits}f}\u00a0%"
 
 
 def difference(value: float | None) -> str:
@@ -40,12 +40,12 @@ def difference(value: float | None) -> str:
 
 def relative(value: float | None) -> str:
     """0.123 → ``+12.3 %``."""
-    return MISSING if value is None else f"{100.0 * value:+.1f} %".replace("-", "−")
+    return MISSING if value is None else f"{100.0 * value:+z.1f}\u00a0%".replace("-", "−")
 
 
 def decimal(value: float | None, digits: int = 4) -> str:
     """0.123456 → ``0.1235``."""
-    return MISSING if value is None else f"{value:.{digits}f}".replace("-", "−")
+    return MISSING if value is None else f"{value:z.{digits}f}".replace("-", "−")
 
 
 def probability(value: float | None) -> str:

@@ -99,9 +99,8 @@ def lift_by_tier(
             at = (np.clip(lift, low, high), row)
             axis.annotate(signed(lift / 100), at, (0, 7), textcoords="offset points", ha="center")
         for edge, marker, beyond in ((low, "<", bounds[:, 0] < low), (high, ">", bounds[:, 1] > high)):
-            axis.scatter(
-                np.full(beyond.sum(), edge), rows[beyond], marker=marker, color=MUTED, s=60, clip_on=False
-            )
+            edges = np.full(beyond.sum(), edge)
+            axis.scatter(edges, rows[beyond], marker=marker, color=MUTED, s=60, clip_on=False)
         users = [metrics["gnn"][scope]["users"] for scope in scopes]
         axis.set_yticks(
             rows,
@@ -161,9 +160,8 @@ def score_distributions(scores: Mapping[str, Any]) -> Plot | None:
     with matplotlib.rc_context(STYLE):
         figure, axes = _figure(9.4, 2.1, columns=len(filled))
         for axis, (system, histogram) in zip(axes, filled.items(), strict=True):
-            edges = np.array(histogram["edges"])
             colour = SYSTEM_COLOURS.get(system, MUTED)
-            axis.bar(edges[:-1], histogram["counts"], width=np.diff(edges), align="edge", color=colour)
+            axis.stairs(histogram["counts"], histogram["edges"], fill=True, color=colour)
             axis.set(title=system, xlabel="score")
             axis.set_yticks([])
             axis.grid(visible=False)
@@ -207,7 +205,7 @@ def degree_distributions(degrees: Mapping[str, Any]) -> Plot | None:
     filled = {name: distribution for name, distribution in degrees.items() if distribution["counts"]}
     if not filled:
         return None
-    columns = min(len(filled), 4)
+    columns = len(filled) if len(filled) <= 4 else 3
     lines = -(-len(filled) // columns)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9.4, 2.2 * lines), layout="constrained")
@@ -221,6 +219,7 @@ def degree_distributions(degrees: Mapping[str, Any]) -> Plot | None:
             axis.set_xticks(positions[::step], [f"{lower:,}" for lower in distribution["lower"][::step]])
             axis.set_title(name, fontsize=9)
             axis.set(xlabel="edges of a node, from", yscale="log")
+            axis.yaxis.set_major_formatter("{x:,.0f}")
             axis.set_ylim(bottom=0.7)
             axis.grid(visible=False, axis="x")
         words = "; ".join(

@@ -20,7 +20,7 @@ from holley_assets.evaluation.formatting import (
     share,
     span,
 )
-from holley_assets.evaluation.gates import DecisionRule, gates
+from holley_assets.evaluation.gates import DecisionRule, gates, reaches
 from holley_assets.evaluation.metrics import METRICS, SCOPES
 from holley_assets.evaluation.report import refuse_addresses
 
@@ -65,7 +65,7 @@ def best_systems(metrics: Mapping[str, Any]) -> dict[str, dict[str, set[str]]]:
 
 
 def gate_rows(report: Mapping[str, Any], rule: DecisionRule) -> list[dict[str, Any]]:
-    """The gates of the report with their meaning, origin and interval."""
+    """The gates of the report with their meaning, origin, interval and whether all of it passes."""
     described = {gate.name: gate for gate in gates(rule)}
     rows = []
     for row in report["gates"]:
@@ -81,6 +81,7 @@ def gate_rows(report: Mapping[str, Any], rule: DecisionRule) -> list[dict[str, A
                 "decides": gate.decides,
                 "relative": is_relative,
                 "interval": bounds,
+                "sure": bounds is not None and reaches(bounds[0], row["threshold"]),
             }
         )
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,3 +76,9 @@ def make_world(*, users: int = 400, products: int = 300, skill: float = 0.35, se
 def world() -> World:
     """A small world that all tests may share: tables are immutable."""
     return make_world()
+
+
+@pytest.fixture(scope="session")
+def build_world() -> Callable[..., World]:
+    """:func:`make_world`, for tests that need another world."""
+    return make_world

@@ -1,0 +1,179 @@
+"""The page: self-contained, well-formed, accessible, and complete with or without the optional sections."""
+
+from __future__ import annotations
+
+import time
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+
+from holley_assets.evaluation.backtest import summarise_backtest
+from holley_assets.evaluation.embedding_views import embedding_map, nearest
+from holley_assets.evaluation.exposure import exposure
+from holley_assets.evaluation.formatting import (
+    difference,
+    magnitude,
+    probability,
+    relative,
+    share,
+    signed,
+    span,
+)
+from holley_assets.evaluation.graph_summary import degree_distribution
+from holley_assets.evaluation.report import build_report, refuse_addresses
+from holley_assets.evaluation.report_page import render
+from holley_assets.evaluation.training_summary import summarise_training
+
+VOID = {"meta", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Collects images and text, and fails on a tag that is not closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.addresses: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "img":
+            self.images.append(attributes)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def report_of(
+    world: Any, extras: dict[str, Any] | None = None, *, clicks: int | None = None
+) -> dict[str, Any]:
+    """The report of a world, on its first ``clicks`` clicks."""
+    return build_report(
+        run=world.run,
+        clicks=world.clicks.slice(0, clicks),
+        clicks_dropped={"no product view within the window": 12},
+        users=world.users,
+        rankings=world.rankings,
+        rankings_before_rules=world.rankings,
+        products=world.products,
+        extras=extras,
+    )
+
+
+def all_extras(world: Any) -> dict[str, Any]:
+    """Every optional section."""
+    vectors = np.random.default_rng(0).normal(size=(world.products.num_rows, 8))
+    names = world.products.column("base_sku").to_pylist()
+    past = [{**report_of(world), "cutoff": f"2025-1{month}-01"} for month in range(2)]
+    history = [
+        {
+            "epoch": epoch,
+            "train_loss": 1 / epoch,
+            "validation_loss": 1.1 / epoch,
+            "validation_mrr": 0.1 * epoch,
+        }
+        for epoch in range(1, 4)
+    ]
+    return {
+        "training": summarise_training(history),
+        "graph": {
+            "nodes": {"user": 400},
+            "edges": {"user interacts product": 900},
+            "density": {"user interacts product": 0.001},
+            "degrees": {"parts of a user": degree_distribution(world.rankings, ["email_lower"])},
+        },
+        "delivered": {"users": 400, "slots": 1600, "parts": 200, "part_types": {"Wheel": 1600}},
+        "nearest": {"Nearest parts": nearest(vectors, names, names[:2]), "Nearest vehicles": []},
+        "backtest": summarise_backtest(past),
+    }
+
+
+def test_self_contained_and_well_formed(world: Any) -> None:
+    """No script, nothing loaded from anywhere, every tag closed."""
+    points = embedding_map(np.random.default_rng(1).normal(size=(50, 4)), ["Wheel"] * 50)
+    text = render(report_of(world, all_extras(world)), embedding_points=points)
+    page = Page(text)
+    assert page.open == []
+    assert "<script" not in text
+    assert all(address.startswith("data:image/") for address in page.addresses)
+    assert "url(" not in text
+    assert len(page.images) == 7
+
+
+def test_every_image_says_what_it_shows(world: Any) -> None:
+    """Alternative text with the figures, for those who cannot see the plot."""
+    page = Page(render(report_of(world, all_extras(world))))
+    assert all(len(image["alt"] or "") > 30 for image in page.images)
+    assert any("cold +" in (image["alt"] or "") for image in page.images)
+
+
+def test_the_decision_comes_first(world: Any) -> None:
+    """Before any table: outcome and reason."""
+    report = report_of(world)
+    text = Page(render(report)).text
+    assert text.index("Inconclusive") < text.index(report["decision"]["reason"]) < text.index("Lift by tier")
+    assert "no product view within the window" in text
+
+
+@pytest.mark.parametrize("clicks", [0, 1, 5])
+def test_tiny_test_sets_still_make_a_page(world: Any, clicks: int) -> None:
+    """Empty tiers, missing intervals and no plots."""
+    text = render(report_of(world, clicks=clicks))
+    assert "no test user in this tier" in text
+    assert "nan" not in Page(text).text.lower()
+    assert "None" not in Page(text).text
+
+
+def test_names_from_the_data_are_escaped(world: Any) -> None:
+    """A part type or reason is text, whatever is in it."""
+    report = report_of(world, {"nearest": {"<b>": [{"of": "<script>alert(1)</script>", "nearest": []}]}})
+    assert "<script>" not in render(report)
+
+
+def test_an_address_stops_the_page(world: Any) -> None:
+    """Also in a section that came from elsewhere."""
+    report = report_of(world, {"nearest": {"Nearest users": [{"of": "ann@example.com", "nearest": []}]}})
+    with pytest.raises(ValueError, match="1 e-mail addresses"):
+        render(report)
+
+
+def test_the_search_for_addresses_is_linear() -> None:
+    """An embedded image is one word of a million letters; to start at each of them takes minutes."""
+    started = time.perf_counter()
+    refuse_addresses("iVBORw0KGgo" * 200_000)
+    assert time.perf_counter() - started < 2.0
+
+
+def test_same_report_same_page(world: Any) -> None:
+    """No dates of drawing, no random identifiers."""
+    assert render(report_of(world)) == render(report_of(world))
+
+
+def test_part_types_absent_from_one_system_show_as_nothing(world: Any) -> None:
+    """The mix counts every type, so that a bar of zero means zero."""
+    counts = exposure(world.rankings, world.products, ["gnn"])["gnn"]
+    assert sum(counts["part_types"].values()) == counts["slots"]
+
+
+def test_numbers_for_people() -> None:
+    """Signs, units and what does not exist."""
+    assert signed(-0.0123) == "−1.23"
+    assert signed(-0.00001) == "+0.00"
+    assert difference(None) == relative(None) == share(None) == probability(None) == span(None) == "–"
+    assert magnitude(0.0123) == "1.23"
+    assert relative(-0.05) == "−5.0\u00a0%"
+    assert share(0.1234) == "12.3\u00a0%"
+    assert probability(0.00001) == "< 0.0001"
+    assert span([-0.01, 0.02]) == "−1.00 to +2.00"
+    assert span([0.1, 0.2], "relative") == "+10.0\u00a0% to +20.0\u00a0%"
