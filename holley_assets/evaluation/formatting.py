@@ -1,6 +1,7 @@
 """Numbers as the report writes them for people.
 
-A real minus sign and none before zero, a no-break space before the percent sign, and a dash for what does not exist.
+A real minus sign, and none before zero; a no-break space before the percent sign; a dash for what does not
+exist.
 """
 
 from __future__ import annotations
