@@ -84,13 +84,24 @@ def lift_by_tier(
         low = 1.6 * float(min(leading.min(), -200 * rule.marginal))
         high = 1.6 * float(max(leading.max(), 150 * rule.clear_win))
         bands = [
-            (low, -100 * rule.marginal, "#fbe9e7"),
-            (-100 * rule.marginal, 100 * rule.marginal, "#f1f3f5"),
-            (100 * rule.marginal, 100 * rule.clear_win, "#fdf3dc"),
-            (100 * rule.clear_win, high, "#e3f3e8"),
+            (low, -100 * rule.marginal, "#fbe9e7", "worse"),
+            (-100 * rule.marginal, 100 * rule.marginal, "#f1f3f5", "neutral"),
+            (100 * rule.marginal, 100 * rule.clear_win, "#fdf3dc", "marginal"),
+            (100 * rule.clear_win, high, "#e3f3e8", "clear win"),
         ]
-        for start, end, colour in bands:
+        for start, end, colour, name in bands:
             axis.axvspan(start, end, color=colour, linewidth=0, zorder=0)
+            if end - start > 0.09 * (high - low):
+                middle = (start + end) / 2
+                axis.annotate(
+                    name,
+                    (middle, 1.0),
+                    (0, 3),
+                    ("data", "axes fraction"),
+                    "offset points",
+                    ha="center",
+                    color=MUTED,
+                )
         axis.axvline(0.0, color=MUTED, linewidth=1.0)
         colours = [BLUE if scope == "cold" else MUTED for scope in scopes]
         axis.hlines(rows, bounds[:, 0], bounds[:, 1], colors=colours, linewidth=2.4)
@@ -252,8 +263,7 @@ def embedding_picture(points: pa.Table) -> Plot | None:
                 label=f"{names[index]} ({counts[index]:,})",
                 zorder=1 if names[index] == "others" else 2,
             )
-        axis.set(xticks=[], yticks=[])
-        axis.grid(visible=False)
+        axis.set_axis_off()
         axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=2.0)
         words = f"{points.num_rows:,} parts in the plane of the two main directions, coloured by part type."
         return _encode(figure, words, kind="png")
