@@ -115,9 +115,17 @@ def shared_functions() -> dict[str, str]:
 
 
 def _called_functions(select: str) -> tuple[str, ...]:
-    code = _COMMENT.sub("", select)
-    return tuple(
-        definition
-        for name, definition in shared_functions().items()
-        if re.search(rf"(?<![\w.@]){name}\s*\(", code)
-    )
+    """Definitions of the functions that ``select`` calls, and of those that these call in turn."""
+    definitions = shared_functions()
+    called: set[str] = set()
+    unread = [select]
+    while unread:
+        code = _COMMENT.sub("", unread.pop())
+        found = {name for name in definitions if re.search(rf"(?<![\w.@]){name}\s*\(", code)} - called
+        called |= found
+        unread += [_body(definitions[name]) for name in sorted(found)]
+    return tuple(definition for name, definition in definitions.items() if name in called)
+
+
+def _body(definition: str) -> str:
+    return definition.partition(" AS (")[2]

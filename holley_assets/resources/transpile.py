@@ -64,7 +64,34 @@ def _rewrite(node: exp.Expr) -> exp.Expr:
         )
         match.set("this", "REGEXP_EXTRACT")
         return exp.func("NULLIF", match, exp.Literal.string(""))
+    if isinstance(node, exp.CountIf):
+        # DuckDB's COUNT_IF answers NULL, not 0, where its argument is NULL in every row.
+        condition = exp.Where(this=node.this.transform(_rewrite))
+        return exp.Filter(this=exp.Count(this=exp.Star()), expression=condition)
+    if isinstance(node, exp.Select):
+        return _stream_unnest(node)
     if isinstance(node, exp.UserDefinedFunction):
         # A DuckDB macro without types takes what its body takes: sums of INT64 are wider there.
         node.set("expressions", [parameter.this for parameter in node.expressions])
     return node
+
+
+def _stream_unnest(select: exp.Select) -> exp.Select:
+    """``FROM t JOIN UNNEST(t.array) AS element`` as an UNNEST in a select list, which DuckDB streams.
+
+    As a join, most of its forms are planned as one that puts elements and rows together again by a row
+    number, at many times the time and memory. In a LEFT JOIN an array without elements counts as one of a
+    NULL.
+    """
+    joins = select.args.get("joins") or []
+    if not joins or not isinstance(joins[0].this, exp.Unnest):
+        return select
+    join, source = joins[0], select.args["from_"].this
+    (array,) = join.this.expressions
+    (element,) = join.this.args["alias"].columns
+    if join.side == "LEFT":
+        array = exp.maybe_parse(f"IF(LEN({array}) > 0, {array}, [NULL])", dialect="duckdb")
+    unnested = exp.select("*", exp.alias_(exp.Explode(this=array), element)).from_(source)
+    select.set("from_", exp.From(this=unnested.subquery(source.alias_or_name)))
+    select.set("joins", joins[1:])
+    return select

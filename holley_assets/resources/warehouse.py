@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 import duckdb
 import pyarrow as pa
 
-from holley_assets.resources.parquet_sources import describe_parquet, quote, source_select
+from holley_assets.resources.parquet_sources import describe_parquet, part_files, quote, source_select
 from holley_assets.resources.source_tables import COMPANY, SOURCE_TABLES, TableDescription
 from holley_assets.resources.sql_files import Datasets, QueryError, read_query
 from holley_assets.resources.transpile import DuckDBQuery, to_duckdb
@@ -196,9 +196,10 @@ class DuckDBWarehouse:
                 role = self._datasets.company if source.dataset == COMPANY else self._datasets.data_company
                 if role != dataset:
                     raise QueryError(f"query {name}: {table} is in {role}, not in {dataset}")
-                if table not in self._sources:
-                    raise WarehouseError(f"query {name} reads {table}, which has no source file")
-                select = source_select(source, self._sources[table])
+                path = self._sources.get(table)
+                if path is None or not part_files(path):
+                    raise WarehouseError(f"query {name} reads {table}, which is missing: {path}")
+                select = source_select(source, path)
             connection.execute(f'CREATE VIEW "{dataset}"."{table}" AS {select}')
         for function in query.functions:
             connection.execute(function)

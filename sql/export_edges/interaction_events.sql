@@ -3,8 +3,15 @@
 WITH events AS (
   SELECT
     NULLIF(TRIM(user_id), '') AS user_id,
-    LOWER(TRIM(event_name)) AS event_name,
     client_event_timestamp AS event_timestamp,
+    LOWER(TRIM(event_name)) AS event_name,
+    CASE LOWER(TRIM(event_name))
+      WHEN 'viewed product' THEN 'single'
+      WHEN 'ordered product' THEN 'single'
+      WHEN 'cart update' THEN 'items'
+      WHEN 'placed order' THEN 'items'
+      WHEN 'consumer website order' THEN 'skus'
+    END AS shape,
     event_properties,
     -- Events carry no id, and a user may send several at one time. What a row says serves as its id: rows
     -- that say the same are one event, sent twice.
@@ -13,13 +20,8 @@ WITH events AS (
     ) AS event_id
   FROM `{company}.ingestion_unified_schema_incremental`
   WHERE
-    LOWER(TRIM(event_name)) IN (
-      'viewed product', 'cart update', 'placed order', 'ordered product', 'consumer website order'
-    )
-    AND (
-      client_event_timestamp IS NULL
-      OR client_event_timestamp >= TIMESTAMP(@intent_start) AND client_event_timestamp < TIMESTAMP(@as_of)
-    )
+    client_event_timestamp IS NULL
+    OR (client_event_timestamp >= TIMESTAMP(@intent_start) AND client_event_timestamp < TIMESTAMP(@as_of))
 ),
 
 properties AS (
@@ -28,25 +30,32 @@ properties AS (
     events.user_id,
     events.event_name,
     events.event_timestamp,
-    property,
-    LOWER(TRIM(property.property_name)) AS name
+    events.shape,
+    LOWER(TRIM(property.property_name)) AS name,
+    property.string_value,
+    property.long_value,
+    property.double_value
   FROM events
   LEFT JOIN UNNEST(events.event_properties) AS property
+  WHERE events.shape IS NOT NULL
 ),
 
 item_properties AS (
   SELECT
     *,
-    CASE
-      WHEN event_name IN ('viewed product', 'ordered product') THEN name
-      WHEN event_name IN ('cart update', 'placed order') THEN REGEXP_EXTRACT(name, r'^items_[0-9]+\.(.+)$')
-      ELSE REGEXP_EXTRACT(name, r'^(skus)_[0-9]+$')
-    END AS field,
-    CASE
-      WHEN event_name IN ('viewed product', 'ordered product') THEN 'only'
-      ELSE REGEXP_EXTRACT(name, r'^(?:items|skus)_([0-9]+)')
-    END AS item
+    IF(shape = 'single', 0, SAFE_CAST(REGEXP_EXTRACT(name, r'^[a-z]+_([0-9]+)') AS INT64)) AS item,
+    ENDS_WITH(name, 'productid') OR shape = 'skus' AS names_part,
+    ENDS_WITH(name, 'price') AS names_price,
+    ENDS_WITH(name, 'imageurl') AS names_image
   FROM properties
+  WHERE
+    CASE
+      -- An event without properties names no part, and is counted.
+      WHEN name IS NULL THEN TRUE
+      WHEN shape = 'single' THEN name IN ('productid', 'price', 'imageurl')
+      WHEN shape = 'items' THEN REGEXP_CONTAINS(name, r'^items_[0-9]+\.(productid|itemprice|imageurl)$')
+      ELSE REGEXP_CONTAINS(name, r'^skus_[0-9]+$')
+    END
 ),
 
 items AS (
@@ -56,19 +65,28 @@ items AS (
     ANY_VALUE(user_id) AS user_id,
     ANY_VALUE(event_name) AS event_name,
     ANY_VALUE(event_timestamp) AS event_timestamp,
-    MAX(IF(field IN ('productid', 'skus'), property_text(property.string_value, property.long_value, property.double_value), NULL)) AS part_number,
-    COUNTIF(field IN ('productid', 'skus')) AS part_numbers,
-    MAX(
-      IF(
-        field IN ('price', 'itemprice'),
-        positive_price(property_text(property.string_value, property.long_value, property.double_value)),
-        NULL
-      )
-    ) AS price,
-    MIN(IF(field = 'imageurl', https_image(property.string_value), NULL)) AS image
+    MAX(IF(names_part, string_value, NULL)) AS part_string,
+    MAX(IF(names_part, long_value, NULL)) AS part_long,
+    MAX(IF(names_part, double_value, NULL)) AS part_double,
+    MAX(IF(names_price, string_value, NULL)) AS price_string,
+    MAX(IF(names_price, long_value, NULL)) AS price_long,
+    MAX(IF(names_price, double_value, NULL)) AS price_double,
+    MAX(IF(names_image, string_value, NULL)) AS image_string,
+    COUNTIF(names_part) AS mentions
   FROM item_properties
-  WHERE field IN ('productid', 'skus', 'price', 'itemprice', 'imageurl') OR name IS NULL
   GROUP BY event_id, item
+),
+
+read_items AS (
+  SELECT
+    user_id,
+    event_name,
+    event_timestamp,
+    property_text(part_string, part_long, part_double) AS part_number,
+    property_price(price_string, price_long, price_double) AS price,
+    https_image(image_string) AS image,
+    GREATEST(mentions, 1) AS source_rows
+  FROM items
 ),
 
 distinct_items AS (
@@ -77,12 +95,11 @@ distinct_items AS (
     event_name,
     event_timestamp,
     normal_sku(part_number) AS sku,
-    base_sku(part_number) AS base_sku,
     MAX(price) AS price,
     MIN(image) AS image,
-    SUM(GREATEST(part_numbers, 1)) - 1 AS duplicate_rows
-  FROM items
-  GROUP BY user_id, event_name, event_timestamp, sku, base_sku
+    SUM(source_rows) - 1 AS duplicate_rows
+  FROM read_items
+  GROUP BY user_id, event_name, event_timestamp, sku
 )
 
 SELECT
@@ -96,7 +113,7 @@ SELECT
     ELSE 'order'
   END AS interaction,
   distinct_items.sku,
-  distinct_items.base_sku,
+  base_sku(distinct_items.sku) AS base_sku,
   distinct_items.price,
   distinct_items.image,
   CASE

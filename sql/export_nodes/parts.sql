@@ -4,7 +4,7 @@
 WITH listed_rows AS (
   SELECT
     COALESCE(normal_sku(PartNumber), '') AS sku,
-    NULLIF(TRIM(PartType), '') AS part_type,
+    filled_text(PartType) AS part_type,
     positive_price(Price) AS listed_price,
     COALESCE(LOWER(Tags) LIKE '%refurb%', FALSE) AS refurbished
   FROM `{data_company}.import_items`

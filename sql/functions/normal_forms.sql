@@ -16,9 +16,14 @@ CREATE TEMP FUNCTION normal_email(value STRING) AS (
   NULLIF(LOWER(TRIM(value)), '')
 );
 
--- Make or model: upper, trimmed. Forms that were left empty arrive as the words NONE and NULL.
+-- Text that somebody filled in, trimmed: forms that were left empty arrive as the words NONE and NULL.
+CREATE TEMP FUNCTION filled_text(value STRING) AS (
+  IF(UPPER(TRIM(value)) IN ('', 'NONE', 'NULL'), NULL, TRIM(value))
+);
+
+-- Make or model: upper, trimmed.
 CREATE TEMP FUNCTION vehicle_name(value STRING) AS (
-  IF(UPPER(TRIM(value)) IN ('', 'NONE', 'NULL'), NULL, UPPER(TRIM(value)))
+  UPPER(filled_text(value))
 );
 
 -- Model year: an integer from 1900 to the year after the run's. '1967.0' is a year that was stored as a float.
@@ -56,5 +61,15 @@ CREATE TEMP FUNCTION property_text(string_value STRING, long_value INT64, double
       CAST(SAFE_CAST(double_value AS INT64) AS STRING),
       CAST(double_value AS STRING)
     )
+  )
+);
+
+-- A property's value as a price, whichever of the three columns holds it.
+CREATE TEMP FUNCTION property_price(string_value STRING, long_value INT64, double_value FLOAT64) AS (
+  COALESCE(
+    positive_price(string_value),
+    IF(long_value > 0, CAST(long_value AS FLOAT64), NULL),
+    -- Neither infinite nor not a number.
+    IF(double_value > 0 AND double_value < 1e300, double_value, NULL)
   )
 );
