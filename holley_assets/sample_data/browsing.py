@@ -14,7 +14,7 @@ from holley_assets.sample_data.parameters import (
 )
 from holley_assets.sample_data.people import COLD, HOT, WARM
 from holley_assets.sample_data.purchases import Purchases
-from holley_assets.sample_data.shop import Shop
+from holley_assets.sample_data.shop import Shop, first_of_pairs
 
 # Views and abandoned carts a day at full scale, by all visitors.
 VIEWS_PER_DAY = 16_000.0
@@ -68,8 +68,8 @@ def build_browsing(parameters: SampleParameters, shop: Shop, purchases: Purchase
         parameters, shop, round(views / VIEWS_PER_SESSION), next_person, random
     )
     crawled = _crawler_views(parameters, shop, next_person)
-    parts = (bought, active, visitors, crawled)
-    seen = Views(*(np.concatenate([getattr(part, name) for part in parts]) for name in Views.__annotations__))
+    kinds = (bought, active, visitors, crawled)
+    seen = Views(*(np.concatenate([getattr(kind, name) for kind in kinds]) for name in Views.__annotations__))
     seen = seen.take(shop.launched(seen.sku, seen.time) & (seen.time < end))
 
     carts = _abandoned_carts(parameters, shop, round(CARTS_PER_DAY * parameters.scale * days), seen, random)
@@ -137,7 +137,7 @@ def _visitor_views(
     session = np.repeat(np.arange(sessions), amount)
     start = random.integers(intent, end, sessions)
     vehicle = shop.draw_vehicles(sessions, random)
-    entry = shop.demand.draw(vehicle[session], random)
+    entry = shop.entries(next_person + session, vehicle[session], random)
     time = np.minimum(start[session] + random.integers(0, 25 * MINUTE, len(session)), end - 1)
     return Views(next_person + session, time, entry, shop.variants(entry, random)), next_person + sessions
 
@@ -182,5 +182,5 @@ def _cart_items(shop: Shop, carts: Views, random: np.random.Generator) -> tuple[
     sku = carts.sku[cart]
     entry = shop.demand.draw_like(carts.entry[cart[others]], shop.catalogue.system, random)
     sku[others] = shop.variants(entry, random)
-    kept = is_first | shop.launched(sku, carts.time[cart])
+    kept = (is_first | shop.launched(sku, carts.time[cart])) & first_of_pairs(cart, sku)
     return cart[kept], sku[kept]

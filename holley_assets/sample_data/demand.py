@@ -88,6 +88,20 @@ def build_truth(parameters: SampleParameters, vehicles: Vehicles, catalogue: Cat
     )
 
 
+def _row_products(
+    left: np.ndarray, left_row: np.ndarray, right: np.ndarray, right_row: np.ndarray
+) -> np.ndarray:
+    """Dot products of rows of ``left`` and ``right`` [., D], a pair of row numbers for each result.
+
+    One dimension after the other: a matrix routine may add in an order that depends on where arrays lie in
+    memory, and the same seed would not give the same bits.
+    """
+    total = np.zeros(len(left_row))
+    for dimension in range(left.shape[1]):
+        total += left[:, dimension][left_row] * right[:, dimension][right_row]
+    return total
+
+
 class Demand:
     """Choices among the parts that fit a vehicle; ``for_clicks`` leaves only what the rules allow."""
 
@@ -99,8 +113,8 @@ class Demand:
         for begin in range(0, len(utility), CHUNK_ENTRIES):
             piece = slice(begin, begin + CHUNK_ENTRIES)
             part = fits.part[piece]
-            utility[piece] = popularity[part] + np.einsum(
-                "ed,ed->e", truth.tastes[fits.vehicle[piece]], truth.traits[part]
+            utility[piece] = popularity[part] + _row_products(
+                truth.tastes, fits.vehicle[piece], truth.traits, part
             )
         if for_clicks:
             utility[~catalogue.plausible[fits.part]] = -np.inf
@@ -140,9 +154,7 @@ class Demand:
         Returns the person, the entry of ``fits`` and the probability of every part that fits.
         """
         person, entry = ranges(self.fits.start[vehicle], self.fits.start[vehicle + 1])
-        utility = self.utility[entry] + np.einsum(
-            "ed,ed->e", taste[person], self.truth.traits[self.fits.part[entry]]
-        )
+        utility = self.utility[entry] + _row_products(taste, person, self.truth.traits, self.fits.part[entry])
         weight = np.exp(utility)
         total = np.bincount(person, weight, len(vehicle))
         return person, entry, weight / total[person]

@@ -58,7 +58,8 @@ def generate_sample(
 
     Args:
         users: registered e-mail addresses; 475,000 is full scale, and everything else grows with it.
-        kind: ``segment`` has tastes to learn; in ``null`` demand follows overall popularity alone.
+        kind: ``segment`` has tastes to learn; in ``null`` demand follows overall popularity alone, within
+            what fits for owners, in the whole shop for buyers who are not registered.
         as_of: the run's today; nothing is dated on or after it but for a few wrong clocks.
         intent_start: first day of interaction events; orders reach back 150 days before it.
         products: base SKUs; unset: as many as ``users`` usually buy from.

@@ -35,10 +35,6 @@ def oracle_user_scores(folder: Path) -> pa.Table:
     return pq.read_table(folder / ORACLE_FOLDER / USER_SCORES_FILE)
 
 
-def _encoded(values: np.ndarray, codes: np.ndarray) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(values))
-
-
 def scores_table(shop: Shop, demand: Demand) -> pa.Table:
     """Log-probabilities of all choices that clicks may make."""
     fits, vehicles = demand.fits, shop.vehicles
@@ -48,9 +44,9 @@ def scores_table(shop: Shop, demand: Demand) -> pa.Table:
     return pa.table(
         {
             "year": pa.array(vehicles.vehicle_year[vehicle].astype(np.int64)),
-            "make": _encoded(vehicles.makes, model),
-            "model": _encoded(vehicles.models, model),
-            "base_sku": _encoded(shop.catalogue.base_skus, fits.part[entry]),
+            "make": dirt.take(pa.array(vehicles.makes), model),
+            "model": dirt.take(pa.array(vehicles.models), model),
+            "base_sku": dirt.take(pa.array(shop.catalogue.base_skus), fits.part[entry]),
             "score": pa.array(np.log(demand.probability[entry])),
         }
     )
@@ -68,7 +64,7 @@ def user_scores_table(shop: Shop, demand: Demand, clicks: Clicks) -> pa.Table:
     return pa.table(
         {
             "email_lower": dirt.take(users.emails, people[person[kept]]),
-            "base_sku": _encoded(shop.catalogue.base_skus, demand.fits.part[entry[kept]]),
+            "base_sku": dirt.take(pa.array(shop.catalogue.base_skus), demand.fits.part[entry[kept]]),
             "score": pa.array(np.log(probability[kept])),
         }
     )

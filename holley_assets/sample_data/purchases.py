@@ -8,7 +8,7 @@ import numpy as np
 
 from holley_assets.sample_data.parameters import MICROSECONDS_PER_DAY, SampleParameters, microseconds
 from holley_assets.sample_data.people import HOT
-from holley_assets.sample_data.shop import Shop
+from holley_assets.sample_data.shop import Shop, first_of_pairs
 
 # Purchases a day at full scale: 2.1 lines each, 228 K lines in 290 days of which half precede the events.
 PURCHASES_PER_DAY = 375.0
@@ -87,18 +87,14 @@ def _add_lines(
     entry = shop.entries(buyer[purchase], vehicle[purchase], random)
     first_line = np.cumsum(lines) - lines
     follows = (np.arange(len(purchase)) != first_line[purchase]) & (
-        random.random(len(purchase)) < SAME_SYSTEM_SHARE
+        random.random(len(purchase)) < (0.0 if shop.guests_follow_popularity else SAME_SYSTEM_SHARE)
     )
     entry[follows] = shop.demand.draw_like(
         entry[first_line[purchase[follows]]], shop.catalogue.system, random
     )
     sku = shop.variants(entry, random)
-    kept = shop.launched(sku, time[purchase])
-    # One line a part and purchase.
+    # One line a part and purchase, whatever the variant.
     part = shop.catalogue.sku_product[sku]
-    _, first_seen = np.unique(purchase * np.int64(shop.catalogue.products) + part, return_index=True)
-    is_first = np.zeros(len(sku), dtype=bool)
-    is_first[first_seen] = True
-    kept &= is_first
+    kept = shop.launched(sku, time[purchase]) & first_of_pairs(purchase, part)
     remaining, line_purchase = np.unique(purchase[kept], return_inverse=True)
     return Purchases(buyer[remaining], time[remaining], line_purchase, entry[kept], sku[kept])

@@ -11,6 +11,14 @@ from holley_assets.sample_data.people import Users
 from holley_assets.sample_data.vehicles import Vehicles
 
 
+def first_of_pairs(group: np.ndarray, item: np.ndarray) -> np.ndarray:
+    """Mask of the rows whose item occurs for the first time in its group."""
+    _, first_seen = np.unique(group * (np.int64(item.max(initial=0)) + 1) + item, return_index=True)
+    is_first = np.zeros(len(item), dtype=bool)
+    is_first[first_seen] = True
+    return is_first
+
+
 class Shop:
     """Draws variants of parts for people, with their own tastes where they have them."""
 
@@ -19,6 +27,10 @@ class Shop:
         self.vehicles = vehicles
         self.users = users
         self.demand = demand
+        # Where there are no tastes, overall sales are to tell popularity without the bias of how many
+        # vehicles a part fits, or a model would learn to undo that bias and find something where there is
+        # to be nothing.
+        self.guests_follow_popularity = not demand.truth.tastes.any()
 
     def entries(
         self,
@@ -35,6 +47,9 @@ class Shop:
         """
         demand = demand or self.demand
         entry = demand.draw(vehicle, random)
+        if self.guests_follow_popularity:
+            guest = np.flatnonzero(person >= len(self.users.taste_row))
+            entry[guest] = self._popular_entries(len(guest), random)
         registered = np.minimum(person, len(self.users.taste_row) - 1)
         taste_row = np.where(person < len(self.users.taste_row), self.users.taste_row[registered], -1)
         own = np.flatnonzero((taste_row >= 0) & (vehicle == self.users.vehicle[registered]))
@@ -45,6 +60,15 @@ class Shop:
                 self.users.vehicle[people], self.users.tastes[self.users.taste_row[people]], draws, random
             )
         return entry
+
+    def _popular_entries(self, count: int, random: np.random.Generator) -> np.ndarray:
+        """Parts by their popularity in the whole shop, each for one of the vehicles it fits."""
+        fits, popularity = self.demand.fits, self.demand.truth.popularity
+        owners = self.vehicles.owner_share[fits.vehicle]
+        weight = owners / np.bincount(fits.part, owners, self.catalogue.products)[fits.part]
+        cumulative = np.cumsum(weight * np.exp(popularity)[fits.part])
+        found = np.searchsorted(cumulative, random.random(count) * cumulative[-1], side="right")
+        return found.clip(max=len(cumulative) - 1)
 
     def variants(self, entry: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """A variant of each chosen part that is made for the vehicle's year, mostly the main one."""
