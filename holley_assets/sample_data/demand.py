@@ -25,7 +25,7 @@ TASTE_DEVIATION = 2.0
 PERSONAL_TASTE_DEVIATION = 0.7
 TYPE_POPULARITY_DEVIATION = 0.45
 PART_POPULARITY_DEVIATION = 0.45
-# Hardly anybody wants some parts: the tail from which a third of the SKUs bought in a new half-year comes.
+# Hardly anybody wants some parts: the tail from which a quarter of the SKUs bought in a half-year is new.
 UNPOPULARITY_MEAN = 0.6
 # Variance shares of the sums that tastes and traits are.
 TASTE_SHARES = {"make": 0.25, "family": 0.5, "platform": 0.25}
