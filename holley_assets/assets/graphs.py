@@ -25,17 +25,19 @@ if TYPE_CHECKING:
 
 GRAPH_FILES = {"training": "heterodata.pt", "serving": "serving_heterodata.pt"}
 KINDS = {"pytorch"}
-_TABLES = (
+# The fields of GraphTables. Its module imports torch, so that they stand here again; a test compares them.
+GRAPH_TABLE_NAMES = (
     "user_nodes",
     "product_nodes",
     "vehicle_nodes",
     "interacts_edges",
     "fits_edges",
-    "owns_edges",
     "co_purchased_edges",
     "fitment",
     "user_purchases",
 )
+# A customer's vehicle is a column of user_nodes too; the graph is built once this table's checks have passed.
+_INPUTS = ["time_windows", *GRAPH_TABLE_NAMES, "owns_edges"]
 
 
 def graph_statistics(data: "HeteroData") -> dict[str, dict[str, float | int]]:
@@ -52,7 +54,7 @@ def graph_statistics(data: "HeteroData") -> dict[str, dict[str, float | int]]:
     specs=[
         table_spec(
             "training_graph",
-            deps=["time_windows", *_TABLES],
+            deps=_INPUTS,
             group=MODEL,
             kinds=KINDS,
             description="""Reference to `heterodata.pt`, the graph as of the cutoff: what the model learns from.
@@ -63,7 +65,7 @@ everything that moves with time from what happened before the cutoff.""",
         ),
         table_spec(
             "serving_graph",
-            deps=["time_windows", *_TABLES],
+            deps=_INPUTS,
             group=MODEL,
             kinds=KINDS,
             description="""Reference to `serving_heterodata.pt`, the same graph as of `as_of`.
@@ -81,35 +83,19 @@ What is delivered is scored with the weights learned at the cutoff on today's in
 rankings are computed once a node and not once a customer.""",
         ),
     ],
+    ins={name: dg.AssetIn(name) for name in ("time_windows", *GRAPH_TABLE_NAMES)},
     check_specs=TRAINING_GRAPH_CHECKS,
 )
 def graphs(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     time_windows: pa.Table,
-    user_nodes: pa.Table,
-    product_nodes: pa.Table,
-    vehicle_nodes: pa.Table,
-    interacts_edges: pa.Table,
-    fits_edges: pa.Table,
-    owns_edges: pa.Table,
-    co_purchased_edges: pa.Table,
-    fitment: pa.Table,
-    user_purchases: pa.Table,
+    **loaded: pa.Table,
 ) -> Iterator[dg.MaterializeResult]:
     """Build both graphs in one process, which loads tables and PyTorch once."""
     from holley_assets.gnn.graph import GraphTables
 
-    tables = GraphTables(
-        user_nodes=user_nodes,
-        product_nodes=product_nodes,
-        vehicle_nodes=vehicle_nodes,
-        interacts_edges=interacts_edges,
-        fits_edges=fits_edges,
-        co_purchased_edges=co_purchased_edges,
-        fitment=fitment,
-        user_purchases=user_purchases,
-    )
+    tables = GraphTables(**loaded)
     run_settings = settings.of_run(context.run)
     windows = TimeWindows.from_table(time_windows)
     artifacts = ArtifactStore(settings.store(), context.run.run_id)
@@ -127,7 +113,7 @@ def graphs(
         asset_key="user_profiles",
         value=pa.table(
             {
-                "email_lower": user_nodes["email_lower"],
+                "email_lower": tables.user_nodes["email_lower"],
                 "profile": pa.array(training.user_profiles, pa.int32()),
                 "serving_profile": pa.array(serving.user_profiles, pa.int32()),
             }
