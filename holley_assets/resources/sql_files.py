@@ -25,6 +25,7 @@ _FUNCTION_FOLDER = "functions"
 _PLACEHOLDER = re.compile(r"(?<=`)\{([^{}]*)\}(?=\.)")
 _FUNCTION = re.compile(r"CREATE TEMP FUNCTION\s+(\w+)\s*\(.*?^\);", re.DOTALL | re.MULTILINE)
 _COMMENT = re.compile(r"--[^\n]*")
+_CALL = re.compile(r"(?<![\w.@])(\w+)\s*\(")
 
 
 class QueryError(ValueError):
@@ -77,6 +78,7 @@ def query_names() -> list[str]:
     return sorted(_query_paths())
 
 
+@functools.cache
 def read_query(name: str, datasets: Datasets | None = None) -> Query:
     """Read the query that makes table ``name``, with dataset names filled in.
 
@@ -120,12 +122,8 @@ def _called_functions(select: str) -> tuple[str, ...]:
     called: set[str] = set()
     unread = [select]
     while unread:
-        code = _COMMENT.sub("", unread.pop())
-        found = {name for name in definitions if re.search(rf"(?<![\w.@]){name}\s*\(", code)} - called
+        found = set(_CALL.findall(_COMMENT.sub("", unread.pop()))) & definitions.keys() - called
         called |= found
-        unread += [_body(definitions[name]) for name in sorted(found)]
+        unread += [definitions[name].partition(" AS (")[2] for name in found]
     return tuple(definition for name, definition in definitions.items() if name in called)
 
-
-def _body(definition: str) -> str:
-    return definition.partition(" AS (")[2]

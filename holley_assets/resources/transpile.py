@@ -59,10 +59,8 @@ def _rewrite(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.RegexpExtract):
         # SQLGlot collects all matches to pick the first. DuckDB's own function answers '' where BigQuery
         # answers NULL; no pattern in sql/ captures an empty string.
-        match = exp.func(
-            "REGEXP_EXTRACT_FIRST", node.this.transform(_rewrite), node.expression, node.args["group"]
-        )
-        match.set("this", "REGEXP_EXTRACT")
+        arguments = [node.this.transform(_rewrite), node.expression, node.args["group"]]
+        match = exp.Anonymous(this="REGEXP_EXTRACT", expressions=arguments)
         return exp.func("NULLIF", match, exp.Literal.string(""))
     if isinstance(node, exp.CountIf):
         # DuckDB's COUNT_IF answers NULL, not 0, where its argument is NULL in every row.

@@ -6,7 +6,7 @@ SELECT
   model,
   1 AS slot,
   rec_part_1 AS sku,
-  REGEXP_REPLACE(rec_part_1, r'([0-9])[BRGP]$', r'\1') AS base_sku,
+  base_sku(rec_part_1) AS base_sku,
   rec1_price AS price,
   rec1_score AS score,
   rec1_image AS image
@@ -20,7 +20,7 @@ SELECT
   model,
   2 AS slot,
   rec_part_2 AS sku,
-  REGEXP_REPLACE(rec_part_2, r'([0-9])[BRGP]$', r'\1') AS base_sku,
+  base_sku(rec_part_2) AS base_sku,
   rec2_price AS price,
   rec2_score AS score,
   rec2_image AS image
@@ -34,7 +34,7 @@ SELECT
   model,
   3 AS slot,
   rec_part_3 AS sku,
-  REGEXP_REPLACE(rec_part_3, r'([0-9])[BRGP]$', r'\1') AS base_sku,
+  base_sku(rec_part_3) AS base_sku,
   rec3_price AS price,
   rec3_score AS score,
   rec3_image AS image
@@ -48,7 +48,7 @@ SELECT
   model,
   4 AS slot,
   rec_part_4 AS sku,
-  REGEXP_REPLACE(rec_part_4, r'([0-9])[BRGP]$', r'\1') AS base_sku,
+  base_sku(rec_part_4) AS base_sku,
   rec4_price AS price,
   rec4_score AS score,
   rec4_image AS image

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from holley_assets.resources.source_tables import SOURCE_TABLES, ColumnType
-from holley_assets.resources.sql_files import query_names, read_query
+from holley_assets.resources.sql_files import read_query
 from holley_assets.resources.transpile import to_duckdb
 from holley_assets.resources.warehouse import DuckDBWarehouse, QueryResult
 
@@ -36,6 +36,24 @@ PARAMETERS: dict[str, object] = {
     "sql_make_minimum_orders": 20,
     "sql_pair_minimum_orders": 2,
 }
+
+GRAPH_TABLES = [
+    "user_accounts",
+    "interaction_events",
+    "order_lines",
+    "parts",
+    "user_nodes",
+    "product_nodes",
+    "vehicle_nodes",
+    "interacts_edges",
+    "fits_edges",
+    "owns_edges",
+    "co_purchased_edges",
+    "fitment",
+    "user_purchases",
+    "popularity",
+    "test_clicks",
+]
 
 Row = dict[str, Any]
 _ARROW_TYPES = {
@@ -122,7 +140,9 @@ class Shop:
             }
         )
 
-    def view(self, user_id: str | None, at: str | None, sku: Any, price: Any = None, image: Any = None) -> None:
+    def view(
+        self, user_id: str | None, at: str | None, sku: Any, price: Any = None, image: Any = None
+    ) -> None:
         """A product view."""
         values = {"ProductId": sku, "Price": price, "ImageURL": image}
         self.event(user_id, "Viewed Product", at, **{name: v for name, v in values.items() if v is not None})
@@ -183,7 +203,7 @@ class Shop:
         """A warehouse over this shop's files."""
         return DuckDBWarehouse(
             sources={table: self.folder / f"{table}.parquet" for table in self.rows},
-            assets={name: self.folder / "assets" / f"{name}.parquet" for name in query_names()},
+            assets={name: self.folder / "assets" / f"{name}.parquet" for name in GRAPH_TABLES},
             database=self.folder / "warehouse.duckdb",
             temporary_directory=self.folder / "tmp",
         )
@@ -195,13 +215,17 @@ class Shop:
 
     def run(self, name: str, **parameters: object) -> list[Row]:
         """Rows of table ``name``, after the tables that it is made of."""
+        return self.run_tables([name], **parameters)[name]
+
+    def run_tables(self, names: Iterable[str], **parameters: object) -> dict[str, list[Row]]:
+        """Rows of several tables, and of the tables that they are made of."""
         self.write()
-        for upstream in run_order([name]):
+        for upstream in run_order(names):
             path = self.folder / "assets" / f"{upstream}.parquet"
             self.results[upstream] = self.warehouse.query_to_parquet(
                 upstream, {**PARAMETERS, **parameters}, path
             )
-        return pq.read_table(self.results[name].path).to_pylist()
+        return {table: pq.read_table(result.path).to_pylist() for table, result in self.results.items()}
 
     def dropped(self, name: str) -> dict[str, int]:
         """Counts of the last run's dropped rows."""
@@ -237,12 +261,6 @@ def open_shop(tmp_path: Path) -> Callable[[str], Shop]:
 
 
 @pytest.fixture
-def parameters() -> dict[str, object]:
-    """Parameters of a run, as the defaults of the settings have them."""
-    return dict(PARAMETERS)
-
-
-@pytest.fixture
-def tables_in_order() -> list[str]:
-    """Every table, upstream first."""
-    return run_order(query_names())
+def graph_tables() -> list[str]:
+    """Names of all tables."""
+    return GRAPH_TABLES

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 
-import pytest
-
 
 def summary(rows):
     return sorted((row["interaction"], row["sku"], row["price"], row["image"]) for row in rows)
@@ -16,8 +14,12 @@ def test_each_event_names_its_parts_in_its_own_way(shop):
     shop.event("u", "Viewed Product", "2025-10-01", ProductId="A1", Price="60", ImageURL=image)
     shop.event("u", "Ordered Product", "2025-10-02", ProductId="A2", Price=70, ImageURL=image)
     items = {"ProductId": "A", "ItemPrice": 80.5, "ImageURL": image}
-    shop.event("u", "Cart Update", "2025-10-03", **{f"Items_0.{name}": value for name, value in items.items()})
-    shop.event("u", "Placed Order", "2025-10-04", **{f"Items_0.{name}": value for name, value in items.items()})
+    shop.event(
+        "u", "Cart Update", "2025-10-03", **{f"Items_0.{name}": value for name, value in items.items()}
+    )
+    shop.event(
+        "u", "Placed Order", "2025-10-04", **{f"Items_0.{name}": value for name, value in items.items()}
+    )
     shop.event("u", "Consumer Website Order", "2025-10-05", SKUs_0="S0", SKUs_1="S1")
     shop.event("u", "Active on Site", "2025-10-06", ProductId="A9")
     assert summary(shop.run("interaction_events")) == sorted(
@@ -64,86 +66,97 @@ def test_items_of_two_events_at_one_moment_do_not_mix(shop):
     assert summary(shop.run("interaction_events")) == [("order", "A", 60.0, None), ("order", "B", 70.0, None)]
 
 
-@pytest.mark.parametrize(
-    ("value", "sku"), [(" abc-1b ", "ABC-1B"), (8202, "8202"), (8202.0, "8202"), (8202.5, "8202.5")]
-)
-def test_sku_in_any_column(shop, value, sku):
-    shop.view("u", "2025-10-01", value)
-    assert shop.run("interaction_events")[0]["sku"] == sku
+SKUS = [
+    (" abc-1b ", "ABC-1B"),
+    (8202, "8202"),
+    (8202.0, "8202"),
+    (8202.5, "8202.5"),
+]
 
 
-@pytest.mark.parametrize(
-    ("sku", "base"),
-    [
-        ("8202B", "8202"),
-        ("8202r", "8202"),
-        ("8202 G", "8202 G"),
-        ("0-80457SP", "0-80457SP"),
-        ("550-5P", "550-5"),
-        ("B", "B"),
-        ("82B02", "82B02"),
-        ("8202BR", "8202BR"),
-        ("8202S", "8202S"),
-    ],
-)
-def test_base_sku_is_the_sku_without_the_colour_behind_a_digit(shop, sku, base):
-    shop.view("u", "2025-10-01", sku)
-    assert shop.run("interaction_events")[0]["base_sku"] == base
+def test_sku_in_any_column(shop):
+    for minute, (value, _) in enumerate(SKUS):
+        shop.view("u", f"2025-10-01T00:{minute:02}", value)
+    assert [row["sku"] for row in shop.run("interaction_events")] == [sku for _, sku in SKUS]
 
 
-@pytest.mark.parametrize(
-    ("value", "price"),
-    [
-        ("60.50", 60.5),
-        (" 60 ", 60.0),
-        ("$1,234.50", 1234.5),
-        ("$ 99", 99.0),
-        ("1,234,567", 1234567.0),
-        (60, 60.0),
-        (60.5, 60.5),
-        ("0", None),
-        (0, None),
-        (0.0, None),
-        ("-5", None),
-        (-5, None),
-        (-5.0, None),
-        (float("nan"), None),
-        (float("inf"), None),
-        ("nan", None),
-        ("1e3", None),
-        ("12,34", None),
-        ("free", None),
-        ("", None),
-        ("$", None),
-        (".", None),
-    ],
-)
-def test_price_parses_and_is_positive_or_is_null(shop, value, price):
-    shop.view("u", "2025-10-01", "A", price=value)
-    assert shop.run("interaction_events")[0]["price"] == price
+BASE_SKUS = [
+    ("8202B", "8202"),
+    ("8202r", "8202"),
+    ("8202 G", "8202 G"),
+    ("0-80457SP", "0-80457SP"),
+    ("550-5P", "550-5"),
+    ("B", "B"),
+    ("82B02", "82B02"),
+    ("8202BR", "8202BR"),
+    ("8202S", "8202S"),
+]
 
 
-@pytest.mark.parametrize(
-    ("value", "image"),
-    [
-        ("https://i.com/a.jpg", "https://i.com/a.jpg"),
-        ("http://i.com/a.jpg", "https://i.com/a.jpg"),
-        ("HTTP://i.com/A.jpg", "https://i.com/A.jpg"),
-        ("//i.com/a.jpg", "https://i.com/a.jpg"),
-        (" https://i.com/a.jpg ", "https://i.com/a.jpg"),
-        ("ftp://i.com/a.jpg", None),
-        ("/a.jpg", None),
-        ("a.jpg", None),
-        ("https://", None),
-        ("https:///a.jpg", None),
-        ("https://i.com/a b.jpg", None),
-        ("", None),
-        (5, None),
-    ],
-)
-def test_image_is_https_or_null(shop, value, image):
-    shop.view("u", "2025-10-01", "A", image=value)
-    assert shop.run("interaction_events")[0]["image"] == image
+def test_base_sku_is_the_sku_without_the_colour_behind_a_digit(shop):
+    for minute, (sku, _) in enumerate(BASE_SKUS):
+        shop.view("u", f"2025-10-01T00:{minute:02}", sku)
+    rows = shop.run("interaction_events")
+    assert [(sku, row["base_sku"]) for (sku, _), row in zip(BASE_SKUS, rows, strict=True)] == BASE_SKUS
+
+
+PRICES = [
+    ("60.50", 60.5),
+    (" 60 ", 60.0),
+    ("$1,234.50", 1234.5),
+    ("$ 99", 99.0),
+    ("1,234,567", 1234567.0),
+    (60, 60.0),
+    (60.5, 60.5),
+    ("0", None),
+    (0, None),
+    (0.0, None),
+    ("-5", None),
+    (-5, None),
+    (-5.0, None),
+    (float("nan"), None),
+    (float("inf"), None),
+    ("nan", None),
+    ("1e3", None),
+    ("12,34", None),
+    ("free", None),
+    ("", None),
+    ("$", None),
+    (".", None),
+]
+
+
+def test_price_parses_and_is_positive_or_is_null(shop):
+    for minute, (value, _) in enumerate(PRICES):
+        shop.view("u", f"2025-10-01T00:{minute:02}", "A", price=value)
+    rows = shop.run("interaction_events")
+    assert [(repr(value), row["price"]) for (value, _), row in zip(PRICES, rows, strict=True)] == [
+        (repr(value), price) for value, price in PRICES
+    ]
+
+
+IMAGES = [
+    ("https://i.com/a.jpg", "https://i.com/a.jpg"),
+    ("http://i.com/a.jpg", "https://i.com/a.jpg"),
+    ("HTTP://i.com/A.jpg", "https://i.com/A.jpg"),
+    ("//i.com/a.jpg", "https://i.com/a.jpg"),
+    (" https://i.com/a.jpg ", "https://i.com/a.jpg"),
+    ("ftp://i.com/a.jpg", None),
+    ("/a.jpg", None),
+    ("a.jpg", None),
+    ("https://", None),
+    ("https:///a.jpg", None),
+    ("https://i.com/a b.jpg", None),
+    ("", None),
+    (5, None),
+]
+
+
+def test_image_is_https_or_null(shop):
+    for minute, (value, _) in enumerate(IMAGES):
+        shop.view("u", f"2025-10-01T00:{minute:02}", "A", image=value)
+    rows = shop.run("interaction_events")
+    assert [(value, row["image"]) for (value, _), row in zip(IMAGES, rows, strict=True)] == IMAGES
 
 
 def test_window_is_half_open(shop):

@@ -1,0 +1,101 @@
+"""The real order log, where it is at hand: counts that its README tells, and keys that are keys."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from holley_assets.resources.source_tables import SOURCE_TABLES, validate_source_tables
+from holley_assets.resources.warehouse import DuckDBWarehouse
+
+FOLDER = Path(__file__).parents[3] / "shared" / "data" / "online_retail"
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"{FOLDER} is not here")
+
+KEYS = {
+    "user_accounts": ["user_id"],
+    "user_nodes": ["email_lower"],
+    "parts": ["sku"],
+    "product_nodes": ["base_sku"],
+    "vehicle_nodes": ["make", "model"],
+    "interacts_edges": ["email_lower", "base_sku"],
+    "fits_edges": ["make", "model", "base_sku"],
+    "owns_edges": ["email_lower"],
+    "fitment": ["year", "make", "model", "base_sku"],
+    "user_purchases": ["email_lower", "base_sku", "order_date"],
+    "popularity": ["make", "model", "base_sku"],
+}
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("online_retail")
+    names = [
+        "user_accounts",
+        "interaction_events",
+        "order_lines",
+        "parts",
+        "fitment",
+        "fits_edges",
+        "user_nodes",
+        "product_nodes",
+        "vehicle_nodes",
+        "owns_edges",
+        "interacts_edges",
+        "user_purchases",
+        "popularity",
+        "test_clicks",
+    ]
+    warehouse = DuckDBWarehouse(
+        sources={table: FOLDER / f"{table}.parquet" for table in SOURCE_TABLES},
+        assets={name: folder / f"{name}.parquet" for name in names},
+        database=folder / "warehouse.duckdb",
+        temporary_directory=folder / "tmp",
+    )
+    validate_source_tables(warehouse)
+    parameters = {
+        "as_of": datetime.date(2011, 12, 10),
+        "cutoff": datetime.date(2011, 11, 10),
+        "intent_start": datetime.date(2011, 6, 1),
+        "decay_days": 30.0,
+        "view_weight": 1.0,
+        "cart_weight": 3.0,
+        "order_weight": 5.0,
+        "click_view_minutes": 30,
+        "minimum_price": 50.0,
+        "unknown_type_minimum_price": 3000.0,
+        "sql_segment_minimum_orders": 5,
+        "sql_make_minimum_orders": 20,
+        "sql_pair_minimum_orders": 2,
+    }
+    for name in names:
+        warehouse.query_to_parquet(name, parameters, folder / f"{name}.parquet")
+    return {name: pq.read_table(folder / f"{name}.parquet") for name in names}
+
+
+def test_counts_are_those_of_its_readme(tables):
+    assert tables["user_nodes"].num_rows == 4334
+    assert tables["parts"].num_rows == 3659
+    assert tables["test_clicks"].num_rows == 17_563
+    assert pc.count_distinct(tables["test_clicks"]["email_lower"]).as_py() == 1423
+
+
+@pytest.mark.parametrize("table", KEYS)
+def test_keys_are_unique_sorted_and_not_null(tables, table):
+    keys = tables[table].select(KEYS[table])
+    assert all(column.null_count == 0 for column in keys.columns)
+    assert keys.group_by(KEYS[table]).aggregate([]).num_rows == keys.num_rows
+    assert keys.equals(keys.sort_by([(name, "ascending") for name in KEYS[table]]))
+
+
+def test_every_product_was_seen_with_price_and_image(tables):
+    assert tables["parts"]["price"].null_count == 0
+    assert tables["parts"]["image"].null_count == 0
+
+
+def test_each_product_fits_four_families(tables):
+    assert tables["vehicle_nodes"].num_rows == 24
+    assert pc.mode(tables["product_nodes"]["fitment_breadth"])[0]["mode"].as_py() == 4
