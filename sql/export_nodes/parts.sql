@@ -1,5 +1,6 @@
 -- One row is one SKU: a variant of a part, with what it costs, how it looks, how it sells and the first rule
--- that keeps it from being recommended. Every SKU of the catalogue and of the fitment data is here.
+-- that keeps it from being recommended. Every SKU of the catalogue and of the fitment data is here; orders and
+-- events of others are counted.
 -- Images, sales and prices that come from events exist twice: before @cutoff and, as serving_, before @as_of.
 WITH listed_rows AS (
   SELECT
@@ -44,16 +45,16 @@ catalogue_parts AS (
 ),
 
 skus AS (
-  SELECT sku FROM catalogue_parts
+  SELECT sku, TRUE AS listed FROM catalogue_parts
   UNION DISTINCT
-  SELECT normal_sku(product.product_number) AS sku
+  SELECT normal_sku(product.product_number) AS sku, TRUE AS listed
   FROM `{data_company}.vehicle_product_fitment_data` AS vehicle
   CROSS JOIN UNNEST(vehicle.products) AS product
   WHERE normal_sku(product.product_number) IS NOT NULL
 ),
 
 refurbished_skus AS (
-  SELECT DISTINCT normal_sku(PartNumber) AS sku
+  SELECT DISTINCT normal_sku(PartNumber) AS sku, TRUE AS listed
   FROM `{data_company}.import_items_tags`
   WHERE LOWER(Tags) LIKE '%refurb%'
 ),
@@ -61,10 +62,10 @@ refurbished_skus AS (
 sales AS (
   SELECT
     sku,
-    COUNTIF(order_date < @cutoff) AS orders,
-    COUNT(*) AS serving_orders
+    COUNTIF(counts_in_popularity AND order_date < @cutoff) AS orders,
+    COUNTIF(counts_in_popularity) AS serving_orders,
+    COUNT(*) AS source_rows
   FROM `{working}.order_lines`
-  WHERE counts_in_popularity
   GROUP BY sku
 ),
 
@@ -72,9 +73,9 @@ seen_prices AS (
   SELECT
     sku,
     MAX(IF(event_date < @cutoff, price, NULL)) AS price,
-    MAX(price) AS serving_price
+    MAX(price) AS serving_price,
+    COUNT(*) AS source_rows
   FROM `{working}.interaction_events`
-  WHERE price IS NOT NULL
   GROUP BY sku
 ),
 
@@ -100,7 +101,7 @@ seen_images AS (
 
 parts AS (
   SELECT
-    skus.sku,
+    sku,
     catalogue_parts.part_type,
     COALESCE(catalogue_parts.type_known, FALSE) AS type_known,
     COALESCE(catalogue_parts.type_excluded, FALSE) AS type_excluded,
@@ -108,19 +109,25 @@ parts AS (
     COALESCE(catalogue_parts.listed_price, seen_prices.serving_price) AS serving_price,
     seen_images.image,
     seen_images.serving_image,
-    COALESCE(catalogue_parts.refurbished, FALSE) OR refurbished_skus.sku IS NOT NULL AS refurbished,
+    COALESCE(catalogue_parts.refurbished, FALSE) OR refurbished_skus.listed IS NOT NULL AS refurbished,
     COALESCE(sales.orders, 0) AS orders,
     COALESCE(sales.serving_orders, 0) AS serving_orders,
-    -- All rows without a part number stand in one row here.
-    COALESCE(
-      catalogue_parts.source_rows - IF(skus.sku = '', 1, catalogue_parts.distinct_rows), 0
-    ) AS duplicate_rows
+    CASE
+      WHEN sku = '' THEN 'no part number'
+      WHEN skus.listed IS NULL THEN 'ordered or seen, but not listed'
+    END AS drop_reason,
+    CASE
+      -- All rows without a part number stand in one row here.
+      WHEN sku = '' THEN catalogue_parts.source_rows - 1
+      WHEN skus.listed IS NULL THEN COALESCE(sales.source_rows, 0) + COALESCE(seen_prices.source_rows, 0) - 1
+      ELSE COALESCE(catalogue_parts.source_rows - catalogue_parts.distinct_rows, 0)
+    END AS duplicate_rows
   FROM skus
-  LEFT JOIN catalogue_parts ON catalogue_parts.sku = skus.sku
-  LEFT JOIN refurbished_skus ON refurbished_skus.sku = skus.sku
-  LEFT JOIN sales ON sales.sku = skus.sku
-  LEFT JOIN seen_prices ON seen_prices.sku = skus.sku
-  LEFT JOIN seen_images ON seen_images.sku = skus.sku
+  FULL OUTER JOIN sales USING (sku)
+  FULL OUTER JOIN seen_prices USING (sku)
+  LEFT JOIN catalogue_parts USING (sku)
+  LEFT JOIN refurbished_skus USING (sku)
+  LEFT JOIN seen_images USING (sku)
 )
 
 SELECT
@@ -141,7 +148,7 @@ SELECT
     sku, serving_price, serving_image, refurbished, type_known, type_excluded,
     @minimum_price, @unknown_type_minimum_price
   ) AS serving_ineligible_reason,
-  IF(sku = '', 'no part number', NULL) AS drop_reason,
+  drop_reason,
   duplicate_rows
 FROM parts
 ORDER BY sku

@@ -25,6 +25,17 @@ def test_every_sku_of_catalogue_and_fitment_is_a_part(shop):
     assert [(row["sku"], row["base_sku"]) for row in rows] == [("A1B", "A1"), ("A2", "A2"), ("A3R", "A3")]
 
 
+def test_orders_and_events_of_skus_that_nobody_lists_are_counted(shop):
+    shop.item("A")
+    seen(shop, "A", "X1", "X2", at="2025-10-01")
+    seen(shop, "X1", at="2025-10-02")
+    shop.imported_order("a@x.com", "2025-01-10", "X1")
+    shop.imported_order("a@x.com", "2025-01-10", "X3")
+    shop.imported_order("a@x.com", "2025-10-10", "X3")
+    assert [row["sku"] for row in shop.run("parts")] == ["A"]
+    assert shop.dropped("parts") == {"ordered or seen, but not listed": 6}
+
+
 def test_a_plain_part_is_eligible(shop):
     shop.item("A", price="50")
     seen(shop, "A")
