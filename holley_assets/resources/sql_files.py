@@ -126,4 +126,3 @@ def _called_functions(select: str) -> tuple[str, ...]:
         called |= found
         unread += [definitions[name].partition(" AS (")[2] for name in found]
     return tuple(definition for name, definition in definitions.items() if name in called)
-
