@@ -1,0 +1,56 @@
+"""One small weekly run, made once and shared by all tests that look at what a run leaves behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from small_run import SMALL_RUN, FinishedRun, execute_cli
+
+
+@pytest.fixture(scope="session")
+def weekly_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """``weekly_retrain`` on a small sample, through the command line."""
+    folder = tmp_path_factory.mktemp("weekly")
+    data_dir, home = folder / "data", folder / "home"
+    finished = execute_cli("weekly_retrain", home, {**SMALL_RUN, "HOLLEY_DATA_DIR": str(data_dir)})
+    assert finished.returncode == 0, finished.stdout[-6000:]
+    return FinishedRun(data_dir, home, finished.stdout)
+
+
+@pytest.fixture
+def run_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Environment of a small run in this process; the value is its data folder."""
+    for name in list(os.environ):
+        if name.startswith("HOLLEY_"):
+            monkeypatch.delenv(name)
+    for name, value in SMALL_RUN.items():
+        monkeypatch.setenv(name, value)
+    data_dir = tmp_path / "data"
+    monkeypatch.setenv("HOLLEY_DATA_DIR", str(data_dir))
+    return data_dir
+
+
+@pytest.fixture
+def continued_run(
+    weekly_run: FinishedRun, run_settings: Path
+) -> Iterator[tuple[FinishedRun, dg.DagsterInstance]]:
+    """A copy of the small weekly run with its event log, for what happens in the runs after it."""
+    home = run_settings.parent / "home"
+    shutil.copytree(weekly_run.data_dir, run_settings)
+    shutil.copytree(weekly_run.home, home)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        yield FinishedRun(run_settings, home, ""), instance
+
+
+@pytest.fixture
+def source(weekly_run: FinishedRun, run_settings: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the small sample's source tables, which the run reads."""
+    folder = run_settings.parent / "source"
+    shutil.copytree(weekly_run.source_dir, folder)
+    monkeypatch.setenv("HOLLEY_SOURCE_DIR", str(folder))
+    return folder

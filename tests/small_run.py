@@ -1,0 +1,93 @@
+"""Small runs: through the command line, or in the process of a test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+
+PROJECT = Path(__file__).parent.parent
+AS_OF = "2026-02-01"
+# Big enough that every table has rows, small enough for seconds; two epochs show that training goes on.
+SMALL_RUN = {
+    "HOLLEY_AS_OF": AS_OF,
+    "HOLLEY_SAMPLE_USERS": "2000",
+    "HOLLEY_TRAINING_EPOCHS": "2",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a run left behind, and where its events are."""
+
+    data_dir: Path
+    home: Path
+    output: str
+
+    @property
+    def source_dir(self) -> Path:
+        """Folder of the generated source tables."""
+        (folder,) = (self.data_dir / "sample").iterdir()
+        return folder
+
+    def table(self, asset: str) -> pa.Table:
+        """A tabular asset."""
+        return read_asset(self.data_dir, asset)
+
+    def run_folder(self, run_id: str) -> Path:
+        """Folder of a run's artifacts."""
+        return self.data_dir / "runs" / run_id
+
+
+def read_asset(data_dir: Path, asset: str) -> pa.Table:
+    """A tabular asset under a data folder."""
+    from holley_assets.resources.io_manager import read_parquet
+
+    return read_parquet(data_dir / "assets" / f"{asset}.parquet")
+
+
+def execute_cli(job: str, home: Path, settings: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a job as a person does: ``dagster job execute`` with ``DAGSTER_HOME`` set, a process a step."""
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copy(PROJECT / "dagster.yaml", home)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HOLLEY_")}
+    return subprocess.run(
+        [sys.executable, "-m", "dagster", "job", "execute", "-m", "holley_assets.definitions", "-j", job],
+        cwd=PROJECT,
+        env={**environment, **settings, "DAGSTER_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+def execute_job(
+    job: str = "weekly_retrain", *, instance: dg.DagsterInstance | None = None, only: list[str] | None = None
+) -> dg.ExecuteInProcessResult:
+    """Run a job, or some of its assets, in this process."""
+    from holley_assets.definitions import definitions
+
+    return definitions.resolve_job_def(job).execute_in_process(
+        instance=instance or dg.DagsterInstance.ephemeral(),
+        raise_on_error=False,
+        asset_selection=[dg.AssetKey(asset) for asset in only] if only else None,
+    )
+
+
+def failure_of(result: dg.ExecuteInProcessResult, step: str) -> str:
+    """What a person reads of a failed step."""
+    (failure,) = [event for event in result.all_events if event.is_step_failure and event.step_key == step]
+    data = failure.step_failure_data
+    if data.user_failure_data is not None:
+        return str(data.user_failure_data.description)
+    return str(data.error.message if data.error else "")

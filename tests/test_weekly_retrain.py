@@ -1,0 +1,207 @@
+"""The whole weekly job on a small sample, as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from small_run import SMALL_RUN, FinishedRun, execute_cli
+
+SLOT_COLUMNS = [
+    column
+    for slot in range(1, 5)
+    for column in (
+        (f"rec_part_{slot}", "VARCHAR"),
+        (f"rec{slot}_price", "DOUBLE"),
+        (f"rec{slot}_score", "DOUBLE"),
+        (f"rec{slot}_image", "VARCHAR"),
+    )
+]
+TABULAR_ASSETS = [
+    "time_windows",
+    "user_nodes",
+    "product_nodes",
+    "vehicle_nodes",
+    "interacts_edges",
+    "fits_edges",
+    "owns_edges",
+    "co_purchased_edges",
+    "fitment",
+    "user_purchases",
+    "popularity",
+    "test_clicks",
+    "recommendations",
+    "evaluation_rankings",
+    "user_embeddings",
+    "product_embeddings",
+]
+
+
+@pytest.fixture(scope="module")
+def report(weekly_run: FinishedRun) -> dict:
+    return json.loads((weekly_run.data_dir / "latest_eval_report.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def emails(weekly_run: FinishedRun) -> list[str]:
+    return weekly_run.table("user_accounts")["email_lower"].unique().to_pylist()
+
+
+def test_the_output_table_is_what_the_email_system_reads(weekly_run: FinishedRun) -> None:
+    with duckdb.connect(str(weekly_run.data_dir / "warehouse.duckdb"), read_only=True) as connection:
+        described = connection.execute("DESCRIBE temp_holley_gnn.recommendations").fetchall()
+        delivered = connection.execute("SELECT * FROM temp_holley_gnn.recommendations").to_arrow_table()
+    assert [(name, kind) for name, kind, *_ in described] == [
+        ("email_lower", "VARCHAR"),
+        ("year", "VARCHAR"),
+        ("make", "VARCHAR"),
+        ("model", "VARCHAR"),
+        *SLOT_COLUMNS,
+        ("generated_at", "TIMESTAMP WITH TIME ZONE"),
+        ("model_version", "VARCHAR"),
+    ]
+    assert delivered.num_rows > 1000
+    assert delivered.to_pylist() == weekly_run.table("recommendations").to_pylist()
+
+
+def test_every_tabular_asset_is_a_parquet_file(weekly_run: FinishedRun) -> None:
+    for asset in TABULAR_ASSETS:
+        assert weekly_run.table(asset).num_rows > 0, asset
+    left = [path.name for path in (weekly_run.data_dir / "assets").iterdir() if path.name.startswith(".")]
+    assert left == [], "no half-written file stays"
+
+
+def test_rankings_hold_every_test_user_and_system_up_to_rank_20(weekly_run: FinishedRun) -> None:
+    rankings = weekly_run.table("evaluation_rankings")
+    assert rankings.column_names == ["email_lower", "system", "rank", "base_sku", "score"]
+    clicking = set(weekly_run.table("test_clicks")["email_lower"].to_pylist())
+    by_system = rankings.group_by("system").aggregate([("email_lower", "count_distinct"), ("rank", "max")])
+    assert set(by_system["system"].to_pylist()) == {"gnn", "sql", "popularity", "random"}
+    assert len(set(by_system["email_lower_count_distinct"].to_pylist())) == 1, (
+        "the same users for every system"
+    )
+    assert max(by_system["email_lower_count_distinct"].to_pylist()) <= len(clicking)
+    assert set(by_system["rank_max"].to_pylist()) == {20}
+
+
+def test_artifacts_of_the_run_are_beside_its_settings(weekly_run: FinishedRun, report: dict) -> None:
+    folder = weekly_run.run_folder(report["run_id"])
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        "settings.json",
+        "model.pt",
+        "heterodata.pt",
+        "serving_heterodata.pt",
+        "eval_report.json",
+        "eval_report.html",
+    }
+    assert json.loads((folder / "eval_report.json").read_text()) == report
+
+
+def test_artifacts_load_without_unpickling(weekly_run: FinishedRun, report: dict) -> None:
+    import torch
+
+    folder = weekly_run.run_folder(report["run_id"])
+    for name in ("model.pt", "heterodata.pt", "serving_heterodata.pt"):
+        torch.load(folder / name, weights_only=True)
+
+
+def test_the_report_has_the_contract_s_keys(report: dict, weekly_run: FinishedRun) -> None:
+    assert {
+        "run_id",
+        "as_of",
+        "cutoff",
+        "model_version",
+        "test_set",
+        "metrics",
+        "metrics_before_rules",
+        "comparison",
+        "gates",
+        "decision",
+    } <= set(report)
+    assert (report["as_of"], report["cutoff"]) == ("2026-02-01", "2026-01-02")
+    assert report["test_set"]["clicks"] == weekly_run.table("test_clicks").num_rows
+    assert report["test_set"]["clicks_dropped"]["no product view within the window"] > 0
+    assert set(report["metrics"]) == {"gnn", "sql", "popularity", "random"}
+    assert report["decision"]["outcome"] == "inconclusive", "a small sample decides nothing"
+    assert report["model_version"] == weekly_run.table("recommendations")["model_version"][0].as_py()
+    assert len(report["training"]["curves"]["epoch"]) == 3
+
+
+def test_the_training_is_tracked_with_its_evaluation(weekly_run: FinishedRun, report: dict) -> None:
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{weekly_run.data_dir / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("holley-gnn")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id], f"tags.dagster_run_id = '{report['run_id']}'")
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["decision"] == "inconclusive"
+    assert run.data.params["training.epochs"] == "2"
+    assert run.data.metrics["nodes.user"] > 0
+    assert 0 < run.data.metrics["density.fits"] < 1
+    assert run.data.metrics["metrics.gnn.overall.mrr"] == pytest.approx(
+        report["metrics"]["gnn"]["overall"]["mrr"]
+    )
+    assert len(client.get_metric_history(run.info.run_id, "validation_mrr")) == 3
+    files = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert {"model.pt", "eval_report.json", "eval_report.html"} <= files
+
+
+def test_no_email_address_leaves_the_tables(weekly_run: FinishedRun, emails: list[str]) -> None:
+    """Logs, the event log, MLflow, artifacts and reports: everything but tables of users."""
+    assert len(emails) > 1000
+    domains = {email.split("@")[1].encode() for email in emails}
+    address = re.compile(rb"[\w.+-]+@(?:" + b"|".join(map(re.escape, domains)) + rb")", re.IGNORECASE)
+    assert not address.findall(weekly_run.output.encode())
+    folders = [weekly_run.home, weekly_run.data_dir / "mlflow_artifacts", weekly_run.data_dir / "runs"]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    files += [weekly_run.data_dir / "mlflow.db", weekly_run.data_dir / "latest_eval_report.json"]
+    assert len(files) > 20
+    assert [path for path in files if address.search(path.read_bytes())] == []
+
+
+def test_dropped_rows_are_counted_by_reason_on_the_assets(weekly_run: FinishedRun) -> None:
+    with dg.DagsterInstance.from_config(str(weekly_run.home)) as instance:
+        for asset in ("user_nodes", "order_lines", "fitment", "interaction_events", "test_clicks"):
+            event = instance.get_latest_materialization_event(dg.AssetKey(asset))
+            assert event is not None and event.asset_materialization is not None
+            metadata = event.asset_materialization.metadata
+            assert sum(metadata["dropped"].value.values()) > 0, asset
+            assert metadata["dagster/row_count"].value == weekly_run.table(asset).num_rows
+            assert metadata["preview"].records
+
+
+def test_the_daily_job_delivers_with_the_weekly_model(weekly_run: FinishedRun, tmp_path: Path) -> None:
+    """On the same data it delivers the same rows, by another run, without training."""
+    before = weekly_run.table("recommendations").to_pylist()
+    trained = (weekly_run.data_dir / "assets" / "trained_checkpoint.parquet").read_bytes()
+    started = time.time()
+    finished = execute_cli(
+        "daily_score", weekly_run.home, {**SMALL_RUN, "HOLLEY_DATA_DIR": str(weekly_run.data_dir)}
+    )
+    assert finished.returncode == 0, finished.stdout[-6000:]
+    assert weekly_run.table("recommendations").to_pylist() == before
+    assert (weekly_run.data_dir / "assets" / "trained_checkpoint.parquet").read_bytes() == trained
+    assert "trained_checkpoint - STEP_START" not in finished.stdout
+    assert (weekly_run.data_dir / "warehouse.duckdb").stat().st_mtime > started
+
+
+def test_hot_users_are_not_shown_what_they_ordered(weekly_run: FinishedRun) -> None:
+    purchases = weekly_run.table("user_purchases")
+    ordered = set(zip(purchases["email_lower"].to_pylist(), purchases["base_sku"].to_pylist(), strict=True))
+    wide = weekly_run.table("recommendations")
+    shown: set[tuple[str, str]] = set()
+    for slot in range(1, 5):
+        base = pc.replace_substring_regex(
+            wide[f"rec_part_{slot}"].cast(pa.string()), r"([0-9])[BRGP]$", r"\1"
+        )
+        shown |= set(zip(wide["email_lower"].to_pylist(), base.to_pylist(), strict=True))
+    assert ordered and not ordered & shown
