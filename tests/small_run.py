@@ -75,7 +75,12 @@ def execute_job(
     job: str = "weekly_retrain", *, instance: dg.DagsterInstance | None = None, only: list[str] | None = None
 ) -> dg.ExecuteInProcessResult:
     """Run a job, or some of its assets, in this process."""
+    import torch
+
     from holley_assets.definitions import definitions
+
+    # As many as OMP_NUM_THREADS gives the steps of the command line: the order of sums depends on it.
+    torch.set_num_threads(int(SMALL_RUN["OMP_NUM_THREADS"]))
 
     return definitions.resolve_job_def(job).execute_in_process(
         instance=instance or dg.DagsterInstance.ephemeral(),

@@ -42,10 +42,8 @@ def build_recommendations_table(required_checks: Sequence[dg.AssetCheckKey]) -> 
         started = time.monotonic()
         problems = unproven(context.instance, required_checks)
         if problems:
-            more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
             raise dg.Failure(
-                f"Not published, the previous table stays: {'; '.join(problems[:3])}{more}",
-                allow_retries=False,
+                f"Not published, the previous table stays: {'; '.join(problems)}", allow_retries=False
             )
         path = settings.store().local_path(asset_file(STAGED))
         judged = newest_materialization(context.instance, STAGED)
@@ -53,7 +51,8 @@ def build_recommendations_table(required_checks: Sequence[dg.AssetCheckKey]) -> 
         seen = judged.metadata.get(CHECKSUM) if judged else None
         if judged is None or seen != found:
             raise dg.Failure(
-                f"Not published, the previous table stays: {path.name} has SHA-256 {found}, the checks saw {seen}",
+                f"Not published, the previous table stays: {path.name} has SHA-256 {found}, "
+                f"the checks saw {seen}",
                 allow_retries=False,
             )
         windows = TimeWindows.from_table(time_windows)

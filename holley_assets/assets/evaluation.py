@@ -1,6 +1,5 @@
 """Did the graph beat the SQL pipeline? Rankings of the test users by every system, and the report."""
 
-import dataclasses
 import time
 from collections.abc import Mapping
 
@@ -19,7 +18,6 @@ from holley_assets.ranking import (
     build_candidates,
     rank_users,
 )
-from holley_assets.resources.artifact_store import ArtifactStore, Reference
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.settings import Settings
 
@@ -30,12 +28,12 @@ SYSTEMS = ("gnn", "sql", "popularity", "random")
 
 def rank_all_systems(
     users: pa.Table,
+    *,
     fitment: pa.Table,
     parts: pa.Table,
     popularity: pa.Table,
     gnn: Scorer,
     purchases: pa.Table,
-    *,
     windows: TimeWindows,
     settings: Settings,
     apply_rules: bool,
@@ -74,7 +72,7 @@ def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> d
     @dg.asset(
         name=name, description=description, group_name=EVALUATION, owners=OWNERS, kinds={"arrow", "numpy"}
     )
-    def rankings(
+    def rankings(  # noqa: PLR0917 - an argument for each input
         context: dg.AssetExecutionContext,
         settings: SettingsResource,
         time_windows: pa.Table,
@@ -92,11 +90,11 @@ def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> d
         users = clicking_users(users_with_profiles(user_nodes, user_profiles, "profile"), test_clicks)
         table = rank_all_systems(
             users,
-            fitment,
-            parts,
-            popularity,
-            EmbeddingScorer.from_tables(user_embeddings, product_embeddings, "training"),
-            user_purchases,
+            fitment=fitment,
+            parts=parts,
+            popularity=popularity,
+            gnn=EmbeddingScorer.from_tables(user_embeddings, product_embeddings, "training"),
+            purchases=user_purchases,
             windows=TimeWindows.from_table(time_windows),
             settings=settings.of_run(context.run),
             apply_rules=apply_rules,
@@ -121,7 +119,7 @@ evaluation_rankings_before_rules = _evaluation_rankings(
     "evaluation_rankings_before_rules",
     """One row a test user, system and rank, over every part that fits, without the rules.
 
-Tells what the model learned apart from what the rules allow: no price limit, no exclusions, no limit to a part
-type.""",
+Tells what the model learned apart from what the rules allow: no price limit, no exclusions, no limit to a
+part type.""",
     apply_rules=False,
 )

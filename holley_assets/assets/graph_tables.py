@@ -2,6 +2,7 @@
 
 import re
 import time
+
 import dagster as dg
 import pyarrow as pa
 
@@ -16,34 +17,26 @@ from holley_assets.resources.sql_files import read_query
 from holley_assets.resources.warehouse_resource import WarehouseResource
 from holley_assets.settings import Settings
 
-
 # A table in a query, with the dataset names filled in.
 _REFERENCE = re.compile(r"`(?P<dataset>[\w.-]+)\.(?P<table>\w+)`")
 
 
 def query_dependencies(name: str) -> list[str]:
-    """Source tables and assets that a query reads, sorted: the SQL is the only place where lineage is written."""
+    """Source tables and assets that a query reads, sorted. Lineage is written in the SQL alone."""
     return sorted({match["table"] for match in _REFERENCE.finditer(read_query(name).select)})
 
 
 def query_parameters(settings: Settings, windows: TimeWindows) -> dict[str, object]:
-    """Every named parameter of the SQL files; none of them is ever part of a query's text."""
-    run, rules = settings.run, settings.rules
+    """Named parameters of the SQL files: the windows, and the settings of the run and of the rules by name.
+
+    A value is never part of a query's text; a query takes those parameters that it names.
+    """
     return {
+        **settings.rules.model_dump(),
+        **settings.run.model_dump(),
         "as_of": windows.as_of,
         "cutoff": windows.cutoff,
         "intent_start": windows.intent_start,
-        "decay_days": run.decay_days,
-        "view_weight": run.view_weight,
-        "cart_weight": run.cart_weight,
-        "order_weight": run.order_weight,
-        "click_view_minutes": run.click_view_minutes,
-        "co_purchase_minimum_users": run.co_purchase_minimum_users,
-        "minimum_price": rules.minimum_price,
-        "unknown_type_minimum_price": rules.unknown_type_minimum_price,
-        "sql_segment_minimum_orders": rules.sql_segment_minimum_orders,
-        "sql_make_minimum_orders": rules.sql_make_minimum_orders,
-        "sql_pair_minimum_orders": rules.sql_pair_minimum_orders,
     }
 
 

@@ -1,6 +1,5 @@
 """The graph, twice: as of the cutoff to learn from, as of today to deliver from."""
 
-import dataclasses
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from holley_assets.assets.groups import MODEL, table_spec
 from holley_assets.assets.model_choice import reference_metadata
 from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.graph_checks import RECOUNTED_TABLES, TRAINING_GRAPH_CHECKS, check_training_graph
-from holley_assets.resources.artifact_store import ArtifactStore, Reference
+from holley_assets.resources.artifact_store import ArtifactStore
 from holley_assets.resources.io_manager import asset_file
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.settings import Settings
@@ -35,15 +34,16 @@ GRAPH_TABLE_NAMES = (
     "co_purchased_edges",
     "fitment",
     "user_purchases",
+    "visitor_demand",
 )
 # A customer's vehicle is a column of user_nodes too; the graph is built once this table's checks have passed.
 _INPUTS = ["time_windows", *GRAPH_TABLE_NAMES, "owns_edges"]
 
 
-def graph_statistics(data: "HeteroData") -> dict[str, dict[str, float | int]]:
+def graph_statistics(data: "HeteroData") -> dict[str, dict[str, float]]:
     """Nodes, edges and density (edges among all pairs of the two node types) by type."""
-    nodes = {kind: int(data[kind].num_nodes) for kind in data.node_types}
-    edges = {kind[1]: int(data[kind].edge_index.shape[1]) for kind in data.edge_types}
+    nodes: dict[str, float] = {kind: int(data[kind].num_nodes) for kind in data.node_types}
+    edges: dict[str, float] = {kind[1]: int(data[kind].edge_index.shape[1]) for kind in data.edge_types}
     pairs = {kind[1]: nodes[kind[0]] * nodes[kind[2]] for kind in data.edge_types}
     density = {name: edges[name] / pairs[name] if pairs[name] else 0.0 for name in edges}
     return {"nodes": nodes, "edges": edges, "density": density}
@@ -57,11 +57,12 @@ def graph_statistics(data: "HeteroData") -> dict[str, dict[str, float | int]]:
             deps=_INPUTS,
             group=MODEL,
             kinds=KINDS,
-            description="""Reference to `heterodata.pt`, the graph as of the cutoff: what the model learns from.
+            description="""Reference to `heterodata.pt`, the graph as of the cutoff: what the model learns
+from.
 
-Three node types (user, product, vehicle), four relations in seven edge types, with edge weights. Users without
-history that share year, make and model are one node with a count. No e-mail address is in it. Its check recounts
-everything that moves with time from what happened before the cutoff.""",
+Three node types (user, product, vehicle), four relations in seven edge types, with edge weights. Users
+without history that share year, make and model are one node with a count. No e-mail address is in it. Its
+check recounts everything that moves with time from what happened before the cutoff.""",
         ),
         table_spec(
             "serving_graph",
@@ -79,8 +80,8 @@ What is delivered is scored with the weights learned at the cutoff on today's in
             kinds={"arrow"},
             description="""One row a customer: its node in the training graph and in the serving graph.
 
-98 % of the customers share a node with all others that have the same car and no history, so that vectors and
-rankings are computed once a node and not once a customer.""",
+98 % of the customers share a node with all others that have the same car and no history, so that vectors
+and rankings are computed once a node and not once a customer.""",
         ),
     ],
     ins={name: dg.AssetIn(name) for name in ("time_windows", *GRAPH_TABLE_NAMES)},

@@ -2,8 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Set
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -27,7 +26,7 @@ from holley_assets.settings import Settings
 if TYPE_CHECKING:
     from holley_assets.gnn.checkpoint import Checkpoint
     from holley_assets.gnn.model import ModelOptions
-    from holley_assets.gnn.training import Epoch, TrainingOptions, TrainingResult
+    from holley_assets.gnn.training import Epoch, TrainingOptions
 
 MODEL_FILE = "model.pt"
 # Beside the runs and not in one: what goes on with a killed training is another run. Training resumes from
@@ -55,7 +54,7 @@ def training_options(settings: Settings) -> tuple["ModelOptions", "TrainingOptio
     return ModelOptions(**_shared_fields(ModelOptions, settings.model)), options
 
 
-def _shared_fields(options: type, section: object, without: set[str] = frozenset()) -> dict[str, Any]:
+def _shared_fields(options: type, section: object, without: Set[str] = frozenset()) -> dict[str, Any]:
     """Values of a settings section for those fields of a dataclass that are settings."""
     names = {field.name for field in dataclasses.fields(options)} - without
     return {name: getattr(section, name) for name in sorted(names) if hasattr(section, name)}
@@ -68,11 +67,11 @@ def trained_checkpoint(
     time_windows: pa.Table,
     training_graph: pa.Table,
 ) -> dg.MaterializeResult:
-    """Reference to `model.pt`: the weights of the epoch with the best validation MRR, and how they came about.
+    """Reference to `model.pt`: the weights of the epoch with the best validation MRR, and its history.
 
-    Trained on the graph as of the cutoff, so that the clicks after it are a fair test. 10 % of the interactions
-    are held out to stop in time. Curves, parameters, graph statistics and the checkpoint are in MLflow, in the
-    run that carries this run's id. A training that was killed goes on where it stopped.
+    Trained on the graph as of the cutoff, so that the clicks after it are a fair test. 10 % of the
+    interactions are held out to stop in time. Curves, parameters, graph statistics and the checkpoint are in
+    MLflow, in the run that carries this run's id. A training that was killed goes on where it stopped.
     """
     from holley_assets.gnn.checkpoint import Checkpoint
     from holley_assets.gnn.graph import load_graph
@@ -118,7 +117,9 @@ def trained_checkpoint(
             context.run.run_id,
             parameters={**_parameters(run_settings), MODEL_VERSION: version, "device": options.device},
             statistics={
-                **flatten(statistics),
+                **{
+                    f"{group}.{name}": value for group, of in statistics.items() for name, value in of.items()
+                },
                 "best_epoch": result.checkpoint.best_epoch,
                 "best_validation_mrr": best["validation_mrr"],
                 "seconds_training": time.monotonic() - started,
@@ -168,8 +169,9 @@ def _parameters(settings: Settings) -> dict[str, object]:
             kinds=KINDS,
             description="""One row a view (`training`, `serving`) and profile: its vector of length one.
 
-A customer's vector is that of its profile (see `user_profiles`). The score of a part is the dot product. The weights
-are those trained in this run; a run without training takes the newest model that was delivered.""",
+A customer's vector is that of its profile (see `user_profiles`). The score of a part is the dot product.
+The weights are those trained in this run; a run without training takes the newest model that was
+delivered.""",
         ),
         table_spec(
             "product_embeddings",
@@ -207,7 +209,7 @@ def embeddings(
         profiles = pa.array(np.arange(len(vectors.user), dtype=np.int32))
         users.append(_vector_table(view, "profile", profiles, vectors.user, model.model_version))
         products.append(_vector_table(view, "base_sku", base_skus, vectors.product, model.model_version))
-    metadata = {
+    metadata: dict[str, Any] = {
         MODEL_VERSION: model.model_version,
         "model_of_run": model.reference.run_id,
         "seconds": round(time.monotonic() - started, 2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
@@ -39,27 +40,27 @@ def choose_checkpoint(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Chose
         dg.Failure: there is no such model yet.
     """
     lineage = set(run_lineage(run))
-    delivered = {
-        version.value
-        for record in _materializations(instance, DELIVERED_TABLE)
-        if record.asset_materialization
-        and (version := record.asset_materialization.metadata.get(MODEL_VERSION)) is not None
-    }
-    for record in _materializations(instance, TRAINED_CHECKPOINT):
-        if record.asset_materialization is None:
-            continue
-        metadata = record.asset_materialization.metadata
-        version = str(metadata[MODEL_VERSION].value)
-        if record.run_id in lineage or version in delivered:
-            values = {
-                field.name: metadata[f"artifact_{field.name}"].value
-                for field in dataclasses.fields(Reference)
-            }
-            return ChosenModel(Reference(**values), version)
+    delivered = {values.get(MODEL_VERSION) for _, values in _metadata(instance, DELIVERED_TABLE)}
+    for run_id, values in _metadata(instance, TRAINED_CHECKPOINT):
+        if run_id in lineage or values[MODEL_VERSION] in delivered:
+            return ChosenModel(_reference(values), str(values[MODEL_VERSION]))
     raise dg.Failure("No model has been delivered yet: run weekly_retrain first", allow_retries=False)
 
 
-def _materializations(instance: dg.DagsterInstance, asset: dg.AssetKey) -> list[dg.EventLogRecord]:
-    return list(
-        instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=asset), limit=_SEARCHED).records
+def _reference(values: Mapping[str, object]) -> Reference:
+    """Inverse of :func:`reference_metadata`."""
+    return Reference(
+        run_id=str(values["artifact_run_id"]),
+        path=str(values["artifact_path"]),
+        sha256=str(values["artifact_sha256"]),
+        bytes=int(str(values["artifact_bytes"])),
     )
+
+
+def _metadata(instance: dg.DagsterInstance, asset: dg.AssetKey) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Run and metadata of the newest materializations of an asset, newest first."""
+    result = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=asset), limit=_SEARCHED)
+    for record in result.records:
+        if record.asset_materialization is not None:
+            metadata = record.asset_materialization.metadata
+            yield record.run_id, {name: value.value for name, value in metadata.items()}

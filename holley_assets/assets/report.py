@@ -30,7 +30,7 @@ LATEST_FILE = "latest_eval_report.json"
 
 
 @dg.asset(group_name=EVALUATION, owners=OWNERS, kinds={"html", "mlflow"})
-def eval_report(
+def eval_report(  # noqa: PLR0917 - an argument for each input
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     time_windows: pa.Table,

@@ -77,7 +77,7 @@ def embedding_points(products: pa.Table, vectors: np.ndarray) -> pa.Table:
 
 
 def headline_numbers(report: Mapping[str, Any]) -> dict[str, float]:
-    """Hit Rate@4 of both systems and the lift by tier, for plots over time in the UI. What is null is left out."""
+    """Hit Rate@4 of both systems and the lift by tier, for plots over time. What is null is left out."""
     numbers: dict[str, float | None] = {}
     for scope, comparison in report["comparison"].items():
         numbers[f"{scope}_hit_rate_at_4_gnn"] = report["metrics"]["gnn"][scope]["hit_rate@4"]
@@ -87,7 +87,7 @@ def headline_numbers(report: Mapping[str, Any]) -> dict[str, float]:
 
 
 def metrics_by_name(report: Mapping[str, Any]) -> dict[str, float]:
-    """Every number in the metrics and the comparison with a dotted name; intervals as ``.low`` and ``.high``."""
+    """Every number in the metrics and the comparison, by a dotted name; intervals end in low and high."""
     flat: dict[str, float] = {}
 
     def add(name: str, value: object) -> None:

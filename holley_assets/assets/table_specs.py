@@ -30,6 +30,7 @@ class TableSpec:
         weights: columns that are finite and positive where they are not null.
         endpoints: references that can be checked once this table is there: its own, or those of a table that
             it is made from.
+        eligible: column that is null in the rows that may be recommended; there must be one.
         may_be_empty: nothing to learn from is no error: the graph falls back on structure.
         steady: a table that follows the catalogue and the customers, which shrinks only when something broke.
             Campaign clicks and a decaying window come and go.
@@ -41,6 +42,7 @@ class TableSpec:
     not_null: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
+    eligible: str | None = None
     may_be_empty: bool = False
     steady: bool = True
 
@@ -70,7 +72,8 @@ TABLE_SPECS: tuple[TableSpec, ...] = (
         name="user_accounts",
         key=("user_id",),
         not_null=("email_lower",),
-        description="""One row a `user_id` that has an e-mail address: its latest vehicle, or why it has none.
+        description="""One row a `user_id` that has an e-mail address: its latest vehicle, or why it has
+none.
 
 The source holds many rows a user with nested properties, some as text, some as numbers; the latest value of
 each property wins. Dropped and counted: accounts without an id or an e-mail address.""",
@@ -79,8 +82,8 @@ each property wins. Dropped and counted: accounts without an id or an e-mail add
         name="interaction_events",
         not_null=("event_date", "user_id", "interaction", "sku", "base_sku"),
         may_be_empty=True,
-        description="""One row a product that a visitor viewed, put in the cart or ordered between the intent start \
-and `as_of`.
+        description="""One row a product that a visitor viewed, put in the cart or ordered between the
+intent start and `as_of`.
 
 The only scan of the events table: its nested properties are unnested once, here, and everything that needs
 events reads this table. Visitors without an account stay, because they show prices, images and global
@@ -90,7 +93,8 @@ popularity. Dropped and counted: rows without user, time or SKU, and exact repea
         name="order_lines",
         not_null=("buyer", "sku", "base_sku", "order_date"),
         may_be_empty=True,
-        description="""One row an order line of anybody before `as_of`, from the order history and from events.
+        description="""One row an order line of anybody before `as_of`, from the order history and from
+events.
 
 Up to three events report one purchase: `counts_as_order` marks one line a buyer, base SKU and day.
 `counts_in_popularity` takes the order history before the intent start and events after it, so that no order
@@ -99,9 +103,10 @@ counts twice. Dropped and counted: dates that do not parse, lines without SKU or
     TableSpec(
         name="parts",
         key=("sku",),
+        eligible="serving_ineligible_reason",
         not_null=("base_sku", "refurbished"),
-        description="""One row a SKU variant of the catalogue or of the fitment data: price, image, sales and the \
-first rule that keeps it from being recommended.
+        description="""One row a SKU variant of the catalogue or of the fitment data: price, image, sales
+and the first rule that keeps it from being recommended.
 
 The rules are applied once, here, for every system that is compared and for what is delivered. Plain columns
 are as of the cutoff, `serving_` columns as of `as_of`: an image or a price first seen in the test window is
@@ -113,9 +118,9 @@ not known to the training view.""",
         not_null=("year", "make", "model", "engagement_tier", "serving_engagement_tier"),
         description="""One row a customer with a usable vehicle; one customer is one e-mail address.
 
-All accounts of an address are merged and its latest usable vehicle wins as a whole, never the year of one with
-the make of another. Tiers: cold without any interaction in the window, warm with views only, hot with a cart
-or an order. Dropped and counted: accounts without a usable vehicle, by what is missing.""",
+All accounts of an address are merged and its latest usable vehicle wins as a whole, never the year of one
+with the make of another. Tiers: cold without any interaction in the window, warm with views only, hot with
+a cart or an order. Dropped and counted: accounts without a usable vehicle, by what is missing.""",
     ),
     TableSpec(
         name="product_nodes",
@@ -133,8 +138,8 @@ price are those of the best-selling variant.""",
         endpoints=(_vehicle("fits_edges"), _vehicle("user_nodes")),
         description="""One row a make and model, of customers' cars and of the fitment data.
 
-The year is no part of the node, it would cut the data too thin; it is a feature of the user, and fitment for a
-recommendation still goes by year.""",
+The year is no part of the node, it would cut the data too thin; it is a feature of the user, and fitment
+for a recommendation still goes by year.""",
     ),
     TableSpec(
         name="interacts_edges",
@@ -145,8 +150,8 @@ recommendation still goes by year.""",
         steady=False,
         description="""One row a customer and part that met: views, carts, orders and their decayed weight.
 
-view 1, cart 3, order 5, times exp(−days / 30) back from the end of the view. Plain columns end at the cutoff and
-are null where the pair met only in the test window; `serving_` columns end at `as_of`.""",
+view 1, cart 3, order 5, times exp(−days / 30) back from the end of the view. Plain columns end at the
+cutoff and are null where the pair met only in the test window; `serving_` columns end at `as_of`.""",
     ),
     TableSpec(
         name="fits_edges",
@@ -171,7 +176,8 @@ Structure that a customer without history has: the model passes messages over it
         endpoints=(_product("co_purchased_edges"), _product("co_purchased_edges", "other_base_sku")),
         may_be_empty=True,
         steady=False,
-        description="""One row a pair of parts that at least two buyers ordered both of; weight ln(1 + buyers).
+        description="""One row a pair of parts that at least two buyers ordered both of; weight ln(1 +
+buyers).
 
 Stored once with the smaller base SKU first; the graph holds both directions.""",
     ),
@@ -181,8 +187,8 @@ Stored once with the smaller base SKU first; the graph holds both directions."""
         endpoints=(Endpoint("fitment", ("base_sku",), "parts", ("base_sku",)),),
         description="""One row a year, make, model and part that fits: the candidates of a recommendation.
 
-`sku` is the best-selling eligible variant that fits this very year, null where none is eligible. Dropped and
-counted: unusable years, missing makes, models and part numbers, repeats.""",
+`sku` is the best-selling eligible variant that fits this very year, null where none is eligible. Dropped
+and counted: unusable years, missing makes, models and part numbers, repeats.""",
     ),
     TableSpec(
         name="user_purchases",
@@ -191,17 +197,19 @@ counted: unusable years, missing makes, models and part numbers, repeats.""",
         may_be_empty=True,
         description="""One row a customer, part and day of an order, from all sources.
 
-What a customer ordered within a year is not recommended again; true buyers are masked among the negatives.""",
+What a customer ordered within a year is not recommended again; true buyers are masked among the
+negatives.""",
     ),
     TableSpec(
         name="popularity",
         key=("make", "model", "base_sku"),
         not_null=("tier", "sql_score", "popularity_score"),
         endpoints=(Endpoint("popularity", _FITTING_PAIR, "fits_edges", _FITTING_PAIR),),
-        description="""One row a make, model and fitting part: its score in the SQL pipeline that is to be beaten.
+        description="""One row a make, model and fitting part: its score in the SQL pipeline that is to be
+beaten.
 
-Segment (make and model) where it has orders enough, else make, else all orders. `popularity_score` ranks by all
-orders alone, the second and weaker rival.""",
+Segment (make and model) where it has orders enough, else make, else all orders. `popularity_score` ranks by
+all orders alone, the second and weaker rival.""",
     ),
     TableSpec(
         name="test_clicks",
@@ -209,9 +217,10 @@ orders alone, the second and weaker rival.""",
         endpoints=(_user("test_clicks"), _product("test_clicks")),
         may_be_empty=True,
         steady=False,
-        description="""One row an e-mail click in `[cutoff, as_of)` and its part: the first that the customer viewed \
-within 30 minutes after it.
+        description="""One row an e-mail click in `[cutoff, as_of)` and its part: the first that the
+customer viewed within 30 minutes after it.
 
-Nobody but evaluation reads it. Dropped and counted: clicks of unknown users, without a view, on unknown parts.""",
+Nobody but evaluation reads it. Dropped and counted: clicks of unknown users, without a view, on unknown
+parts.""",
     ),
 )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dagster as dg
 
-from holley_assets.assets.groups import EVALUATION
-
 TRAINING = dg.AssetSelection.assets("trained_checkpoint")
 
 # ``AssetSelection.all()`` leaves out checks that stand on their own; "everything" means those too.

@@ -22,8 +22,8 @@ TRAINING_GRAPH_CHECKS = [
         NOTHING_AFTER_CUTOFF,
         asset=GRAPH,
         blocking=True,
-        description="Interactions, tiers, popularity and co-purchases in the training graph are those that events "
-        "and orders before the cutoff give, and no more.",
+        description="Interactions, tiers, popularity and co-purchases in the training graph are those that "
+        "events and orders before the cutoff give, and no more.",
     )
 ]
 # Tables that the recount reads.

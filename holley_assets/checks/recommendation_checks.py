@@ -39,8 +39,8 @@ RULES = (
     Rule("one_row_a_user", "No user has two rows.", "users have more than one row"),
     Rule(
         "first_three_slots_are_filled",
-        "Every row fills at least HOLLEY_RULE_MINIMUM_PARTS slots, from the first on, each with price, score and "
-        "image.",
+        "Every row fills at least HOLLEY_RULE_MINIMUM_PARTS slots, from the first on, each with price, score "
+        "and image.",
         "users have an unfilled slot",
     ),
     Rule("no_part_twice_for_a_user", "No base SKU fills two slots of a user.", "parts are shown twice"),
@@ -98,15 +98,7 @@ SPECS = [
 
 def rule_parameters(settings: Settings, windows: TimeWindows) -> dict[str, object]:
     """Named parameters of the queries under ``sql/checks/``."""
-    rules = settings.rules
-    return {
-        "as_of": windows.as_of,
-        "minimum_price": rules.minimum_price,
-        "minimum_parts": rules.minimum_parts,
-        "maximum_parts": rules.maximum_parts,
-        "maximum_per_part_type": rules.maximum_per_part_type,
-        "purchase_exclusion_days": rules.purchase_exclusion_days,
-    }
+    return {**settings.rules.model_dump(), "as_of": windows.as_of}
 
 
 def check_recommendations(
@@ -144,8 +136,8 @@ def _enough_users(
         check=ENOUGH_USERS,
         value=delivered,
         low=minimum,
-        description=f"{delivered:,} users have recommendations; {possible:,} of {counts['users']:,} have a vehicle "
-        f"with at least {settings.rules.minimum_parts} eligible parts; at least {minimum:,.0f} expected",
+        description=f"{delivered:,} users have recommendations, at least {minimum:,.0f} expected; "
+        f"{possible:,} of {counts['users']:,} have a vehicle with at least {settings.rules.minimum_parts} eligible parts",
     )
 
 

@@ -22,14 +22,16 @@ NOT_EMPTY = "table_is_not_empty"
 NOT_SHRUNK = "table_did_not_shrink_since_the_previous_run"
 ENDS_AT_NODES = "every_row_refers_to_existing_nodes"
 WEIGHTS_ARE_SOUND = "every_weight_is_finite_and_positive"
+SOME_ELIGIBLE = "some_part_may_be_recommended"
 
 _DESCRIPTIONS = {
     KEY_IS_UNIQUE: "No two rows share a key.",
     KEY_IS_KNOWN: "Neither the key nor any other required column is null.",
     NOT_EMPTY: "There is at least one row.",
-    NOT_SHRUNK: "At least HOLLEY_CHECK_MINIMUM_ROWS_SHARE of the rows that the newest successful run on the same "
-    "kind of source had.",
+    NOT_SHRUNK: "At least HOLLEY_CHECK_MINIMUM_ROWS_SHARE of the rows that the newest successful run on the "
+    "same kind of source had.",
     ENDS_AT_NODES: "Every node that a row names is a row of its node table.",
+    SOME_ELIGIBLE: "At least one part passes the rules; without images, which come from events, none does.",
     WEIGHTS_ARE_SOUND: "A weight is a finite number above 0 wherever the row exists.",
 }
 
@@ -49,6 +51,8 @@ def table_check_specs(spec: TableSpec) -> list[dg.AssetCheckSpec]:
         names.append(ENDS_AT_NODES)
     if spec.weights:
         names.append(WEIGHTS_ARE_SOUND)
+    if spec.eligible:
+        names.append(SOME_ELIGIBLE)
     return [
         dg.AssetCheckSpec(name, asset=spec.name, blocking=True, description=_DESCRIPTIONS[name])
         for name in names
@@ -80,6 +84,7 @@ def check_table(
             NOT_SHRUNK: lambda: _not_shrunk(spec, rows, previous, minimum_share),
             ENDS_AT_NODES: lambda: _ends_at_nodes(connection, spec),
             WEIGHTS_ARE_SOUND: lambda: _weights_are_sound(connection, spec),
+            SOME_ELIGIBLE: lambda: _some_eligible(connection, spec),
         }
         return [results[check.name]() for check in table_check_specs(spec)]
 
@@ -97,10 +102,8 @@ def _unique(connection: duckdb.DuckDBPyConnection, spec: TableSpec) -> dg.AssetC
 
 def _known(connection: duckdb.DuckDBPyConnection, spec: TableSpec) -> dg.AssetCheckResult:
     columns = [*spec.key, *spec.not_null]
-    found = find_violations(
-        connection,
-        f"SELECT {', '.join(columns)} FROM {spec.name} WHERE {' OR '.join(f'{name} IS NULL' for name in columns)}",
-    )
+    missing = " OR ".join(f"{name} IS NULL" for name in columns)
+    found = find_violations(connection, f"SELECT {', '.join(columns)} FROM {spec.name} WHERE {missing}")
     return verdict(
         asset=spec.name, check=KEY_IS_KNOWN, violations=found, broken="rows miss a required column"
     )
@@ -165,6 +168,21 @@ def _weights_are_sound(connection: duckdb.DuckDBPyConnection, spec: TableSpec) -
         connection, f"SELECT {', '.join([*spec.key, *spec.weights])} FROM {spec.name} WHERE {broken}"
     )
     return verdict(asset=spec.name, check=WEIGHTS_ARE_SOUND, violations=found, broken="weights are unusable")
+
+
+def _some_eligible(connection: duckdb.DuckDBPyConnection, spec: TableSpec) -> dg.AssetCheckResult:
+    reasons = connection.execute(
+        f"SELECT coalesce({spec.eligible}, 'eligible'), count(*) FROM {spec.name} GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    counts = {str(reason): int(count) for reason, count in reasons}
+    eligible = counts.get("eligible", 0)
+    return dg.AssetCheckResult(
+        asset_key=spec.name,
+        check_name=SOME_ELIGIBLE,
+        passed=eligible > 0,
+        description=f"{eligible:,} of {sum(counts.values()):,} parts may be recommended",
+        metadata={"parts_by_reason": counts},
+    )
 
 
 def _scalar(connection: duckdb.DuckDBPyConnection, query: str) -> int:

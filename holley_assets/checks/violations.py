@@ -55,7 +55,8 @@ def find_violations(
     rows = (
         connection.execute(
             f"WITH violations AS MATERIALIZED ({query}) "
-            f"SELECT count(*) OVER () AS violation_count, {shown} FROM violations ORDER BY ALL LIMIT {EXAMPLES}",
+            f"SELECT count(*) OVER () AS violation_count, {shown} FROM violations "
+            f"ORDER BY ALL LIMIT {EXAMPLES}",
             used,
         )
         .to_arrow_table()

@@ -4,17 +4,20 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.violations import threshold_verdict
+from holley_assets.resources.io_manager import asset_file, read_parquet
 from holley_assets.resources.settings_resource import SettingsResource
 
 ENOUGH_CLICKS = "test_set_can_decide"
+RECENT_EVENTS = "events_reach_the_test_window"
 USUAL_COLD_SHARE = "share_of_cold_users_is_usual"
 
 
 @dg.asset_check(
     name=ENOUGH_CLICKS,
     asset="test_clicks",
-    description="At least HOLLEY_EVALUATION_MINIMUM_CLICKS test clicks; with fewer the report is inconclusive.",
+    description="At least HOLLEY_EVALUATION_MINIMUM_CLICKS test clicks; with fewer nothing is decided.",
 )
 def test_set_can_decide(
     context: dg.AssetCheckExecutionContext, settings: SettingsResource, test_clicks: pa.Table
@@ -27,6 +30,28 @@ def test_set_can_decide(
         low=minimum,
         description=f"{test_clicks.num_rows:,} test clicks; at least {minimum:,} decide",
         severity=dg.AssetCheckSeverity.WARN,
+    )
+
+
+@dg.asset_check(
+    name=RECENT_EVENTS,
+    asset="interaction_events",
+    additional_ins={"time_windows": dg.AssetIn()},
+    description="The newest event is not before the cutoff; an older one means a late upstream table, or a "
+    "day in HOLLEY_AS_OF that the data does not reach.",
+)
+def events_reach_the_test_window(settings: SettingsResource, time_windows: pa.Table) -> dg.AssetCheckResult:
+    path = settings.store().local_path(asset_file(dg.AssetKey("interaction_events")))
+    newest = pc.max(read_parquet(path, columns=["event_date"])["event_date"]).as_py()
+    windows = TimeWindows.from_table(time_windows)
+    found = (
+        f"the newest event is of {newest}" if newest else f"there is no event since {windows.intent_start}"
+    )
+    return dg.AssetCheckResult(
+        passed=newest is not None and newest >= windows.cutoff,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{found}; the run's day is {windows.as_of}, the cutoff {windows.cutoff}",
+        metadata={"newest_event": str(newest)},
     )
 
 
