@@ -17,7 +17,11 @@ from holley_assets.automation.executor import two_processes
 from holley_assets.automation.jobs import daily_score, weekly_retrain
 from holley_assets.checks.lineage import blocking_checks_upstream
 from holley_assets.checks.recommendation_checks import recommendation_checks
-from holley_assets.checks.warning_checks import share_of_cold_users_is_usual, test_set_can_decide
+from holley_assets.checks.warning_checks import (
+    events_reach_the_test_window,
+    share_of_cold_users_is_usual,
+    test_set_can_decide,
+)
 from holley_assets.resources.io_manager import ParquetIOManager
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse_resource import WarehouseResource
@@ -33,7 +37,12 @@ _made = [
     evaluation_rankings_before_rules,
     eval_report,
 ]
-_checks = [recommendation_checks, test_set_can_decide, share_of_cold_users_is_usual]
+_checks = [
+    recommendation_checks,
+    events_reach_the_test_window,
+    test_set_can_decide,
+    share_of_cold_users_is_usual,
+]
 _settings = SettingsResource()
 
 definitions = dg.Definitions(

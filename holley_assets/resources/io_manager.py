@@ -34,8 +34,6 @@ LOW_CARDINALITY_COLUMNS = frozenset(
 
 CHECKSUM = "sha256"
 
-Tabular = pa.Table | pa.RecordBatchReader | Path
-
 
 class ParquetIOManager(dg.ConfigurableIOManager):
     """Writes each asset to ``$HOLLEY_DATA_DIR/assets/<asset>.parquet`` and reads it back as a ``pa.Table``.
@@ -48,7 +46,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
     settings: SettingsResource
 
-    def handle_output(self, context: dg.OutputContext, obj: Tabular) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: pa.Table | pa.RecordBatchReader | Path) -> None:
         """Write ``obj`` and put rows, bytes, checksum, columns and a preview on the materialization."""
         store = self.settings.store()
         key = asset_file(context.asset_key)

@@ -179,7 +179,7 @@ def _client(uri: str) -> MlflowClient:
 
 
 def _metrics(values: Mapping[str, float | int | None], step: int) -> list[Metric]:
-    """Finite values as MLflow metrics. MLflow allows ``@`` nowhere in a name: ``hit_rate@4`` → ``hit_rate_at_4``."""
+    """Finite values as MLflow metrics. A name may not hold ``@``: ``hit_rate@4`` is ``hit_rate_at_4``."""
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
