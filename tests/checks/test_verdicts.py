@@ -77,11 +77,11 @@ def test_checks_upstream_are_those_that_block_on_the_way() -> None:
     @dg.asset(deps=[source], check_specs=[dg.AssetCheckSpec("usual", asset="middle")])
     def middle() -> dg.MaterializeResult: ...
 
-    @dg.asset(deps=[middle], check_specs=[dg.AssetCheckSpec("whole", asset="output", blocking=True)])
-    def output() -> dg.MaterializeResult: ...
+    @dg.asset(deps=[middle], check_specs=[dg.AssetCheckSpec("whole", asset="product", blocking=True)])
+    def product() -> dg.MaterializeResult: ...
 
-    @dg.asset(deps=[output], check_specs=[dg.AssetCheckSpec("later", asset="after", blocking=True)])
+    @dg.asset(deps=[product], check_specs=[dg.AssetCheckSpec("later", asset="after", blocking=True)])
     def after() -> dg.MaterializeResult: ...
 
-    found = blocking_checks_upstream(dg.AssetKey("output"), [source, middle, output, after], [])
-    assert [check.to_user_string() for check in found] == ["output:whole", "source:sound"]
+    found = blocking_checks_upstream(dg.AssetKey("product"), [source, middle, product, after], [])
+    assert [check.to_user_string() for check in found] == ["product:whole", "source:sound"]
