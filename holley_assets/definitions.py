@@ -5,7 +5,11 @@ from __future__ import annotations
 import dagster as dg
 
 from holley_assets.assets.delivery import STAGED, build_recommendations_table
-from holley_assets.assets.evaluation import evaluation_rankings, evaluation_rankings_before_rules
+from holley_assets.assets.evaluation import (
+    control_rankings,
+    evaluation_rankings,
+    evaluation_rankings_before_rules,
+)
 from holley_assets.assets.graph_tables import graph_tables
 from holley_assets.assets.graphs import graphs
 from holley_assets.assets.model import embeddings, trained_checkpoint
@@ -35,6 +39,7 @@ _made = [
     recommendations,
     evaluation_rankings,
     evaluation_rankings_before_rules,
+    control_rankings,
     eval_report,
 ]
 _checks = [

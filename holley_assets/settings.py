@@ -51,17 +51,30 @@ class RunSettings(_Section):
     data_dir: Path = Field(Path("data"), description="everything a local run writes lives under it")
     as_of: datetime.date | None = Field(None, description="the run's today, an ISO date in UTC; unset: today")
     intent_start: datetime.date = Field(
-        datetime.date(2025, 9, 1), description="first day of interaction events; orders before it come from orders"
+        datetime.date(2025, 9, 1),
+        description="first day of interaction events; orders before it come from orders",
     )
-    test_days: Count = Field(30, description="days between the cutoff and as_of, whose clicks are the test set")
-    decay_days: Positive = Field(30.0, description="an interaction d days old weighs base × exp(−d / decay_days)")
+    test_days: Count = Field(
+        30, description="days between the cutoff and as_of, whose clicks are the test set"
+    )
+    decay_days: Positive = Field(
+        30.0, description="an interaction d days old weighs base × exp(−d / decay_days)"
+    )
     view_weight: Positive = Field(1.0, description="base weight of a view")
     cart_weight: Positive = Field(3.0, description="base weight of a cart update")
     order_weight: Positive = Field(5.0, description="base weight of an order")
     click_view_minutes: Count = Field(
         30, description="a click's product is the first its user views within this many minutes"
     )
-    co_purchase_minimum_users: Count = Field(2, description="users who ordered both parts, for a co_purchased edge")
+    co_purchase_minimum_users: Count = Field(
+        2, description="users who ordered both parts, for a co_purchased edge"
+    )
+    visitor_maximum_parts: Count = Field(
+        40, description="a visitor with more parts is a crawler or reseller and tells nothing about one car"
+    )
+    visitor_unregistered_owners: Positive = Field(
+        0.2, description="owners a car has beside the registered ones when a visitor's car is inferred"
+    )
     sample_users: Annotated[int, Field(ge=200)] = Field(
         20_000, description="users in the generated sample; 475000 is full scale"
     )
@@ -95,7 +108,9 @@ class RuleSettings(_Section):
         3, description="a user with fewer parts gets no row, and is counted"
     )
     maximum_parts: Annotated[int, Field(ge=1, le=4)] = Field(4, description="slots of an e-mail")
-    sql_segment_minimum_orders: Count = Field(5, description="orders of a make and model before its own tier counts")
+    sql_segment_minimum_orders: Count = Field(
+        5, description="orders of a make and model before its own tier counts"
+    )
     sql_make_minimum_orders: Count = Field(20, description="orders of a make before its own tier counts")
     sql_pair_minimum_orders: Count = Field(2, description="orders of the part within the segment or make")
 
@@ -106,9 +121,13 @@ class ModelSettings(_Section):
     model_config = SettingsConfigDict(env_prefix=PREFIX + "MODEL_")
 
     embedding_dim: Annotated[int, Field(ge=8)] = Field(128, description="learned and delivered vectors")
-    hidden_dim: Annotated[int, Field(ge=8)] = Field(256, description="width of a graph attention layer, all heads")
+    hidden_dim: Annotated[int, Field(ge=8)] = Field(
+        256, description="width of a graph attention layer, all heads"
+    )
     heads: Count = Field(4, description="attention heads; must divide hidden_dim")
-    layers: Annotated[int, Field(ge=0, le=4)] = Field(2, description="graph attention layers; 0 leaves the towers alone")
+    layers: Annotated[int, Field(ge=0, le=4)] = Field(
+        2, description="graph attention layers; 0 leaves the towers alone"
+    )
     part_type_dim: Count = Field(32, description="learned vector of a part type")
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.1, description="dropout in layers and towers")
 
@@ -126,18 +145,43 @@ class TrainingSettings(_Section):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX + "TRAINING_")
 
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of initial weights, split, negatives and dropout")
+    seed: Annotated[int, Field(ge=0)] = Field(
+        0, description="seed of initial weights, split, negatives and dropout"
+    )
     epochs: Count = Field(100, description="the most epochs; early stopping comes sooner")
     patience: Count = Field(10, description="epochs without a better validation MRR before training stops")
     validation_share: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
         0.1, description="training edges held out at random to steer early stopping"
     )
-    embedding_learning_rate: Positive = Field(0.001, description="Adam on learned embeddings")
-    learning_rate: Positive = Field(0.01, description="Adam on everything else")
+    validation_edges: Count = Field(5000, description="the most validation edges that are ranked each epoch")
+    standard_errors: Annotated[float, Field(ge=0.0)] = Field(
+        1.0,
+        description="paired standard errors by which validation MRR must rise for an epoch to be the best",
+    )
+    batches: Count = Field(
+        5, description="batches an epoch is cut into; each is hidden while it is asked for"
+    )
+    embedding_learning_rate: Positive = Field(0.0001, description="Adam on learned embeddings")
+    learning_rate: Positive = Field(0.0003, description="Adam on everything else")
+    loss: Literal["bce", "softmax", "bpr"] = Field(
+        "softmax", description="loss of a positive and its negatives"
+    )
+    minimum_edge_weight: Positive = Field(
+        2.0, description="least weight of an edge in the loss, so that decay does not erase old orders"
+    )
+    cold_share: Share = Field(0.5, description="share of the loss for users shown without their history")
+    demand_share: Annotated[float, Field(ge=0.0)] = Field(
+        1.0, description="weight of the loss on the demand for each car beside that on single edges"
+    )
+    personal_precision: Positive = Field(
+        5.0, description="inverse variance of a user's own taste around that of the car"
+    )
     gradient_norm: Positive = Field(1.0, description="gradients are clipped to this norm")
-    negatives: Annotated[int, Field(ge=1)] = Field(10, description="negatives for each positive")
-    negative_in_batch_share: Share = Field(0.5, description="negatives that are other positives of the batch")
-    negative_fitment_share: Share = Field(0.3, description="negatives among parts that fit the user's vehicle")
+    negatives: Annotated[int, Field(ge=1)] = Field(64, description="negatives for each positive")
+    negative_in_batch_share: Share = Field(0.0, description="negatives that are other positives of the batch")
+    negative_fitment_share: Share = Field(
+        1.0, description="negatives among parts that fit the user's vehicle"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA where there is one")
     warm_start: Path | None = Field(
         None, description="checkpoint (model.pt) whose weights training starts from, matched by key"
@@ -156,7 +200,8 @@ class TrainingSettings(_Section):
         in_batch = info.data.get("negative_in_batch_share")
         if in_batch is not None and in_batch + value > 1.0:
             raise ValueError(
-                f"at most {1.0 - in_batch:g}, so that it and HOLLEY_TRAINING_NEGATIVE_IN_BATCH_SHARE sum to 1 or less"
+                f"at most {1.0 - in_batch:g}, so that it and "
+                "HOLLEY_TRAINING_NEGATIVE_IN_BATCH_SHARE sum to 1 or less"
             )
         return value
 
@@ -171,8 +216,12 @@ class EvaluationSettings(_Section):
     bootstrap_draws: Annotated[int, Field(ge=100)] = Field(1000, description="draws of the paired bootstrap")
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = Field(0.95, description="level of the intervals")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of the bootstrap and of system random")
-    clear_win: Positive = Field(0.03, description="absolute Hit Rate@4 lift on cold users that is a clear win")
-    marginal: Positive = Field(0.01, description="lift that is marginal; within ± it is neutral, below − worse")
+    clear_win: Positive = Field(
+        0.03, description="absolute Hit Rate@4 lift on cold users that is a clear win"
+    )
+    marginal: Positive = Field(
+        0.01, description="lift that is marginal; within ± it is neutral, below − worse"
+    )
 
 
 class CheckSettings(_Section):
@@ -277,7 +326,9 @@ def load_settings() -> Settings:
         except ValidationError as error:
             for detail in error.errors():
                 variable = variable_name(section, str(detail["loc"][0]))
-                problems.append(f"{variable}={detail['input']} is not allowed; allowed: {_allowed(dict(detail))}")
+                problems.append(
+                    f"{variable}={detail['input']} is not allowed; allowed: {_allowed(dict(detail))}"
+                )
     if problems:
         raise SettingsError("; ".join(problems))
     return Settings(**sections)  # type: ignore[arg-type]

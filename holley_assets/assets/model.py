@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from holley_assets.gnn.training import Epoch, TrainingOptions
 
 MODEL_FILE = "model.pt"
+FITTED_POPULARITY = "fitted_popularity"
 # Beside the runs and not in one: what goes on with a killed training is another run. Training resumes from
 # a state of the same graph and the same options alone.
 TRAINING_STATE_FILE = "training_state.pt"
@@ -180,7 +181,9 @@ delivered.""",
             kinds=KINDS,
             description="""One row a view and base SKU: its vector of length one.
 
-A part that the weights do not know yet has a vector from its features and its neighbours.""",
+A part that the weights do not know yet has a vector from its features and its neighbours.
+`fitted_popularity` (training view) is popularity counted on the same data without tastes: what the model must
+beat for a lift to be the graph's own.""",
         ),
     ],
 )
@@ -192,6 +195,7 @@ def embeddings(
 ) -> Iterator[dg.MaterializeResult]:
     """Vectors of both graphs with one model, in one process."""
     from holley_assets.gnn.checkpoint import Checkpoint
+    from holley_assets.gnn.demand import fit_popularity
     from holley_assets.gnn.embedding import embed
     from holley_assets.gnn.graph import load_graph
     from holley_assets.gnn.training import resolve_device
@@ -200,15 +204,19 @@ def embeddings(
     model = choose_checkpoint(context.instance, context.run)
     artifacts = ArtifactStore(settings.store(), context.run.run_id)
     checkpoint = Checkpoint.load(artifacts.locate(model.reference))
-    device = resolve_device(settings.of_run(context.run).training.device)
+    chosen = settings.of_run(context.run).training
+    device = resolve_device(chosen.device)
     users, products = [], []
     for view, reference in (("training", training_graph), ("serving", serving_graph)):
         graph = load_graph(artifacts.locate(Reference.from_table(reference)))
         base_skus = pa.array(graph.products, pa.string())
-        vectors = embed(graph, checkpoint, device)
+        vectors = embed(graph, checkpoint, personal_precision=chosen.personal_precision, device=device)
+        popularity = fit_popularity(graph, seed=chosen.seed) if view == "training" else None
         profiles = pa.array(np.arange(len(vectors.user), dtype=np.int32))
         users.append(_vector_table(view, "profile", profiles, vectors.user, model.model_version))
-        products.append(_vector_table(view, "base_sku", base_skus, vectors.product, model.model_version))
+        table = _vector_table(view, "base_sku", base_skus, vectors.product, model.model_version)
+        fitted = pa.nulls(len(base_skus), pa.float32()) if popularity is None else pa.array(popularity)
+        products.append(table.append_column(FITTED_POPULARITY, fitted))
     metadata: dict[str, Any] = {
         MODEL_VERSION: model.model_version,
         "model_of_run": model.reference.run_id,

@@ -36,7 +36,7 @@ def users_with_profiles(user_nodes: pa.Table, user_profiles: pa.Table, profile: 
 
 
 @dg.asset(group_name=RECOMMENDATIONS, owners=OWNERS, kinds={"arrow", "numpy"})
-def recommendations(  # noqa: PLR0917 - an argument for each input
+def recommendations(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     time_windows: pa.Table,

@@ -30,13 +30,14 @@ LATEST_FILE = "latest_eval_report.json"
 
 
 @dg.asset(group_name=EVALUATION, owners=OWNERS, kinds={"html", "mlflow"})
-def eval_report(  # noqa: PLR0917 - an argument for each input
+def eval_report(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     time_windows: pa.Table,
     trained_checkpoint: pa.Table,
     evaluation_rankings: pa.Table,
     evaluation_rankings_before_rules: pa.Table,
+    control_rankings: pa.Table,
     test_clicks: pa.Table,
     user_nodes: pa.Table,
     product_nodes: pa.Table,
@@ -73,6 +74,7 @@ def eval_report(  # noqa: PLR0917 - an argument for each input
         rankings=evaluation_rankings,
         rankings_before_rules=evaluation_rankings_before_rules,
         products=product_nodes,
+        control_rankings=control_rankings,
         options=evaluation_options(run_settings),
         extras={
             "training": training_section(trained_checkpoint),

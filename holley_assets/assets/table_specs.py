@@ -170,6 +170,19 @@ Structure that a customer without history has: the model passes messages over it
         description="""One row a customer: the make and model of the car.""",
     ),
     TableSpec(
+        name="visitor_demand",
+        key=("year", "make", "model", "base_sku"),
+        weights=("weight", "serving_weight"),
+        endpoints=(Endpoint("visitor_demand", _FITTING_PAIR, "fits_edges", _FITTING_PAIR),),
+        may_be_empty=True,
+        steady=False,
+        description="""One row a year, make, model and part: how many visitors without a registered car wanted \
+it for that car.
+
+Most orders and views are by people whose car nobody knows, but what they look at together tells which cars it
+can be for. Each visitor counts once, spread over the cars that all of its parts fit by Bayes' rule.""",
+    ),
+    TableSpec(
         name="co_purchased_edges",
         key=("base_sku", "other_base_sku"),
         weights=("weight", "serving_weight"),

@@ -67,6 +67,7 @@ def decide(
     *,
     clicks: int,
     rule: DecisionRule | None = None,
+    baseline: str = "the SQL pipeline",
 ) -> dict[str, str]:
     """One outcome, from the Hit Rate@4 lift on cold users, that respects its interval.
 
@@ -98,6 +99,7 @@ def decide(
         power: scope → power, from the same call.
         clicks: clicks in the test set, repeated ones included.
         rule: thresholds.
+        baseline: what the lift is measured against, in words.
 
     Returns:
         ``outcome``, one of :data:`OUTCOMES`, and ``reason``, a few sentences. The reasons of ``inconclusive``
@@ -128,7 +130,7 @@ def decide(
 
     claim = outcome_of(lift, rule)
     measured = (
-        f"Hit Rate@4 on {users:,} cold users is {signed(lift)} points against the SQL pipeline "
+        f"Hit Rate@4 on {users:,} cold users is {signed(lift)} points against {baseline} "
         f"({100 * rule.confidence:g} % interval {signed(low)} to {signed(high)})."
     )
     if few_clicks:
@@ -161,6 +163,46 @@ def decide(
         "worse": f"The whole interval lies below {signed(-rule.marginal)} points.",
     }[claim]
     return _decision(claim, [measured, granted, NEXT_STEP[claim], sensitivity if claim == "neutral" else ""])
+
+
+def decide_beyond_popularity(
+    decision: Mapping[str, str],
+    comparison: Mapping[str, Mapping[str, Any]],
+    power: Mapping[str, Mapping[str, Any]],
+    *,
+    clicks: int,
+    rule: DecisionRule | None = None,
+) -> dict[str, str]:
+    """The decision once the lift must also hold against popularity that is counted on the same data.
+
+    The model reads more than the SQL pipeline does: every visitor's choices, and which cars a part could have
+    been chosen for. Where that alone wins, the graph has shown nothing, and a better count in the SQL pipeline
+    would do as well. So a gain that ``decision`` claims must be granted against that count too, by the same
+    rule; otherwise its verdict stands.
+
+    Args:
+        decision: of :func:`decide`, against the SQL pipeline.
+        comparison, power: the model against the count (system ``fitted_popularity``).
+    """
+    if decision["outcome"] not in {"clear_win", "marginal"}:
+        return dict(decision)
+    control = decide(
+        comparison,
+        power,
+        clicks=clicks,
+        rule=rule,
+        baseline="popularity counted on the same data, without tastes",
+    )
+    if control["outcome"] in {"clear_win", decision["outcome"]}:
+        return dict(decision)
+    return _decision(
+        control["outcome"],
+        [
+            decision["reason"].split(") and")[0].split(". ")[0] + ".",
+            "That lift must be the graph's own.",
+            control["reason"],
+        ],
+    )
 
 
 def _decision(outcome: str, sentences: list[str]) -> dict[str, str]:

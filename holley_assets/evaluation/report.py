@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from holley_assets.evaluation.bias import click_bias, shown_by
-from holley_assets.evaluation.decision import decide
+from holley_assets.evaluation.decision import decide, decide_beyond_popularity
 from holley_assets.evaluation.exposure import exposure, score_histograms
 from holley_assets.evaluation.gates import DecisionRule, evaluate_gates
 from holley_assets.evaluation.metrics import (
@@ -31,6 +31,7 @@ from holley_assets.evaluation.significance import ALPHA, POWER, Bootstrap, compa
 
 SYSTEMS = ("gnn", "sql", "popularity", "random")
 TREATMENT, BASELINE = "gnn", "sql"
+CONTROL = "fitted_popularity"
 # Starts at the @ and looks back: from the left, a long word without any @, such as an embedded image, would
 # be scanned again from each of its letters.
 EMAIL_ADDRESS = re.compile(r"(?<=[\w.+-])@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
@@ -66,6 +67,7 @@ def build_report(
     rankings: pa.Table,
     rankings_before_rules: pa.Table,
     products: pa.Table,
+    control_rankings: pa.Table | None = None,
     options: EvaluationOptions | None = None,
     extras: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -79,11 +81,14 @@ def build_report(
         rankings: email_lower, system, rank, base_sku, score: after the rules, as of the cutoff.
         rankings_before_rules: the same over every part that fits.
         products: base_sku, part_type, log_popularity: the catalogue as of the cutoff.
+        control_rankings: rankings of system ``fitted_popularity``, popularity counted on the data that the
+            model reads; a gain is granted only if it holds against them too.
         options: thresholds, bootstrap and systems.
         extras: more sections, such as ``training``, ``graph``, ``backtest``; kept as they are.
 
     Returns:
-        The contract's keys; ``power`` and ``label_source``; ``click_bias`` with
+        The contract's keys; ``control``, the comparison with ``fitted_popularity``, or None; ``power`` and
+        ``label_source``; ``click_bias`` with
         ``metrics_outside_sql_top4`` and ``comparison_outside_sql_top4``; ``exposure`` and ``scores``; and the
         extras. Plain Python values; a number that does not exist is None.
 
@@ -96,6 +101,18 @@ def build_report(
     values = score_systems(rankings, truth, options.systems)
     bootstrap = Bootstrap(options.bootstrap_draws, options.rule.confidence, options.seed)
     comparison, power = compare(values[TREATMENT], values[BASELINE], truth, bootstrap)
+
+    decision = decide(comparison, power, clicks=clicks.num_rows, rule=options.rule)
+    control: dict[str, Any] = {}
+    if control_rankings is not None:
+        control_values = score_systems(control_rankings, truth, [CONTROL])
+        control_comparison, control_power = compare(
+            values[TREATMENT], control_values[CONTROL], truth, bootstrap
+        )
+        decision = decide_beyond_popularity(
+            decision, control_comparison, control_power, clicks=clicks.num_rows, rule=options.rule
+        )
+        control = {"metrics": summarise(control_values, truth), "comparison": control_comparison}
 
     is_shown = shown_by(rankings, clicks, system=BASELINE)
     unshown_clicks = clicks.filter(pa.array(~is_shown))
@@ -115,7 +132,8 @@ def build_report(
         "metrics_before_rules": compute_metrics(rankings_before_rules, clicks, users, options.systems),
         "comparison": comparison,
         "gates": evaluate_gates(comparison, options.rule),
-        "decision": decide(comparison, power, clicks=clicks.num_rows, rule=options.rule),
+        "decision": decision,
+        "control": control or None,
         "label_source": options.label_source,
         "options": {
             **dataclasses.asdict(options.rule),

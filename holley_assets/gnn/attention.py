@@ -85,31 +85,56 @@ class _WeightedSum(torch.autograd.Function):
     def forward(ctx, x: Tensor, weight: Tensor, adjacency: Adjacency) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.save_for_backward(x, weight)
         ctx.adjacency = adjacency
-        return _bag_sum(x, adjacency.source, adjacency.offsets, weight)
+        return weighted_sum(x, adjacency.source, adjacency.offsets, weight)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # type: ignore[no-untyped-def]
         x, weight = ctx.saved_tensors
         adjacency: Adjacency = ctx.adjacency
         grad = grad.contiguous()
-        grad_x = _bag_sum(
+        grad_x = weighted_sum(
             grad,
             adjacency.target[adjacency.by_source],
             adjacency.source_offsets,
             weight[adjacency.by_source],
         )
-        grad_weight = ragged_scores(grad, x, adjacency.source, adjacency.offsets, adjacency.target)
+        grad_weight = _sampled_products(grad, x, adjacency.source, adjacency.offsets, adjacency.target)
         return grad_x, grad_weight, None
 
 
-def _bag_sum(x: Tensor, index: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
+def weighted_sum(x: Tensor, index: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
+    """``Σ weight[i] · x[index[i]]`` over the entries ``i`` of each row, ``[rows, channels]``; no gradient here.
+
+    Args:
+        x: ``[num_x, channels]``.
+        index, weight: grouped by row, ``[num_entries]``.
+        offsets: first entry of each row, ``[rows]``.
+    """
     if not len(index):
         return x.new_zeros(len(offsets), x.shape[1])
     return nn.functional.embedding_bag(index, x, offsets, mode="sum", per_sample_weights=weight)
 
 
+class _RaggedScores(torch.autograd.Function):
+    """:func:`ragged_scores` with gradients."""
+
+    @staticmethod
+    def forward(ctx, left: Tensor, right: Tensor, index: Tensor, offsets: Tensor, row: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(left, right, index, offsets, row)
+        return _sampled_products(left, right, index, offsets, row)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
+        left, right, index, offsets, row = ctx.saved_tensors
+        grad = grad.contiguous()
+        order = torch.argsort(index)
+        grad_left = weighted_sum(right, index, offsets, grad)
+        grad_right = weighted_sum(left, row[order], _offsets(index, len(right)), grad[order])
+        return grad_left, grad_right, None, None, None
+
+
 def ragged_scores(left: Tensor, right: Tensor, index: Tensor, offsets: Tensor, row: Tensor) -> Tensor:
-    """``left[row[i]] · right[index[i]]`` for each ``i``, without gathering either side; no gradient.
+    """``left[row[i]] · right[index[i]]`` for each ``i``, without gathering either side.
 
     Args:
         left: ``[rows, dim]``.
@@ -118,34 +143,14 @@ def ragged_scores(left: Tensor, right: Tensor, index: Tensor, offsets: Tensor, r
         offsets: first pair of each row, ``[rows]``.
         row: row of ``left`` of each pair, ascending, ``[num_pairs]``.
     """
-    if not len(index):
-        return left.new_zeros(0)
-    return torch.ops.aten._embedding_bag_per_sample_weights_backward(
-        left.contiguous(), right.contiguous(), index, offsets, row, 0, -1
-    )
+    return _RaggedScores.apply(left.contiguous(), right.contiguous(), index, offsets, row)
 
 
-class _PairScores(torch.autograd.Function):
-    """``out[i, k] = left[i] · right[index[i, k]]`` without a ``[rows, count, dim]`` tensor."""
-
-    @staticmethod
-    def forward(ctx, left: Tensor, right: Tensor, index: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-        rows, count = index.shape
-        row = torch.arange(rows, device=index.device)
-        ctx.save_for_backward(left, right, index)
-        scores = ragged_scores(left, right, index.reshape(-1), row * count, row.repeat_interleave(count))
-        return scores.view(rows, count)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[no-untyped-def]
-        left, right, index = ctx.saved_tensors
-        rows, count = index.shape
-        row = torch.arange(rows, device=index.device)
-        flat, weight = index.reshape(-1), grad.reshape(-1)
-        order = torch.argsort(flat)
-        grad_left = _bag_sum(right, flat, row * count, weight)
-        grad_right = _bag_sum(left, order // count, _offsets(flat, len(right)), weight[order])
-        return grad_left, grad_right, None
+def ragged_logsumexp(values: Tensor, row: Tensor, num_rows: int) -> Tensor:
+    """``ln Σ exp(values)`` over the entries of each row, ``[num_rows]``; 0 for a row without entries."""
+    top = values.new_zeros(num_rows).scatter_reduce_(0, row, values.detach(), "amax", include_self=False)
+    total = values.new_zeros(num_rows).index_add_(0, row, (values - top.index_select(0, row)).exp())
+    return torch.where(total > 0, total, torch.ones_like(total)).log() + top
 
 
 def pair_scores(left: Tensor, right: Tensor, index: Tensor) -> Tensor:
@@ -155,7 +160,17 @@ def pair_scores(left: Tensor, right: Tensor, index: Tensor) -> Tensor:
         right: ``[num_right, dim]``.
         index: rows of ``right`` to score against each row of ``left``, ``[rows, count]``.
     """
-    return _PairScores.apply(left.contiguous(), right.contiguous(), index)
+    rows, count = index.shape
+    row = torch.arange(rows, device=index.device)
+    scores = ragged_scores(left, right, index.reshape(-1), row * count, row.repeat_interleave(count))
+    return scores.view(rows, count)
+
+
+def _sampled_products(left: Tensor, right: Tensor, index: Tensor, offsets: Tensor, row: Tensor) -> Tensor:
+    if not len(index):
+        return left.new_zeros(0)
+    # The gradient of an embedding bag's weights is this very product; it is the fused kernel PyTorch has.
+    return torch.ops.aten._embedding_bag_per_sample_weights_backward(left, right, index, offsets, row, 0, -1)
 
 
 class _EdgeSoftmax(torch.autograd.Function):

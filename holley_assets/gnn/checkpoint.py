@@ -17,8 +17,12 @@ from holley_assets.gnn.model import HeteroGAT, ModelOptions
 # Learned tables with one row a key, and the vocabulary that names the rows.
 KEYED_TABLES = {
     "encoder.product_identity.weight": "products",
+    "encoder.product_bias.weight": "products",
     "encoder.vehicle_identity.weight": "vehicles",
+    "encoder.generation.weight": "generations",
     "encoder.part_type.weight": "part_types",
+    "encoder.part_type_identity.weight": "part_types",
+    "encoder.part_type_bias.weight": "part_types",
     "encoder.make.weight": "makes",
 }
 

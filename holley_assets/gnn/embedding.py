@@ -11,6 +11,8 @@ from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.checkpoint import Checkpoint
 from holley_assets.gnn.model import adjacencies_of
+from holley_assets.gnn.personal import add_personal_vectors
+from holley_assets.gnn.sampling import Candidates, Positives
 
 
 class Embeddings(NamedTuple):
@@ -19,16 +21,26 @@ class Embeddings(NamedTuple):
     Attributes:
         user: ``[num_profiles, embedding_dim]`` float32.
         product: ``[num_products, embedding_dim]`` float32.
+        temperature: what a score is multiplied by to give the logit of a choice.
     """
 
     user: NDArray[np.float32]
     product: NDArray[np.float32]
+    temperature: float
 
 
-def embed(data: HeteroData, checkpoint: Checkpoint, device: str = "cpu") -> Embeddings:
-    """Vectors of every user node and product node of ``data``, with all of its edges."""
+@torch.no_grad()
+def embed(
+    data: HeteroData, checkpoint: Checkpoint, *, personal_precision: float, device: str = "cpu"
+) -> Embeddings:
+    """Vectors of every user node and product node of ``data``, with all of its edges.
+
+    Args:
+        personal_precision: see :func:`holley_assets.gnn.personal.add_personal_vectors`.
+    """
     model = checkpoint.model(data).to(device)
     data = data.to(device)
-    with torch.no_grad():
-        user, product = model(data, adjacencies_of(data))
-    return Embeddings(user.cpu().numpy(), product.cpu().numpy())
+    vectors = model(data, adjacencies_of(data))
+    positives = Positives.of(data, Candidates(data), minimum_weight=0.0)
+    user, product, temperature = add_personal_vectors(vectors, data, positives, personal_precision).unit()
+    return Embeddings(user.cpu().numpy(), product.cpu().numpy(), temperature)

@@ -34,6 +34,9 @@ REV_OWNS = ("vehicle", "rev_owns", "user")
 EDGE_TYPES = (INTERACTS, REV_INTERACTS, FITS, REV_FITS, OWNS, REV_OWNS, CO_PURCHASED)
 
 TIERS = ("cold", "warm", "hot")
+# A model changes more between generations than within one. On samples three years did as well as one, with a
+# third of the vectors, and better than five or ten.
+GENERATION_YEARS = 3
 # Separates the parts of a composite key; no make, model or SKU holds the ASCII unit separator.
 SEPARATOR = "\x1f"
 
@@ -50,6 +53,7 @@ class GraphTables:
     co_purchased_edges: pa.Table
     fitment: pa.Table
     user_purchases: pa.Table
+    visitor_demand: pa.Table
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,16 @@ def build_graph(
 
     The result holds, beside the edge indices:
 
-    * ``user``: ``tier``, ``year``, ``vehicle``, ``vehicle_year`` (row of the candidate lists), ``count`` (users
-      behind the node) and ``cold_profile`` (the node of the same car without history), each ``[num_profiles]``;
+    * ``user``: ``tier``, ``year``, ``vehicle``, ``generation`` (make, model and three years),
+      ``vehicle_year`` (row of the candidate lists, −1 where nothing fits), ``count`` (users behind the node) and
+      ``cold_profile`` (the node of the same car without history), each ``[num_profiles]``;
     * ``product``: ``part_type`` and ``features`` ``[num_products, 4]``: log price, log popularity, log fitment
       breadth, price known; ``eligible``;
     * ``vehicle``: ``make`` and ``features`` ``[num_vehicles, 2]``: log user count, log product count;
     * ``edge_attr`` of each edge type, ``[num_edges, dim]``; for interacts ``weight`` and ``orders`` too;
-    * ``candidate_offsets`` and ``candidate_products``: the parts that fit each year, make and model;
-    * ``products``, ``vehicles``, ``part_types`` and ``makes``: the keys behind node and category numbers.
+    * ``candidate_offsets``, ``candidate_products``: the parts that fit each year, make and model;
+      ``candidate_demand``: visitors without a registered car that wanted the part for it;
+    * ``products``, ``vehicles``, ``generations``, ``part_types``, ``makes``: the keys behind the numbers.
 
     Args:
         view_end: first day the view does not see; orders on or after it are left out.
@@ -94,7 +100,7 @@ def build_graph(
     data = HeteroData()
     _add_products(data, tables, prefix)
     _add_vehicles(data, tables)
-    candidates = _add_candidates(data, tables.fitment, product_vocabulary, prefix)
+    candidates = _add_candidates(data, tables, product_vocabulary, prefix)
 
     pairs = _interactions(tables, prefix, view_end, order_weight, decay_days, product_vocabulary)
     user_profiles = _add_users(data, tables.user_nodes, prefix, pairs.user, vehicle_keys, candidates)
@@ -137,7 +143,9 @@ def _interactions(
     """Events of the window together with all earlier orders of the same users."""
     emails = tables.user_nodes["email_lower"]
     edges = tables.interacts_edges.filter(pc.is_valid(tables.interacts_edges[f"{prefix}weight"]))
-    purchases = tables.user_purchases.filter(pc.less(tables.user_purchases["order_date"], pa.scalar(view_end)))
+    purchases = tables.user_purchases.filter(
+        pc.less(tables.user_purchases["order_date"], pa.scalar(view_end))
+    )
     end = np.datetime64(view_end, "D")
     days = (end - _numpy(purchases["order_date"]).astype("datetime64[D]")).astype(np.float64)
 
@@ -187,11 +195,14 @@ def _add_vehicles(data: HeteroData, tables: GraphTables) -> None:
     )
 
 
-def _add_candidates(data: HeteroData, fitment: pa.Table, product_vocabulary: pa.Array, prefix: str) -> pa.Array:
+def _add_candidates(
+    data: HeteroData, tables: GraphTables, product_vocabulary: pa.Array, prefix: str
+) -> pa.Array:
     """Parts that fit each year, make and model, in compressed rows; returns the keys of the rows."""
+    fitment = tables.fitment
     keys = _key(fitment, "year", "make", "model").dictionary_encode()
     product = _known_index(fitment["base_sku"], product_vocabulary, "fitment")
-    row = keys.indices.to_numpy()
+    row = keys.indices.to_numpy().astype(np.int64)
     order = np.lexsort((product, row))
     counts = np.bincount(row, minlength=len(keys.dictionary))
     data.candidate_offsets = _tensor(np.concatenate([[0], np.cumsum(counts)]))
@@ -199,6 +210,14 @@ def _add_candidates(data: HeteroData, fitment: pa.Table, product_vocabulary: pa.
     eligible = np.zeros(len(product_vocabulary), bool)
     eligible[product[_numpy(pc.is_valid(fitment[f"{prefix}sku"]))]] = True
     data["product"].eligible = torch.from_numpy(eligible)
+
+    demand = tables.visitor_demand.filter(pc.is_valid(tables.visitor_demand[f"{prefix}weight"]))
+    pairs = row[order] * len(product_vocabulary) + product[order]
+    wanted_row = _known_index(_key(demand, "year", "make", "model"), keys.dictionary, "visitor_demand")
+    wanted = wanted_row * len(product_vocabulary) + _index(demand["base_sku"], product_vocabulary)
+    weight = np.zeros(len(pairs), np.float32)
+    weight[np.searchsorted(pairs, wanted)] = _numpy(demand[f"{prefix}weight"])
+    data.candidate_demand = torch.from_numpy(weight)
     return keys.dictionary
 
 
@@ -233,6 +252,15 @@ def _add_users(
     store.vehicle_year = _tensor(candidate_row[car_of_profile])
     store.count = _tensor(np.bincount(profile, minlength=len(car_of_profile)))
     store.cold_profile = _tensor(car_of_profile)
+    generation = pa.array(
+        [
+            f"{vehicle_keys[v].as_py()}{SEPARATOR}{y // GENERATION_YEARS}"
+            for v, y in zip(*car.tolist(), strict=True)
+        ],
+        pa.string(),
+    )
+    data.generations = sorted(set(generation.to_pylist()))
+    store.generation = _tensor(_index(generation, pa.array(data.generations, pa.string()))[car_of_profile])
     return profile.astype(np.int32)
 
 
@@ -259,7 +287,8 @@ def _add_edges(
     demand, orders = vehicle_demand(
         torch.from_numpy(fits), data["user"].vehicle, data[INTERACTS], len(vehicle_keys)
     )
-    _add_relation(data, FITS, REV_FITS, fits, demand.numpy(), orders.numpy())
+    visitors = _visitors_of_vehicles(tables, prefix)
+    _add_relation(data, FITS, REV_FITS, fits, demand.numpy(), orders.numpy(), np.log1p(visitors))
 
     # A profile without users is there to be scored, not to speak for owners that do not exist.
     owner = torch.nonzero(data["user"].count > 0).flatten().numpy()
@@ -307,6 +336,19 @@ def vehicle_demand(
         position[~found] = len(distinct)
         result.append(torch.log1p(total[position]).float())
     return result[0], result[1]
+
+
+def _visitors_of_vehicles(tables: GraphTables, prefix: str) -> FloatArray:
+    """Demand of visitors without a registered car on each fits edge, over all years, ``[num_fits]``."""
+    demand = tables.visitor_demand.filter(pc.is_valid(tables.visitor_demand[f"{prefix}weight"]))
+    position = _known_index(
+        _key(demand, "make", "model", "base_sku"),
+        _key(tables.fits_edges, "make", "model", "base_sku"),
+        "visitor_demand",
+    )
+    return np.bincount(
+        position, weights=_numpy(demand[f"{prefix}weight"]), minlength=tables.fits_edges.num_rows
+    )
 
 
 def _add_relation(

@@ -39,9 +39,8 @@ class MessageGraph:
         num_products, num_vehicles = self.data["product"].num_nodes, self.data["vehicle"].num_nodes
         kept = _Interactions(store.edge_index[:, keep], store.weight[keep], store.orders[keep])
         features = store.edge_attr[keep]
-        demand = torch.stack(
-            vehicle_demand(self.data[FITS].edge_index, self.data["user"].vehicle, kept, num_vehicles), dim=1
-        )
+        owners = vehicle_demand(self.data[FITS].edge_index, self.data["user"].vehicle, kept, num_vehicles)
+        demand = torch.cat([torch.stack(owners, dim=1), self.data[FITS].edge_attr[:, 2:]], dim=1)
         return {
             **self.full,
             INTERACTS: Adjacency.build(kept.edge_index, features, num_users, num_products),

@@ -1,12 +1,14 @@
 """The two-tower heterogeneous graph attention network.
 
-Nodes start as learned vectors fused with their features; layers of ``HeteroConv`` over graph attention pass
-messages with residual connections; two towers give vectors of length one whose dot product is the score.
+Nodes start as learned vectors fused with their features. Layers of ``HeteroConv`` over graph attention pass
+messages with residual connections, and two towers add what the messages say to where the nodes started. The
+result is delivered as vectors of length one whose dot product is the score.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +19,12 @@ from torch_geometric.nn import HeteroConv
 from holley_assets.gnn.attention import Adjacency, SparseGATConv
 from holley_assets.gnn.graph import EDGE_TYPES, OWNS, TIERS
 
-# Years enter as the number of five-year bands since 1900, up to 2050.
-YEAR_BAND = 5
-FIRST_YEAR = 1900
-YEAR_BANDS = 30
+# A product's bias and what fills each side up to length one take a channel each.
+EXTRA_CHANNELS = 3
+# Centre and width of model years as a feature, so that they are of order one.
+MEAN_YEAR, YEAR_SCALE = 1990.0, 25.0
+# Standard deviation of learned vectors of vehicles at the start: small, for the prior pulls them to zero.
+INITIAL_DEVIATION = 0.1
 
 
 @dataclass(frozen=True)
@@ -33,81 +37,136 @@ class ModelOptions:
     layers: int = 2
     part_type_dim: int = 32
     dropout: float = 0.1
-    identity_dropout: float = 0.2
     use_identities: bool = True
 
 
+class Vectors(NamedTuple):
+    """Vectors before they are brought to length one; their dot product is the logit of a choice.
+
+    Attributes:
+        user: ``[num_profiles, embedding_dim − 2]``; the last channel is 1 and meets the product's bias.
+        product: ``[num_products, embedding_dim − 2]``; the last channel is the bias.
+    """
+
+    user: Tensor
+    product: Tensor
+
+    def unit(self) -> tuple[Tensor, Tensor, float]:
+        """Vectors ``[·, embedding_dim]`` of length one, and the temperature.
+
+        Each side is divided by its longest vector's length and filled up to length one in a channel where the
+        other side is zero (Neyshabur & Srebro 2015, arXiv:1410.5518). So ``temperature · cosine`` is the logit
+        exactly, with one temperature for all users and parts: a score means the same for every vehicle.
+        """
+        user_length = self.user.norm(dim=1)
+        product_length = self.product.norm(dim=1)
+        longest_user, longest_product = user_length.max(), product_length.max()
+        user, product = self.user / longest_user, self.product / longest_product
+        rest_user = (1.0 - (user_length / longest_user).square()).clamp_min(0.0).sqrt()[:, None]
+        rest_product = (1.0 - (product_length / longest_product).square()).clamp_min(0.0).sqrt()[:, None]
+        return (
+            functional.normalize(torch.cat([user, rest_user, torch.zeros_like(rest_user)], dim=1), dim=1),
+            functional.normalize(
+                torch.cat([product, torch.zeros_like(rest_product), rest_product], dim=1), dim=1
+            ),
+            float(longest_user * longest_product),
+        )
+
+
 class NodeEncoder(nn.Module):
-    """Learned vectors and features of the three node types, ``[num_nodes, hidden_dim]`` each."""
+    """Learned vectors and features of the nodes: what is known of each without its neighbours."""
 
     def __init__(self, data: HeteroData, options: ModelOptions) -> None:
         super().__init__()
-        dim, hidden = options.embedding_dim, options.hidden_dim
-        self.options = options
+        dim = options.embedding_dim - EXTRA_CHANNELS
+        self.use_identities = options.use_identities
         self.product_identity = nn.Embedding(data["product"].num_nodes, dim)
-        self.vehicle_identity = nn.Embedding(data["vehicle"].num_nodes, dim)
+        self.product_bias = nn.Embedding(data["product"].num_nodes, 1)
         self.part_type = nn.Embedding(len(data.part_types), options.part_type_dim)
+        self.part_type_identity = nn.Embedding(len(data.part_types), dim)
+        self.part_type_bias = nn.Embedding(len(data.part_types), 1)
+        self.vehicle_identity = nn.Embedding(data["vehicle"].num_nodes, dim)
+        self.generation = nn.Embedding(len(data.generations), dim)
         self.make = nn.Embedding(len(data.makes), dim)
         self.tier = nn.Embedding(len(TIERS), dim)
-        self.year_band = nn.Embedding(YEAR_BANDS, dim)
-        for table in (self.product_identity, self.vehicle_identity, self.make, self.tier, self.year_band):
-            nn.init.normal_(table.weight, std=dim**-0.5)
-        nn.init.normal_(self.part_type.weight, std=options.part_type_dim**-0.5)
-        features = data["product"].features.shape[1] + options.part_type_dim
-        self.product_features = _mlp(features, hidden, dim, options.dropout)
-        self.vehicle_features = _mlp(data["vehicle"].features.shape[1], hidden, dim, options.dropout)
-        self.project = nn.ModuleDict({kind: nn.Linear(dim, hidden) for kind in data.node_types})
+        self.year = nn.Linear(2, dim, bias=False)
+        self.product_features = _mlp(
+            data["product"].features.shape[1] + options.part_type_dim,
+            options.hidden_dim,
+            dim + 1,
+            options.dropout,
+        )
+        self.vehicle_features = _mlp(
+            data["vehicle"].features.shape[1], options.hidden_dim, dim, options.dropout
+        )
+        self.popularity = nn.Parameter(torch.tensor(1.0))
+        for table in (self.vehicle_identity, self.generation, self.make):
+            nn.init.normal_(table.weight, std=INITIAL_DEVIATION)
+        # Products and everything that a layer adds start at zero: the untrained network ranks by popularity,
+        # and that is what a training returns that finds nothing better.
+        for weight in (
+            self.product_identity.weight,
+            self.product_bias.weight,
+            self.part_type_identity.weight,
+            self.part_type_bias.weight,
+            self.tier.weight,
+            self.year.weight,
+        ):
+            nn.init.zeros_(weight)
+        for mlp in (self.product_features, self.vehicle_features):
+            nn.init.zeros_(mlp[-1].weight)
+            nn.init.zeros_(mlp[-1].bias)
         self.register_buffer("product_mean", data["product"].features.mean(0))
         self.register_buffer("product_scale", data["product"].features.std(0).clamp_min(1e-3))
         self.register_buffer("vehicle_mean", data["vehicle"].features.mean(0))
         self.register_buffer("vehicle_scale", data["vehicle"].features.std(0).clamp_min(1e-3))
 
-    def forward(self, data: HeteroData) -> dict[str, Tensor]:
+    def features(self, data: HeteroData) -> tuple[Tensor, Tensor]:
+        """What features add: ``[num_products, dim + 1]``, the last a bias, and ``[num_vehicles, dim]``."""
+        features = (data["product"].features - self.product_mean) / self.product_scale
         product = self.product_features(
-            torch.cat(
-                [
-                    self.part_type(data["product"].part_type),
-                    (data["product"].features - self.product_mean) / self.product_scale,
-                ],
-                dim=1,
-            )
+            torch.cat([self.part_type(data["product"].part_type), features], dim=1)
         )
         vehicle = self.vehicle_features((data["vehicle"].features - self.vehicle_mean) / self.vehicle_scale)
-        vehicle = vehicle + self.make(data["vehicle"].make)
-        if self.options.use_identities:
-            product = product + self._identity(self.product_identity.weight)
-            vehicle = vehicle + self._identity(self.vehicle_identity.weight)
-        band = ((data["user"].year - FIRST_YEAR) // YEAR_BAND).clamp(0, YEAR_BANDS - 1)
-        user = self.tier(data["user"].tier) + self.year_band(band)
-        return {
-            "product": self.project["product"](product),
-            "vehicle": self.project["vehicle"](vehicle),
-            "user": self.project["user"](user),
-        }
+        return product, vehicle
 
-    def _identity(self, weight: Tensor) -> Tensor:
-        """Drop whole vectors, so that a node's features must speak for it too."""
-        if not self.training or not self.options.identity_dropout:
-            return weight
-        keep = 1.0 - self.options.identity_dropout
-        mask = torch.rand(len(weight), 1, device=weight.device) < keep
-        return weight * mask / keep
+    def forward(
+        self, data: HeteroData, features: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Vectors ``[num_nodes, dim]`` by node type, and the bias of each product.
+
+        Args:
+            features: of :meth:`features`, where they are known because they do not change.
+        """
+        fused, of_vehicle = self.features(data) if features is None else features
+        part_type = data["product"].part_type
+        product = fused[:, :-1] + self.part_type_identity(part_type)
+        bias = fused[:, -1] + self.part_type_bias(part_type)[:, 0]
+        bias = bias + self.popularity * data["product"].features[:, 1]
+        vehicle = self.make(data["vehicle"].make) + of_vehicle
+        if self.use_identities:
+            product = product + self.product_identity.weight
+            bias = bias + self.product_bias.weight[:, 0]
+            vehicle = vehicle + self.vehicle_identity.weight
+        year = (data["user"].year.float() - MEAN_YEAR) / YEAR_SCALE
+        user = (
+            vehicle.index_select(0, data["user"].vehicle)
+            + self.generation(data["user"].generation)
+            + self.tier(data["user"].tier)
+            + self.year(torch.stack([year, year.square()], dim=1))
+        )
+        return {"user": user, "product": product, "vehicle": vehicle}, bias
 
 
 class HeteroGAT(nn.Module):
-    """Two towers over a heterogeneous graph attention network.
-
-    The vectors are ``[·, embedding_dim]`` of length one. The last two channels of a product vector carry its
-    popularity prior and what is left to length one; a user vector carries a constant there. So a score is
-    ``(gate · cosine(user, product) + prior(product)) / norm`` with one norm for every user and product: it
-    ranks by popularity where the gate learns nothing, and means the same for every vehicle.
-    """
+    """Two towers over a heterogeneous graph attention network."""
 
     def __init__(self, data: HeteroData, options: ModelOptions) -> None:
         super().__init__()
         self.options = options
-        hidden = options.hidden_dim
+        hidden, dim = options.hidden_dim, options.embedding_dim - EXTRA_CHANNELS
         self.encoder = NodeEncoder(data, options)
+        self.project = nn.ModuleDict({kind: nn.Linear(dim, hidden) for kind in data.node_types})
         self.convolutions = nn.ModuleList()
         self.norms = nn.ModuleList()
         for _ in range(options.layers):
@@ -123,42 +182,37 @@ class HeteroGAT(nn.Module):
                 )
             )
             self.norms.append(nn.ModuleDict({kind: nn.LayerNorm(hidden) for kind in data.node_types}))
-        # Two channels are the prior's and the remainder's.
-        self.user_tower = _mlp(hidden, hidden, options.embedding_dim - 2, options.dropout)
-        self.product_tower = _mlp(hidden, hidden, options.embedding_dim - 2, options.dropout)
-        self.register_buffer("popularity_scale", data["product"].features[:, 1].max().clamp_min(1e-3))
-        self.log_gate = nn.Parameter(torch.tensor(-3.0))
-        self.log_temperature = nn.Parameter(torch.tensor(2.5))
-        self.bias = nn.Parameter(torch.tensor(-2.0))
+        self.user_tower = _mlp(hidden, hidden, dim, options.dropout)
+        self.product_tower = _mlp(hidden, hidden, dim + 1, options.dropout)
+        for tower in (self.user_tower, self.product_tower):
+            nn.init.zeros_(tower[-1].weight)
+            nn.init.zeros_(tower[-1].bias)
 
-    def hidden(self, data: HeteroData, adjacencies: dict[tuple[str, str, str], Adjacency]) -> dict[str, Tensor]:
-        """Node states after the last layer, ``[num_nodes, hidden_dim]`` by node type."""
-        x = self.encoder(data)
+    def embed_nodes(self, data: HeteroData, features: tuple[Tensor, Tensor] | None = None) -> Vectors:
+        """Vectors of nodes without their neighbours, which the demand for each car trains first."""
+        x, bias = self.encoder(data, features)
+        return _vectors(x["user"], x["product"], bias)
+
+    def forward(self, data: HeteroData, adjacencies: dict[tuple[str, str, str], Adjacency]) -> Vectors:
+        """Vectors of every user node and product node, with the messages of ``adjacencies``."""
+        start, bias = self.encoder(data)
+        x = {kind: self.project[kind](state) for kind, state in start.items()}
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             messages = convolution({kind: norm[kind](state) for kind, state in x.items()}, adjacencies)
             x = {
                 kind: state
                 + functional.dropout(functional.elu(messages[kind]), self.options.dropout, self.training)
-                if kind in messages
-                else state
                 for kind, state in x.items()
             }
-        return x
+        user = start["user"] + self.user_tower(x["user"])
+        heard = self.product_tower(x["product"])
+        return _vectors(user, start["product"] + heard[:, :-1], bias + heard[:, -1])
 
-    def forward(
-        self, data: HeteroData, adjacencies: dict[tuple[str, str, str], Adjacency]
-    ) -> tuple[Tensor, Tensor]:
-        """Vectors of length one of every user node and every product node."""
-        x = self.hidden(data, adjacencies)
-        user = functional.normalize(self.user_tower(x["user"]), dim=1)
-        product = functional.normalize(self.product_tower(x["product"]), dim=1)
-        prior = (data["product"].features[:, 1:2] / self.popularity_scale).clamp(0.0, 1.0)
-        remainder = (1.0 - prior.square()).clamp_min(0.0).sqrt()
-        gate = self.log_gate.exp()
-        product = torch.cat([gate * product, prior, remainder], dim=1) / (gate.square() + 1.0).sqrt()
-        ones = torch.ones_like(user[:, :1])
-        user = torch.cat([user, ones, torch.zeros_like(ones)], dim=1) * 0.5**0.5
-        return user, product
+
+def _vectors(user: Tensor, product: Tensor, bias: Tensor) -> Vectors:
+    return Vectors(
+        torch.cat([user, torch.ones_like(user[:, :1])], dim=1), torch.cat([product, bias[:, None]], dim=1)
+    )
 
 
 def adjacencies_of(data: HeteroData) -> dict[tuple[str, str, str], Adjacency]:
@@ -176,4 +230,6 @@ def adjacencies_of(data: HeteroData) -> dict[tuple[str, str, str], Adjacency]:
 
 
 def _mlp(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, outputs))
+    return nn.Sequential(
+        nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, outputs)
+    )

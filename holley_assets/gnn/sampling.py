@@ -15,9 +15,9 @@ from holley_assets.gnn.graph import INTERACTS
 class NegativeOptions:
     """How negatives are drawn; the shares sum to at most 1, the rest is drawn from all products."""
 
-    count: int = 10
-    in_batch_share: float = 0.5
-    fitment_share: float = 0.3
+    count: int = 64
+    in_batch_share: float = 0.0
+    fitment_share: float = 1.0
 
 
 class Candidates:

@@ -92,11 +92,23 @@ def make_tables(seed: int = 0, *, users: int = 60, vehicles: int = 6, parts: int
                 "serving_sku": skus * vehicles * 2,
             }
         ),
+        visitor_demand=pa.table(
+            {
+                "year": pa.array([1967, 1968], pa.int64()),
+                "make": ["FORD", "FORD"],
+                "model": ["M0", "M0"],
+                "base_sku": ["P002", "P002"],
+                "weight": [2.0, None],
+                "serving_weight": [2.0, 1.5],
+            }
+        ),
         user_purchases=pa.table(
             {
                 "email_lower": [email for email, _ in history[::3]],
                 "base_sku": [sku for _, sku in history[::3]],
-                "order_date": pa.array([CUTOFF - datetime.timedelta(days=20)] * len(history[::3]), pa.date32()),
+                "order_date": pa.array(
+                    [CUTOFF - datetime.timedelta(days=20)] * len(history[::3]), pa.date32()
+                ),
             }
         ),
     )

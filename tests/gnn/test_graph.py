@@ -86,8 +86,9 @@ def test_demand_on_fits_edges_by_hand(tables):
         ),
     )
     data = make_graph(few).data
-    expected = torch.zeros(6 * 40, 2)
-    expected[3] = torch.tensor([np.log(6.0), np.log(2.0)], dtype=torch.float32)
+    expected = torch.zeros(6 * 40, 3)
+    expected[3, :2] = torch.tensor([np.log(6.0), np.log(2.0)], dtype=torch.float32)
+    expected[2, 2] = np.log(3.0)  # two visitors want P002 for an M0
     torch.testing.assert_close(data[FITS].edge_attr, expected)
 
 

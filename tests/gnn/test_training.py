@@ -1,0 +1,192 @@
+"""Training learns what is there, resumes exactly, and starts from other weights by key."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from gnn.small_world import make_graph, make_tables
+
+from holley_assets.gnn.checkpoint import Checkpoint, CheckpointError, copy_weights
+from holley_assets.gnn.embedding import embed
+from holley_assets.gnn.graph import FITS, INTERACTS, REV_FITS, REV_INTERACTS
+from holley_assets.gnn.message_graph import MessageGraph
+from holley_assets.gnn.model import HeteroGAT, ModelOptions
+from holley_assets.gnn.sampling import NegativeOptions
+from holley_assets.gnn.training import TrainingOptions, train
+
+MODEL = ModelOptions(embedding_dim=16, hidden_dim=16, heads=2, part_type_dim=4)
+QUICK = TrainingOptions(epochs=6, patience=6, batches=2, validation_share=0.2)
+
+
+class KilledError(Exception):
+    pass
+
+
+def kill_at(number):
+    def on_epoch(epoch):
+        if epoch.epoch == number:
+            raise KilledError
+
+    return on_epoch
+
+
+def parity_share(graph, embeddings):
+    """Share of cold users' four best parts that are of their model's parity; 0.5 is chance."""
+    cold = torch.nonzero(graph["user"].cold_profile == torch.arange(graph["user"].num_nodes)).flatten()
+    scores = embeddings.user[cold] @ embeddings.product.T
+    best = np.argsort(-scores, axis=1)[:, :4]
+    return (best % 2 == graph["user"].vehicle[cold].numpy()[:, None] % 2).mean()
+
+
+@pytest.mark.parametrize("loss", ["bce", "softmax", "bpr"])
+def test_cold_users_learn_the_taste_of_their_model(loss):
+    """Checkerboard: every part fits every car, and only owners' history tells which half a model likes."""
+    graph = make_graph(make_tables(users=240, active=200)).data
+    options = TrainingOptions(
+        epochs=40, patience=15, batches=2, learning_rate=0.005, loss=loss, standard_errors=0.0
+    )
+    result = train(graph, MODEL, options)
+    assert parity_share(graph, embed(graph, result.checkpoint, personal_precision=5.0)) > 0.95
+    first, best = result.history[0], result.history[result.checkpoint.best_epoch]
+    assert best.validation_mrr_cold > 1.5 * first.validation_mrr_cold
+
+
+def test_vectors_have_length_one_and_epoch_zero_ranks_by_popularity(graph):
+    checkpoint = train(graph, MODEL, replace(QUICK, epochs=0)).checkpoint
+    embeddings = embed(graph, checkpoint, personal_precision=float("inf"))
+    np.testing.assert_allclose(np.linalg.norm(embeddings.user, axis=1), 1.0, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(embeddings.product, axis=1), 1.0, atol=1e-6)
+    popularity = graph["product"].features[:, 1].numpy()
+    scores = embeddings.user @ embeddings.product.T
+    for row in scores:
+        assert (np.diff(popularity[np.argsort(-row, kind="stable")]) <= 1e-6).all()
+
+
+def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(graph, tmp_path):
+    unbroken = train(graph, MODEL, QUICK)
+    state = tmp_path / "state.pt"
+    with pytest.raises(KilledError):
+        train(graph, MODEL, QUICK, state_path=state, on_epoch=kill_at(3))
+    seen = []
+    resumed = train(graph, MODEL, QUICK, state_path=state, on_epoch=lambda epoch: seen.append(epoch.epoch))
+    assert resumed.checkpoint.fingerprint == unbroken.checkpoint.fingerprint
+    assert [epoch[:-1] for epoch in resumed.history] == [epoch[:-1] for epoch in unbroken.history]
+    assert seen == list(range(7))
+    assert not state.exists()
+
+
+def test_a_state_of_other_data_is_not_resumed(graph, tmp_path):
+    state = tmp_path / "state.pt"
+    with pytest.raises(KilledError):
+        train(graph, MODEL, QUICK, state_path=state, on_epoch=kill_at(3))
+    other = make_graph(make_tables(seed=5)).data
+    assert (
+        train(other, MODEL, QUICK, state_path=state).checkpoint.fingerprint
+        == train(other, MODEL, QUICK).checkpoint.fingerprint
+    )
+
+
+def test_best_weights_are_restored(graph):
+    result = train(
+        graph, MODEL, replace(QUICK, epochs=12, patience=12, learning_rate=0.05, standard_errors=0.0)
+    )
+    values = [epoch.validation_mrr for epoch in result.history]
+    assert result.checkpoint.best_epoch == int(np.argmax(values))
+    shorter = train(
+        graph,
+        MODEL,
+        replace(
+            QUICK,
+            epochs=result.checkpoint.best_epoch,
+            patience=12,
+            learning_rate=0.05,
+            standard_errors=0.0,
+        ),
+    )
+    assert shorter.checkpoint.fingerprint == result.checkpoint.fingerprint
+
+
+def test_without_interactions_the_network_is_returned_as_it_starts():
+    graph = make_graph(make_tables(active=0)).data
+    result = train(graph, MODEL, QUICK)
+    assert len(result.history) == 1
+    assert result.history[0].validation_mrr is None
+    assert np.isfinite(embed(graph, result.checkpoint, personal_precision=5.0).user).all()
+
+
+def test_validation_edges_and_their_reverses_are_out_of_the_message_graph(graph):
+    num_edges = graph[INTERACTS].edge_index.shape[1]
+    keep = torch.ones(num_edges, dtype=torch.bool)
+    keep[7] = False
+    user, product = graph[INTERACTS].edge_index[:, 7]
+    kept = MessageGraph(graph).keeping(keep)
+    pairs = set(zip(kept[INTERACTS].source.tolist(), kept[INTERACTS].target.tolist(), strict=True))
+    reverse = set(zip(kept[REV_INTERACTS].target.tolist(), kept[REV_INTERACTS].source.tolist(), strict=True))
+    assert (int(user), int(product)) not in pairs
+    assert pairs == reverse
+    assert len(pairs) == num_edges - 1
+    # The demand on the fits edge of the user's vehicle shrinks by that edge, in both directions.
+    vehicle = graph["user"].vehicle[user]
+    for kind, ends in ((FITS, (product, vehicle)), (REV_FITS, (vehicle, product))):
+        full = MessageGraph(graph).full[kind]
+        edge = torch.nonzero((full.source == ends[0]) & (full.target == ends[1])).item()
+        assert kept[kind].features[edge, 0] < full.features[edge, 0]
+        others = torch.arange(len(full.source)) != edge
+        torch.testing.assert_close(kept[kind].features[others], full.features[others])
+
+
+def test_warm_start_matches_by_key_never_by_position(graph):
+    checkpoint = train(graph, MODEL, replace(QUICK, epochs=1)).checkpoint
+    tables = make_tables()
+    order = np.random.default_rng(0).permutation(tables.product_nodes.num_rows)
+    shuffled = make_graph(replace(tables, product_nodes=tables.product_nodes.take(order))).data
+    model = HeteroGAT(shuffled, MODEL)
+    copy_weights(checkpoint, model, shuffled, unknown="keep")
+    table = model.state_dict()["encoder.product_identity.weight"]
+    source = checkpoint.state["encoder.product_identity.weight"]
+    for row, sku in enumerate(shuffled.products):
+        assert torch.equal(table[row], source[graph.products.index(sku)])
+
+
+def test_an_unknown_part_starts_from_zero_when_scored_and_keeps_its_start_when_trained(graph):
+    checkpoint = train(graph, MODEL, replace(QUICK, epochs=1)).checkpoint
+    names = {**checkpoint.vocabularies, "products": ["OLD", *checkpoint.vocabularies["products"][1:]]}
+    older = replace(checkpoint, vocabularies=names)
+    assert older.model(graph).encoder.product_identity.weight[0].abs().sum() == 0
+    model = HeteroGAT(graph, MODEL)
+    before = model.encoder.product_identity.weight[0].clone()
+    copy_weights(older, model, graph, unknown="keep")
+    assert torch.equal(model.encoder.product_identity.weight[0], before)
+
+
+def test_a_checkpoint_of_another_shape_is_refused_by_name(graph):
+    checkpoint = train(graph, MODEL, replace(QUICK, epochs=1)).checkpoint
+    wider = HeteroGAT(graph, replace(MODEL, hidden_dim=32))
+    with pytest.raises(CheckpointError, match="HOLLEY_TRAINING_WARM_START"):
+        copy_weights(checkpoint, wider, graph, unknown="keep")
+
+
+def test_checkpoint_round_trip(graph, tmp_path):
+    checkpoint = train(graph, MODEL, replace(QUICK, epochs=1)).checkpoint
+    checkpoint.save(tmp_path / "model.pt")
+    loaded = Checkpoint.load(tmp_path / "model.pt")
+    assert loaded.fingerprint == checkpoint.fingerprint
+    assert (loaded.options, loaded.history) == (checkpoint.options, checkpoint.history)
+    assert loaded.vocabularies == checkpoint.vocabularies
+
+
+def test_same_seed_same_weights_other_seed_other_weights(graph):
+    first, second = (train(graph, MODEL, QUICK).checkpoint.fingerprint for _ in range(2))
+    assert first == second
+    assert train(graph, MODEL, replace(QUICK, seed=1)).checkpoint.fingerprint != first
+
+
+def test_negative_shares_may_be_all_of_one_kind(graph):
+    for negatives in (
+        NegativeOptions(8, 1.0, 0.0),
+        NegativeOptions(8, 0.0, 1.0),
+        NegativeOptions(8, 0.0, 0.0),
+    ):
+        result = train(graph, MODEL, replace(QUICK, epochs=1, negatives=negatives))
+        assert np.isfinite(result.history[-1].train_loss)
