@@ -61,6 +61,9 @@ class FolderStore:
             staged.unlink()
         # The rename itself is on disk only once the folder is.
         flush(target.parent)
+        # What a process that was killed had staged for this file is of no use to anybody.
+        for left in (*target.parent.glob(f".{target.name}.*"), *target.parent.glob(f"..{target.name}.*")):
+            left.unlink(missing_ok=True)
 
     def local_path(self, key: str) -> Path:
         path = self.root / key

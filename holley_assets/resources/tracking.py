@@ -174,7 +174,8 @@ def _client(uri: str) -> MlflowClient:
     from mlflow.tracking import MlflowClient
 
     # A line for each schema migration of a new SQLite store helps nobody.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     return MlflowClient(tracking_uri=uri)
 
 

@@ -35,6 +35,18 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         store.locate(Reference("run-1", "runs/run-1/model.pt", "0" * 64, 1))
 
 
+def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    left = store.staging_path("assets/parts.parquet").with_name(".parts.parquet.1")
+    other = left.with_name(".user_parts.parquet.1")
+    for path in (left, other):
+        path.write_text("half")
+    staged = store.staging_path("assets/parts.parquet")
+    staged.write_text("whole")
+    store.publish(staged, "assets/parts.parquet")
+    assert sorted(path.name for path in left.parent.iterdir()) == [".user_parts.parquet.1", "parts.parquet"]
+
+
 def test_a_file_staged_elsewhere_is_published_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     staged = tmp_path / "staged"
     staged.write_text("content")
