@@ -22,7 +22,7 @@ from torch_geometric.data import HeteroData
 
 View = Literal["training", "serving"]
 IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
+FloatArray = NDArray[np.floating]
 
 INTERACTS = ("user", "interacts", "product")
 FITS = ("product", "fits", "vehicle")
@@ -161,7 +161,7 @@ def _interactions(
 
     def total(edge_values: FloatArray, purchase_values: FloatArray) -> FloatArray:
         values = np.concatenate([edge_values, purchase_values])[known]
-        return np.bincount(inverse, weights=values, minlength=len(pair))
+        return np.asarray(np.bincount(inverse, weights=values, minlength=len(pair)), np.float64)
 
     weight = total(event_weight, np.zeros(len(days)))
     history = total(np.zeros(len(event_weight)), order_decay)
@@ -182,7 +182,7 @@ def _add_products(data: HeteroData, tables: GraphTables, prefix: str) -> None:
         np.log1p(price),
         _numpy(nodes[f"{prefix}log_popularity"]),
         np.log1p(_numpy(nodes["fitment_breadth"])),
-        price > 0,
+        (price > 0).astype(np.float32),
     )
 
 
@@ -346,9 +346,8 @@ def _visitors_of_vehicles(tables: GraphTables, prefix: str) -> FloatArray:
         _key(tables.fits_edges, "make", "model", "base_sku"),
         "visitor_demand",
     )
-    return np.bincount(
-        position, weights=_numpy(demand[f"{prefix}weight"]), minlength=tables.fits_edges.num_rows
-    )
+    weights = _numpy(demand[f"{prefix}weight"])
+    return np.asarray(np.bincount(position, weights, tables.fits_edges.num_rows), np.float64)
 
 
 def _add_relation(
@@ -356,7 +355,7 @@ def _add_relation(
     forward: tuple[str, str, str],
     reverse: tuple[str, str, str],
     edge_index: IntArray,
-    *features: NDArray[np.float64],
+    *features: FloatArray,
 ) -> None:
     data[forward].edge_index = torch.from_numpy(np.ascontiguousarray(edge_index))
     data[forward].edge_attr = _features(*features)
@@ -364,7 +363,7 @@ def _add_relation(
     data[reverse].edge_attr = data[forward].edge_attr.clone()
 
 
-def _features(*columns: NDArray[np.float64]) -> torch.Tensor:
+def _features(*columns: FloatArray) -> torch.Tensor:
     return torch.from_numpy(np.stack([np.asarray(column, np.float32) for column in columns], axis=1))
 
 
@@ -372,7 +371,7 @@ def _tensor(values: NDArray[np.int64]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64))
 
 
-def _numpy(column: pa.ChunkedArray) -> NDArray[np.float64]:
+def _numpy(column: pa.ChunkedArray) -> FloatArray:
     return column.to_numpy(zero_copy_only=False)
 
 

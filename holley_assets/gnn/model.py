@@ -8,7 +8,7 @@ result is delivered as vectors of length one whose dot product is the score.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -102,7 +102,7 @@ class NodeEncoder(nn.Module):
         self.popularity = nn.Parameter(torch.tensor(1.0))
         for table in (self.vehicle_identity, self.generation, self.make):
             nn.init.normal_(table.weight, std=INITIAL_DEVIATION)
-        # Products and everything that a layer adds start at zero: the untrained network ranks by popularity,
+        # Products, and every network by its last layer, start at zero: the untrained network ranks by popularity,
         # and that is what a training returns that finds nothing better.
         for weight in (
             self.product_identity.weight,
@@ -113,9 +113,6 @@ class NodeEncoder(nn.Module):
             self.year.weight,
         ):
             nn.init.zeros_(weight)
-        for mlp in (self.product_features, self.vehicle_features):
-            nn.init.zeros_(mlp[-1].weight)
-            nn.init.zeros_(mlp[-1].bias)
         self.register_buffer("product_mean", data["product"].features.mean(0))
         self.register_buffer("product_scale", data["product"].features.std(0).clamp_min(1e-3))
         self.register_buffer("vehicle_mean", data["vehicle"].features.mean(0))
@@ -184,9 +181,6 @@ class HeteroGAT(nn.Module):
             self.norms.append(nn.ModuleDict({kind: nn.LayerNorm(hidden) for kind in data.node_types}))
         self.user_tower = _mlp(hidden, hidden, dim, options.dropout)
         self.product_tower = _mlp(hidden, hidden, dim + 1, options.dropout)
-        for tower in (self.user_tower, self.product_tower):
-            nn.init.zeros_(tower[-1].weight)
-            nn.init.zeros_(tower[-1].bias)
 
     def embed_nodes(self, data: HeteroData, features: tuple[Tensor, Tensor] | None = None) -> Vectors:
         """Vectors of nodes without their neighbours, which the demand for each car trains first."""
@@ -197,8 +191,9 @@ class HeteroGAT(nn.Module):
         """Vectors of every user node and product node, with the messages of ``adjacencies``."""
         start, bias = self.encoder(data)
         x = {kind: self.project[kind](state) for kind, state in start.items()}
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            messages = convolution({kind: norm[kind](state) for kind, state in x.items()}, adjacencies)
+        for convolution, norms in zip(self.convolutions, self.norms, strict=True):
+            normalised = {kind: norm(x[kind]) for kind, norm in cast(nn.ModuleDict, norms).items()}
+            messages = convolution(normalised, adjacencies)
             x = {
                 kind: state
                 + functional.dropout(functional.elu(messages[kind]), self.options.dropout, self.training)
@@ -230,6 +225,8 @@ def adjacencies_of(data: HeteroData) -> dict[tuple[str, str, str], Adjacency]:
 
 
 def _mlp(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, outputs)
-    )
+    """Two layers; the second starts at zero, so that it adds nothing until it is trained."""
+    last = nn.Linear(hidden, outputs)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), last)

@@ -224,7 +224,7 @@ class _Run:
             loss = self.loss(batch, self.messages.keeping(keep))
             for optimiser in self.optimisers:
                 optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_norm)
             for optimiser in self.optimisers:
                 optimiser.step()
