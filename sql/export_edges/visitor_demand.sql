@@ -15,9 +15,16 @@ WITH visits AS (
   WHERE source = 'import_orders' AND counts_in_popularity
 ),
 
+-- What fits no car, such as a gift card, tells nothing about the car, and takes nothing from what the rest tells.
+fitting_parts AS (
+  SELECT DISTINCT base_sku
+  FROM `{working}.fits_edges`
+),
+
 visitor_parts AS (
   SELECT visits.visitor, visits.base_sku, MIN(visits.visit_date) AS first_visit
   FROM visits
+  JOIN fitting_parts ON fitting_parts.base_sku = visits.base_sku
   LEFT JOIN `{working}.user_nodes` AS users ON users.email_lower = visits.visitor
   WHERE users.email_lower IS NULL
   GROUP BY visits.visitor, visits.base_sku
@@ -56,9 +63,10 @@ visitor_models AS (
 ),
 
 part_visitors AS (
-  SELECT base_sku, serving, COUNT(*) AS visitors
+  SELECT view_parts.base_sku, view_parts.serving, COUNT(*) AS visitors
   FROM view_parts
-  GROUP BY base_sku, serving
+  JOIN visitors ON visitors.visitor = view_parts.visitor AND visitors.serving = view_parts.serving
+  GROUP BY view_parts.base_sku, view_parts.serving
 ),
 
 car_visitors AS (

@@ -17,6 +17,7 @@ def test_without_any_interaction_the_structure_is_there(shop, graph_tables):
         "interaction_events",
         "order_lines",
         "interacts_edges",
+        "visitor_demand",
         "co_purchased_edges",
         "user_purchases",
         "test_clicks",

@@ -18,6 +18,7 @@ DATED = {"interaction_events": "event_date", "order_lines": "order_date", "user_
 KEYS = {
     "interacts_edges": "weight",
     "co_purchased_edges": "weight",
+    "visitor_demand": "weight",
 }
 
 
