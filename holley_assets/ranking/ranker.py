@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from holley_assets.ranking.candidates import Candidates, RankingError
-from holley_assets.ranking.encoding import FloatArray, IntArray, codes_in, hash_strings, integers
+from holley_assets.ranking.encoding import FloatArray, IntArray, encode, find_sorted, hash_strings, integers
 from holley_assets.ranking.scorers import Scorer
 from holley_assets.ranking.selection import BLOCK_SCORES, Requests, Selection, Selector
 
@@ -134,7 +133,7 @@ def rank_users(
         block_scores=block_scores,
     )
     shared, user_request = _collapse(vehicles, profiles)
-    selection = _select(selector, shared)
+    selection = selector.select(shared)
     if purchases is not None and candidates.rules:
         recent = _recent(purchases, view_end, options.purchase_exclusion_days)
         user, pair = _exclusions(recent, emails, vehicles, candidates)
@@ -142,7 +141,7 @@ def rank_users(
         affected = affected[np.argsort(vehicles[affected], kind="stable")]
         own = _own_requests(affected, user, pair, vehicles, profiles)
         user_request[affected] = len(shared.vehicles) + np.arange(len(affected))
-        selection = _append(selection, _select(selector, own))
+        selection = _append(selection, selector.select(own))
     return Ranking(
         emails,
         vehicles,
@@ -212,7 +211,13 @@ def _exclusions(
     purchases: pa.Table, emails: pa.StringArray, vehicles: IntArray, candidates: Candidates
 ) -> tuple[IntArray, IntArray]:
     """(user, pair) of each purchase that is among the pairs of its user's make and model, [E] each."""
-    user = codes_in(purchases["email_lower"], emails)
+    # Buyers are few: looking every user up among them beats looking buyers up among all users.
+    buyer, buyers = encode(purchases["email_lower"])
+    place = pc.fill_null(pc.index_in(emails, value_set=buyers), -1).to_numpy(zero_copy_only=False)
+    known = np.flatnonzero(place >= 0)
+    user_of = np.full(len(buyers) + 1, -1, np.int64)
+    user_of[place[known]] = known
+    user = user_of[buyer]
     # One more entry at the end of each look-up: −1 stays −1.
     vehicle = np.append(vehicles, -1)[user]
     segment = np.append(candidates.vehicle_segment, -1)[vehicle]
@@ -231,7 +236,7 @@ def _affected_users(
     pair_count = max(len(candidates.pair_product), 1)
     requests = np.repeat(np.arange(len(selection.offsets) - 1), np.diff(selection.offsets))
     chosen = requests * pair_count + candidates.row_pair[selection.rows]
-    return np.unique(user[np.isin(user_request[user] * pair_count + pair, chosen)])
+    return np.unique(user[find_sorted(user_request[user] * pair_count + pair, np.sort(chosen)) >= 0])
 
 
 def _own_requests(
@@ -244,13 +249,6 @@ def _own_requests(
     order = np.argsort(request, kind="stable")
     order = order[request[order] >= 0]
     return Requests(vehicles[affected], profiles[affected], request[order], pair[order])
-
-
-def _select(selector: Selector, requests: Requests) -> Selection:
-    # Thousands of small products: a second BLAS thread gains nothing, and on a machine whose cores are busy
-    # every product waits for it (0.2 s became 3 s).
-    with threadpool_limits(limits=1, user_api="blas"):
-        return selector.select(requests)
 
 
 def _append(first: Selection, second: Selection) -> Selection:

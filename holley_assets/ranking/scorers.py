@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 from holley_assets.ranking.candidates import Candidates, RankingError, View
 from holley_assets.ranking.encoding import FloatArray, IntArray, codes_in, hash_strings, integers, mix
 
-# (profiles [r], pairs: a slice of c of the candidates' pairs) → scores [r, c], or [1, c] where the profile
-# does not matter.
+# (profiles [r], a slice of c of the candidates' pairs, of one make and model) → scores [r, c], or [1, c] where
+# the profile does not matter.
 ScoreBlock = Callable[[IntArray, slice], FloatArray]
 
 
@@ -109,16 +109,16 @@ class EmbeddingScorer:
         rows = codes_in(candidates.product_ids, pa.array(self.product_ids, pa.string()))
         _require_all(rows >= 0, candidates.product_ids, f"{self.name}: parts without a vector")
         user_scale, product_scale = _fixed_point(self.user_embeddings), _fixed_point(self.product_embeddings)
-        products = np.rint(self.product_embeddings[rows] * np.float64(product_scale))
+        # Dividing by a power of two is exact as well.
+        products = np.rint(self.product_embeddings[rows] * np.float64(product_scale)) / product_scale
         pair_product = candidates.pair_product
-        unit = 1.0 / (user_scale * product_scale)
 
         def score(profiles: IntArray, pairs: slice) -> FloatArray:
             if len(profiles) and profiles.max() >= len(self.user_embeddings):
                 count = len(self.user_embeddings)
                 raise RankingError(f"{self.name}: profile {profiles.max()} has no vector; there are {count}")
-            users = np.rint(self.user_embeddings[profiles] * np.float64(user_scale))
-            return (users @ products[pair_product[pairs]].T) * unit
+            users = np.rint(self.user_embeddings[profiles] * np.float64(user_scale)) / user_scale
+            return users @ products[pair_product[pairs]].T
 
         return score
 

@@ -5,24 +5,29 @@ make and model: one dense block of profiles × parts each, where a part that doe
 each row of a block only a prefix of its total order (best first, ties by SKU) is kept and sorted. If a prefix
 fills the request, the rest cannot change it: rules look backward only. A request that its prefix does not
 fill, because one part type crowds the top, is repeated with a longer one.
+
+Measured and left out: a block for each few years (less of it does not fit, but there are more calls: no
+faster), and a second thread (most calls are too short to leave the interpreter: 15 % on an idle machine).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from holley_assets.ranking.candidates import Candidates, RankingError
 from holley_assets.ranking.encoding import BoolArray, FloatArray, IntArray
 from holley_assets.ranking.scorers import ScoreBlock
 
-# Scores held at once: 8 bytes each and about three temporaries make 50 MB.
-BLOCK_SCORES = 2_000_000
-# Survivors that are sorted together; few large sorts cost less than one a block.
-SORT_ENTRIES = 500_000
+# Scores held at once, in a block or a batch of blocks: 8 bytes each, and about two temporaries.
+BLOCK_SCORES = 1_000_000
+# Below every score, above the −∞ of what is not allowed.
+LOWEST = np.finfo(np.float64).min
 
 
 class Requests(NamedTuple):
@@ -45,6 +50,17 @@ class Selection(NamedTuple):
     offsets: IntArray
     rows: IntArray
     scores: FloatArray
+
+
+class _Block(NamedTuple):
+    """Requests [r] of one make and model, ascending, and its pairs, a slice of c."""
+
+    requests: IntArray
+    pairs: slice
+
+    @property
+    def size(self) -> int:
+        return len(self.requests) * (self.pairs.stop - self.pairs.start)
 
 
 class _Entries(NamedTuple):
@@ -84,24 +100,22 @@ class Selector:
         pending = np.arange(count)
         prefix = 2 * self.depth
         chosen: list[_Entries] = []
-        while len(pending):
-            shortened = np.zeros(count, bool)
-            blocks = self._blocks(requests, pending, prefix, shortened)
-            best = _concatenate(self._best(entries) for entries in _batches(blocks))
-            unfilled = np.bincount(best.requests, minlength=count) < self.depth
-            again = shortened & unfilled
-            chosen.append(best.take(~again[best.requests]))
-            pending = np.flatnonzero(again)
-            prefix *= 4
+        # One BLAS thread: for thousands of small products a second one gains nothing, and on a machine whose
+        # cores are busy every product waits for it (0.2 s became 3 s).
+        with threadpool_limits(limits=1, user_api="blas"):
+            while len(pending):
+                batches = _batches(self._blocks(requests, pending), self.block_scores)
+                results = [self._rank_batch(requests, prefix, batch) for batch in batches]
+                chosen += [entries for entries, _ in results]
+                pending = np.concatenate([pending[:0], *(again for _, again in results)])
+                prefix *= 4
         entries = _concatenate(chosen)
         order = np.argsort(entries.requests, kind="stable")
         offsets = np.concatenate([[0], np.cumsum(np.bincount(entries.requests, minlength=count))])
         return Selection(offsets, entries.rows[order], entries.scores[order])
 
-    def _blocks(
-        self, requests: Requests, pending: IntArray, prefix: int, shortened: BoolArray
-    ) -> Iterator[_Entries]:
-        """Prefixes of pending requests, block by block; marks in ``shortened`` those that have more parts."""
+    def _blocks(self, requests: Requests, pending: IntArray) -> Iterator[_Block]:
+        """Pending requests cut into blocks of one make and model."""
         segments = self.candidates.vehicle_segment[requests.vehicles[pending]]
         starts = np.flatnonzero(np.diff(segments, prepend=-1))
         for start, stop in zip(starts, np.append(starts[1:], len(pending)), strict=True):
@@ -112,84 +126,126 @@ class Selector:
                 continue
             step = max(1, self.block_scores // width)
             for first in range(start, stop, step):
-                block = pending[first : min(first + step, stop)]
-                scores, row_of = self._score(requests, block, pairs)
-                kept = scores > -np.inf
-                if width > prefix:
-                    threshold = np.partition(scores, width - prefix, axis=1)[:, width - prefix]
-                    shortened[block] = threshold > -np.inf
-                    kept &= scores >= threshold[:, None]
-                request, column = np.nonzero(kept)
-                yield _Entries(block[request], row_of[request, column], scores[request, column])
+                yield _Block(pending[first : min(first + step, stop)], pairs)
 
-    def _score(self, requests: Requests, block: IntArray, pairs: slice) -> tuple[FloatArray, IntArray]:
-        """Scores of a block's requests × pairs, −∞ where the part is not allowed, and their rows."""
-        scores = self.score_block(requests.profiles[block], pairs)
-        finite = np.isfinite(scores)
-        if not finite.all():
-            self._raise_not_finite(scores, finite, pairs)
-        row_of = _rows_by_pair(self.candidates, requests.vehicles[block], pairs)
-        scores = np.where(row_of >= 0, scores, -np.inf)
-        low, high = np.searchsorted(requests.excluded_request, [block[0], block[-1] + 1])
-        excluded_place = np.searchsorted(block, requests.excluded_request[low:high])
-        # Requests between those of the block, filled earlier, have exclusions of their own.
-        inside = block[excluded_place] == requests.excluded_request[low:high]
-        scores[excluded_place[inside], requests.excluded_pair[low:high][inside] - pairs.start] = -np.inf
-        return scores, row_of
+    def _rank_batch(self, requests: Requests, prefix: int, blocks: list[_Block]) -> tuple[_Entries, IntArray]:
+        """Best parts of the blocks' requests, and the requests that need a longer prefix, [again]."""
+        kept, shortened = zip(*(self._prefix(requests, prefix, block) for block in blocks), strict=True)
+        best = self._best(_concatenate(kept))
+        cut = np.concatenate(shortened)
+        counts = np.bincount(best.requests, minlength=int(cut.max(initial=0)) + 1)
+        again = cut[counts[cut] < self.depth]
+        return best.take(~np.isin(best.requests, again)), again
+
+    def _prefix(self, requests: Requests, prefix: int, block: _Block) -> tuple[_Entries, IntArray]:
+        """The first parts in order of each of the block's requests, and the requests that have more."""
+        vehicles = requests.vehicles[block.requests]
+        row_of = _rows_by_pair(self.candidates, int(vehicles[0]), int(vehicles[-1]), block.pairs)
+        year = vehicles - vehicles[0]
+        scores = np.where(
+            (row_of >= 0)[year], self._scores(requests.profiles[block.requests], block.pairs), -np.inf
+        )
+        if len(requests.excluded_request):
+            _exclude(scores, requests, block)
+        width = scores.shape[1]
+        threshold = np.full(len(year), LOWEST)
+        if width > prefix:
+            threshold = np.maximum(np.partition(scores, width - prefix, axis=1)[:, width - prefix], LOWEST)
+        # Flat positions and one division take half the time of np.nonzero's pairs.
+        kept = np.flatnonzero(scores >= threshold[:, None])
+        request, column = np.divmod(kept, width)
+        entries = _Entries(block.requests[request], row_of[year[request], column], scores.ravel()[kept])
+        return entries, block.requests[threshold > LOWEST]
+
+    def _scores(self, profiles: IntArray, pairs: slice) -> FloatArray:
+        scores = self.score_block(profiles, pairs)
+        # NaN survives both, infinity one of them, and neither makes an array of flags.
+        if not (np.isfinite(scores.max()) and np.isfinite(scores.min())):
+            self._raise_not_finite(scores, pairs)
+        return scores
 
     def _best(self, entries: _Entries) -> _Entries:
-        """Order by (request, score descending, SKU), cap the part types, cut at the depth."""
-        # Rows of a vehicle are in the order of their base SKUs.
-        entries = entries.take(np.lexsort((entries.rows, -entries.scores, entries.requests)))
-        if self.maximum_per_part_type is not None:
-            types = self.candidates.row_part_type[entries.rows]
-            keys = entries.requests * (int(types.max(initial=0)) + 1) + types
-            by_type = np.argsort(keys, kind="stable")
-            kept = np.empty(len(keys), bool)
-            kept[by_type] = _occurrence(keys[by_type]) < self.maximum_per_part_type
-            entries = entries.take(kept)
-        return entries.take(_occurrence(entries.requests) < self.depth)
+        """Order each request by (score descending, SKU), cap the part types, cut at the depth.
 
-    def _raise_not_finite(self, scores: FloatArray, finite: BoolArray, pairs: slice) -> None:
+        Entries come sorted by (request, row), and rows of a vehicle are in the order of their base SKUs: a
+        stable sort by score leaves ties by SKU. Requests are rows of a padded matrix, [requests, entries].
+        """
+        starts = np.flatnonzero(np.diff(entries.requests, prepend=-1))
+        counts = np.diff(np.append(starts, len(entries.requests)))
+        inside = np.arange(counts.max(initial=0)) < counts[:, None]
+        order = np.argsort(_padded(-entries.scores, inside, np.inf), axis=1, kind="stable")
+        # Padding sorts last, so that the same places are inside before and after.
+        kept = inside
+        if self.maximum_per_part_type is not None:
+            types = _padded(self.candidates.row_part_type[entries.rows], inside, -1)
+            kept = kept & (_occurrence(np.take_along_axis(types, order, axis=1)) < self.maximum_per_part_type)
+        kept = kept & (np.cumsum(kept, axis=1) <= self.depth)
+        return entries.take((starts[:, None] + order)[kept])
+
+    def _raise_not_finite(self, scores: FloatArray, pairs: slice) -> None:
         candidates = self.candidates
-        row, column = np.argwhere(~finite)[0]
+        row, column = np.argwhere(~np.isfinite(scores))[0]
         segment = int(candidates.pair_segment[pairs.start])
         make, model = divmod(int(candidates.segment_keys[segment]), len(candidates.models))
-        part = candidates.product_ids[int(candidates.pair_product[pairs.start + column])]
         vehicle = f"{candidates.makes[make]} {candidates.models[model]}"
+        part = candidates.product_ids[int(candidates.pair_product[pairs.start + column])]
         raise RankingError(
-            f"{self.name}: {int((~finite).sum())} scores for {vehicle} are not finite, "
+            f"{self.name}: {int((~np.isfinite(scores)).sum())} scores for {vehicle} are not finite, "
             f"the first is {scores[row, column]} for part {part}"
         )
 
 
-def _rows_by_pair(candidates: Candidates, vehicles: IntArray, pairs: slice) -> IntArray:
-    """Row of each request's vehicle and each pair of its segment, −1 where the part does not fit: [r, c]."""
-    first, last = int(vehicles[0]), int(vehicles[-1])
+def _rows_by_pair(candidates: Candidates, first: int, last: int, pairs: slice) -> IntArray:
+    """Row of each vehicle from first to last and each pair of their segment, −1 where it does not fit."""
     offsets = candidates.row_offsets[first : last + 2]
-    rows = np.arange(offsets[0], offsets[-1])
+    rows = slice(*offsets[[0, -1]].tolist())
     place = np.repeat(np.arange(last - first + 1), np.diff(offsets))
     row_of = np.full((last - first + 1, pairs.stop - pairs.start), -1, np.int64)
-    row_of[place, candidates.row_pair[rows] - pairs.start] = rows
-    return row_of[vehicles - first]
+    row_of[place, candidates.row_pair[rows] - pairs.start] = np.arange(rows.start, rows.stop)
+    return row_of
 
 
-def _occurrence(keys: IntArray) -> IntArray:
-    """How many equal keys stand before each, for keys whose equals are neighbours: [n]."""
-    starts = np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))
-    return np.arange(len(keys)) - np.repeat(starts, np.diff(np.append(starts, len(keys))))
+def _exclude(scores: FloatArray, requests: Requests, block: _Block) -> None:
+    """Set the scores of what the block's requests must not show to −∞."""
+    ends = np.array([block.requests[0], block.requests[-1] + 1])
+    exclusions = slice(*np.searchsorted(requests.excluded_request, ends).tolist())
+    place = np.searchsorted(block.requests, requests.excluded_request[exclusions])
+    # Requests between those of the block, filled earlier, have exclusions of their own.
+    inside = block.requests[place] == requests.excluded_request[exclusions]
+    scores[place[inside], requests.excluded_pair[exclusions][inside] - block.pairs.start] = -np.inf
 
 
-def _batches(blocks: Iterable[_Entries]) -> Iterator[_Entries]:
-    waiting: list[_Entries] = []
+def _padded(values: npt.NDArray[Any], inside: BoolArray, padding: float) -> npt.NDArray[Any]:
+    matrix = np.full(inside.shape, padding, values.dtype)
+    matrix[inside] = values
+    return matrix
+
+
+def _occurrence(values: IntArray) -> IntArray:
+    """How many equal values stand to the left of each in its row: [n, w] → [n, w]."""
+    columns = np.arange(values.shape[1])
+    by_value = np.argsort(values, axis=1, kind="stable")
+    ordered = np.take_along_axis(values, by_value, axis=1)
+    first = np.ones(values.shape, bool)
+    first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    before = columns - np.maximum.accumulate(np.where(first, columns, 0), axis=1)
+    result = np.empty_like(values)
+    np.put_along_axis(result, by_value, before, axis=1)
+    return result
+
+
+def _batches(blocks: Iterable[_Block], scores: int) -> Iterator[list[_Block]]:
+    """Lists of neighbouring blocks with about so many scores: few large sorts cost less than one a block."""
+    batch: list[_Block] = []
     size = 0
     for block in blocks:
-        waiting.append(block)
-        size += len(block.requests)
-        if size >= SORT_ENTRIES:
-            yield _concatenate(waiting)
-            waiting, size = [], 0
-    yield _concatenate(waiting)
+        batch.append(block)
+        size += block.size
+        if size >= scores:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _concatenate(parts: Iterable[_Entries]) -> _Entries:
