@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from holley_assets.evaluation.formatting import points, signed
 from holley_assets.evaluation.gates import DECIDING_METRIC, DECIDING_TIER, DecisionRule, finite, reaches
 from holley_assets.evaluation.significance import ALPHA
+
+Scopes = Mapping[str, Mapping[str, Any]]
 
 OUTCOMES = ("clear_win", "marginal", "neutral", "worse", "inconclusive")
 
@@ -61,13 +64,25 @@ NEXT_STEP = {
 }
 
 
+@dataclass(frozen=True)
+class _Verdict:
+    """An outcome and the sentences of its reason: what was measured, why that is the outcome, what to do."""
+
+    outcome: str
+    measured: str
+    grounds: tuple[str, ...]
+    advice: str = ""
+
+    def to_dict(self) -> dict[str, str]:
+        return _decision(self.outcome, self.measured, *self.grounds, self.advice)
+
+
 def decide(
-    comparison: Mapping[str, Mapping[str, Any]],
-    power: Mapping[str, Mapping[str, Any]],
+    comparison: Scopes,
+    power: Scopes,
     *,
     clicks: int,
     rule: DecisionRule | None = None,
-    baseline: str = "the SQL pipeline",
 ) -> dict[str, str]:
     """One outcome, from the Hit Rate@4 lift on cold users, that respects its interval.
 
@@ -99,13 +114,59 @@ def decide(
         power: scope → power, from the same call.
         clicks: clicks in the test set, repeated ones included.
         rule: thresholds.
-        baseline: what the lift is measured against, in words.
 
     Returns:
         ``outcome``, one of :data:`OUTCOMES`, and ``reason``, a few sentences. The reasons of ``inconclusive``
         and ``neutral`` name the smallest lift that this test set could have shown.
     """
+    return _judge(comparison, power, clicks, rule or DecisionRule(), "the SQL pipeline").to_dict()
+
+
+def decide_beyond_popularity(
+    comparison: Scopes,
+    power: Scopes,
+    control_comparison: Scopes,
+    control_power: Scopes,
+    *,
+    clicks: int,
+    rule: DecisionRule | None = None,
+) -> dict[str, str]:
+    """The outcome of :func:`decide`, where a gain must also hold against popularity counted on the same data.
+
+    The model reads more than the SQL pipeline does: every visitor's choices, and which cars a part could have
+    been chosen for. Where that alone wins, the graph has shown nothing, and a better count in the SQL pipeline
+    would do as well. So a claimed gain is granted only as far as the same rule grants it against that count:
+    the less favourable of the two outcomes stands, and it is ``neutral`` where the count does better than the
+    model, which is still no worse than the SQL pipeline. Without a gain there is nothing to hold against.
+
+    Args:
+        comparison: the model against the SQL pipeline.
+        power: from the same call.
+        control_comparison: the model against the count, system ``fitted_popularity``.
+        control_power: from the same call.
+        clicks: clicks in the test set, repeated ones included.
+        rule: thresholds.
+
+    Returns:
+        ``outcome`` and ``reason``, as :func:`decide` does.
+    """
     rule = rule or DecisionRule()
+    gain = _judge(comparison, power, clicks, rule, "the SQL pipeline")
+    if gain.outcome not in {"clear_win", "marginal"}:
+        return gain.to_dict()
+    own = _judge(control_comparison, control_power, clicks, rule, "popularity counted on the same data")
+    if own.outcome in {"clear_win", gain.outcome}:
+        holds = "So better counting does not explain the gain."
+        return _decision(gain.outcome, gain.measured, *gain.grounds, own.measured, holds, gain.advice)
+    if own.outcome == "worse":
+        enough = "Better counting alone does more: the graph adds nothing to it."
+        return _decision("neutral", gain.measured, own.measured, *own.grounds, enough)
+    required = "A gain counts only as far as better counting does not explain it."
+    return _decision(own.outcome, gain.measured, required, own.measured, *own.grounds, own.advice)
+
+
+def _judge(comparison: Scopes, power: Scopes, clicks: int, rule: DecisionRule, baseline: str) -> _Verdict:
+    """The verdict of :func:`decide` on a lift against ``baseline``, named in words."""
     cold = comparison[DECIDING_TIER]
     lift, users = finite(cold[DECIDING_METRIC]), int(power[DECIDING_TIER]["users"])
     bounds = [finite(bound) for bound in cold["ci95"] or (None, None)]
@@ -126,7 +187,7 @@ def decide(
         nothing = (
             "The lift or its interval does not exist." if users else "No cold user is among the test users."
         )
-        return _decision("inconclusive", [few_clicks, nothing, sensitivity if users else ""])
+        return _Verdict("inconclusive", "", (few_clicks, nothing, sensitivity if users else ""))
 
     claim = outcome_of(lift, rule)
     measured = (
@@ -134,27 +195,27 @@ def decide(
         f"({100 * rule.confidence:g} % interval {signed(low)} to {signed(high)})."
     )
     if few_clicks:
-        return _decision("inconclusive", [few_clicks, measured, sensitivity])
+        return _Verdict("inconclusive", "", (few_clicks, measured, sensitivity))
     threshold = crossed_threshold(claim, low, high, rule)
     if threshold is not None:
         undecided = (
             f"The interval covers both sides of the threshold of {signed(threshold)} points, so the "
             f"outcome may be {still_possible(low, high, rule)}."
         )
-        return _decision("inconclusive", [measured, undecided, sensitivity])
+        return _Verdict("inconclusive", measured, (undecided, sensitivity))
     p_value = finite(cold["mcnemar_p"])
     if claim != "neutral" and (p_value is None or p_value >= ALPHA):
         unseen = (
             "McNemar's exact test does not tell the two systems apart: too few users get a hit from one "
             f"system alone (p = {'unknown' if p_value is None else f'{p_value:.3f}'})."
         )
-        return _decision("inconclusive", [measured, unseen, sensitivity])
+        return _Verdict("inconclusive", measured, (unseen, sensitivity))
     if claim == "neutral" and users < smallest_conclusive_users(rule):
         unsure = (
             f"Fewer than {smallest_conclusive_users(rule):,} cold users cannot rule out a lift of "
             f"{points(rule.marginal)}, however equal the systems look."
         )
-        return _decision("inconclusive", [measured, unsure, sensitivity])
+        return _Verdict("inconclusive", measured, (unsure, sensitivity))
     granted = {
         "clear_win": f"The whole interval reaches the {signed(rule.clear_win)} points of a clear win.",
         "marginal": f"The whole interval reaches {signed(rule.marginal)} points, but the lift is below the "
@@ -162,48 +223,9 @@ def decide(
         "neutral": f"The whole interval lies within ±{points(rule.marginal)}.",
         "worse": f"The whole interval lies below {signed(-rule.marginal)} points.",
     }[claim]
-    return _decision(claim, [measured, granted, NEXT_STEP[claim], sensitivity if claim == "neutral" else ""])
+    grounds = (granted, sensitivity) if claim == "neutral" else (granted,)
+    return _Verdict(claim, measured, grounds, NEXT_STEP[claim])
 
 
-def decide_beyond_popularity(
-    decision: Mapping[str, str],
-    comparison: Mapping[str, Mapping[str, Any]],
-    power: Mapping[str, Mapping[str, Any]],
-    *,
-    clicks: int,
-    rule: DecisionRule | None = None,
-) -> dict[str, str]:
-    """The decision once the lift must also hold against popularity that is counted on the same data.
-
-    The model reads more than the SQL pipeline does: every visitor's choices, and which cars a part could have
-    been chosen for. Where that alone wins, the graph has shown nothing, and a better count in the SQL pipeline
-    would do as well. So a gain that ``decision`` claims must be granted against that count too, by the same
-    rule; otherwise its verdict stands.
-
-    Args:
-        decision: of :func:`decide`, against the SQL pipeline.
-        comparison, power: the model against the count (system ``fitted_popularity``).
-    """
-    if decision["outcome"] not in {"clear_win", "marginal"}:
-        return dict(decision)
-    control = decide(
-        comparison,
-        power,
-        clicks=clicks,
-        rule=rule,
-        baseline="popularity counted on the same data, without tastes",
-    )
-    if control["outcome"] in {"clear_win", decision["outcome"]}:
-        return dict(decision)
-    return _decision(
-        control["outcome"],
-        [
-            decision["reason"].split(") and")[0].split(". ")[0] + ".",
-            "That lift must be the graph's own.",
-            control["reason"],
-        ],
-    )
-
-
-def _decision(outcome: str, sentences: list[str]) -> dict[str, str]:
+def _decision(outcome: str, *sentences: str) -> dict[str, str]:
     return {"outcome": outcome, "reason": " ".join(sentence for sentence in sentences if sentence)}

@@ -87,10 +87,10 @@ def build_report(
         extras: more sections, such as ``training``, ``graph``, ``backtest``; kept as they are.
 
     Returns:
-        The contract's keys; ``control``, the comparison with ``fitted_popularity``, or None; ``power`` and
-        ``label_source``; ``click_bias`` with
-        ``metrics_outside_sql_top4`` and ``comparison_outside_sql_top4``; ``exposure`` and ``scores``; and the
-        extras. Plain Python values; a number that does not exist is None.
+        The contract's keys; ``control`` (``metrics`` of ``fitted_popularity`` and the ``comparison`` with it),
+        or None; ``power`` and ``label_source``; ``click_bias`` with ``metrics_outside_sql_top4`` and
+        ``comparison_outside_sql_top4``; ``exposure`` and ``scores``; and the extras. Plain Python values; a
+        number that does not exist is None.
 
     Raises:
         EvaluationError: malformed rankings or clicks.
@@ -103,14 +103,19 @@ def build_report(
     comparison, power = compare(values[TREATMENT], values[BASELINE], truth, bootstrap)
 
     decision = decide(comparison, power, clicks=clicks.num_rows, rule=options.rule)
-    control: dict[str, Any] = {}
+    control: dict[str, Any] | None = None
     if control_rankings is not None:
         control_values = score_systems(control_rankings, truth, [CONTROL])
         control_comparison, control_power = compare(
             values[TREATMENT], control_values[CONTROL], truth, bootstrap
         )
         decision = decide_beyond_popularity(
-            decision, control_comparison, control_power, clicks=clicks.num_rows, rule=options.rule
+            comparison,
+            power,
+            control_comparison,
+            control_power,
+            clicks=clicks.num_rows,
+            rule=options.rule,
         )
         control = {"metrics": summarise(control_values, truth), "comparison": control_comparison}
 
@@ -133,7 +138,7 @@ def build_report(
         "comparison": comparison,
         "gates": evaluate_gates(comparison, options.rule),
         "decision": decision,
-        "control": control or None,
+        "control": control,
         "label_source": options.label_source,
         "options": {
             **dataclasses.asdict(options.rule),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from holley_assets.evaluation.report import SYSTEMS, RunIdentity
@@ -70,6 +71,19 @@ def make_world(*, users: int = 400, products: int = 300, skill: float = 0.35, se
         rankings=pa.concat_tables(tables),
         products=catalogue,
     )
+
+
+def count_like(world: World, system: str) -> pa.Table:
+    """Rankings of the control that equal those of ``system``."""
+    rankings = world.rankings.filter(pc.equal(world.rankings["system"], system))
+    names = pa.array(["fitted_popularity"] * rankings.num_rows)
+    return rankings.set_column(rankings.schema.get_field_index("system"), "system", names)
+
+
+@pytest.fixture(scope="session")
+def control_like() -> Callable[[World, str], pa.Table]:
+    """:func:`count_like`."""
+    return count_like
 
 
 @pytest.fixture(scope="session")

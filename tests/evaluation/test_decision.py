@@ -11,7 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holley_assets.evaluation.decision import OUTCOMES, decide, smallest_conclusive_users
+from holley_assets.evaluation.decision import (
+    OUTCOMES,
+    decide,
+    decide_beyond_popularity,
+    smallest_conclusive_users,
+)
 from holley_assets.evaluation.gates import DecisionRule
 from holley_assets.evaluation.metrics import held_out_clicks
 from holley_assets.evaluation.significance import compare
@@ -148,3 +153,78 @@ def test_two_equal_systems_never_yield_a_clear_win() -> None:
         outcomes[decide(comparison, power, clicks=users)["outcome"]] += 1
     assert outcomes["clear_win"] == 0
     assert outcomes["marginal"] + outcomes["worse"] <= 2  # the interval is at 95 %, the band 1 % away
+
+
+WIN, MARGINAL, NEUTRAL = (0.06, (0.04, 0.08)), (0.02, (0.012, 0.028)), (0.0, (-0.006, 0.006))
+UNSURE, WORSE = (0.02, (-0.01, 0.05)), (-0.03, (-0.05, -0.02))
+Lift = tuple[float | None, tuple[float, float] | None]
+
+
+def beyond_popularity(against_sql: Lift, against_count: Lift, *, clicks: int = 3000) -> dict[str, str]:
+    """The decision for a lift against each of the two."""
+    rows = [
+        {"hit_rate@4_delta": lift, "ci95": None if bounds is None else list(bounds), "mcnemar_p": 0.001}
+        for lift, bounds in (against_sql, against_count)
+    ]
+    power = {"cold": {"users": 2500, "minimal_detectable_lift": 0.012}}
+    return decide_beyond_popularity({"cold": rows[0]}, power, {"cold": rows[1]}, power, clicks=clicks)
+
+
+@pytest.mark.parametrize(
+    ("against_sql", "against_count", "outcome"),
+    [
+        (WIN, WIN, "clear_win"),
+        (WIN, MARGINAL, "marginal"),
+        (WIN, NEUTRAL, "neutral"),
+        (WIN, UNSURE, "inconclusive"),
+        (WIN, WORSE, "neutral"),  # it still beats the SQL pipeline
+        (WIN, (None, None), "inconclusive"),
+        (MARGINAL, WIN, "marginal"),
+        (MARGINAL, MARGINAL, "marginal"),
+        (MARGINAL, NEUTRAL, "neutral"),
+        (MARGINAL, UNSURE, "inconclusive"),
+    ],
+)
+def test_a_gain_counts_as_far_as_better_counting_does_not_explain_it(
+    against_sql: Lift, against_count: Lift, outcome: str
+) -> None:
+    """The less favourable of both; the reason gives both lifts, the one that decides last."""
+    result = beyond_popularity(against_sql, against_count)
+    assert result["outcome"] == outcome
+    assert "against the SQL pipeline (95 % interval" in result["reason"]
+    if against_count[0] is not None:
+        assert "against popularity counted on the same data (95 % interval" in result["reason"]
+
+
+@pytest.mark.parametrize("against_count", [WIN, NEUTRAL, WORSE])
+@pytest.mark.parametrize("against_sql", [NEUTRAL, UNSURE, WORSE, (None, None)])
+def test_without_a_gain_the_count_changes_nothing(against_sql: Lift, against_count: Lift) -> None:
+    """Neutral, worse and inconclusive stay, to the letter."""
+    assert beyond_popularity(against_sql, against_count) == decision(*against_sql)
+
+
+def test_a_small_test_set_decides_nothing_beyond_popularity_either() -> None:
+    """A lift over both, on too few clicks."""
+    assert beyond_popularity(WIN, WIN, clicks=1999) == decision(*WIN, clicks=1999)
+
+
+def test_reasons_beyond_popularity_read_well() -> None:
+    """Whole sentences, in an order that a reader follows."""
+    assert beyond_popularity(WIN, WIN)["reason"] == (
+        "Hit Rate@4 on 2,500 cold users is +6.00 points against the SQL pipeline (95 % interval +4.00 to "
+        "+8.00). The whole interval reaches the +3.00 points of a clear win. Hit Rate@4 on 2,500 cold users "
+        "is +6.00 points against popularity counted on the same data (95 % interval +4.00 to +8.00). So "
+        "better counting does not explain the gain. Proceed to an A/B test."
+    )
+    assert beyond_popularity(WIN, NEUTRAL)["reason"] == (
+        "Hit Rate@4 on 2,500 cold users is +6.00 points against the SQL pipeline (95 % interval +4.00 to "
+        "+8.00). A gain counts only as far as better counting does not explain it. Hit Rate@4 on 2,500 cold "
+        "users is +0.00 points against popularity counted on the same data (95 % interval −0.60 to +0.60). "
+        "The whole interval lies within ±1.00 points. With 2,500 cold test users, the smallest lift that "
+        "this test tells from none with 80 % power is 1.20 points. The graph neither helps nor hurts: here "
+        "it adds nothing beyond fitment and popularity."
+    )
+    assert beyond_popularity(WIN, WORSE)["reason"].endswith(
+        "The whole interval lies below −1.00 points. Better counting alone does more: the graph adds nothing "
+        "to it."
+    )

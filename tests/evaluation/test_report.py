@@ -141,6 +141,27 @@ def test_a_clear_win_is_found(build_world: Callable[..., Any]) -> None:
     assert report_of(world, options=options)["decision"]["outcome"] == "inconclusive"
 
 
+def test_a_win_that_a_count_gets_too_is_none(
+    build_world: Callable[..., Any], control_like: Callable[[Any, str], pa.Table]
+) -> None:
+    """The same lift over sql: granted over a count as weak as popularity, not over one as good as the model."""
+    world = build_world(users=2500, skill=0.6)
+    weak, strong = (
+        report_of(world, control_rankings=control_like(world, system)) for system in ("popularity", "gnn")
+    )
+    assert weak["comparison"] == strong["comparison"]
+    assert weak["decision"]["outcome"] == "clear_win"
+    assert strong["decision"]["outcome"] == "neutral"
+    assert weak["control"]["metrics"] == {"fitted_popularity": weak["metrics"]["popularity"]}
+    assert strong["control"]["comparison"]["cold"]["hit_rate@4_delta"] == 0.0
+    assert set(weak["control"]["comparison"]) == set(SCOPES)
+
+
+def test_without_a_count_there_is_no_control(world: Any) -> None:
+    """Null rather than an empty section."""
+    assert report_of(world)["control"] is None
+
+
 def test_extras_do_not_replace_what_is_computed(world: Any) -> None:
     """A section with a taken name would hide a measurement."""
     with pytest.raises(ValueError, match="metrics"):

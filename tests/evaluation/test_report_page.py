@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from holley_assets.evaluation.backtest import summarise_backtest
@@ -56,7 +58,11 @@ class Page(HTMLParser):
 
 
 def report_of(
-    world: Any, extras: dict[str, Any] | None = None, *, clicks: int | None = None
+    world: Any,
+    extras: dict[str, Any] | None = None,
+    *,
+    clicks: int | None = None,
+    control_rankings: pa.Table | None = None,
 ) -> dict[str, Any]:
     """The report of a world, on its first ``clicks`` clicks."""
     return build_report(
@@ -67,6 +73,7 @@ def report_of(
         rankings=world.rankings,
         rankings_before_rules=world.rankings,
         products=world.products,
+        control_rankings=control_rankings,
         extras=extras,
     )
 
@@ -126,10 +133,28 @@ def test_the_decision_comes_first(world: Any) -> None:
     assert "no product view within the window" in text
 
 
+def test_the_page_asks_whether_it_is_the_graph(
+    world: Any, control_like: Callable[[Any, str], pa.Table]
+) -> None:
+    """The count's Hit Rate@4 by tier and the comparison with its interval; nothing where there is no count."""
+    report = report_of(world, control_rankings=control_like(world, "popularity"))
+    text = Page(render(report)).text
+    section = text[text.index("Is it the graph?") : text.index("Gates")]
+    for scope in ("cold", "warm", "hot", "overall"):
+        assert share(report["metrics"]["popularity"][scope]["hit_rate@4"]) in section
+        assert span(report["control"]["comparison"][scope]["ci95"]) in section
+    without = Page(render(report_of(world))).text
+    assert "Is it the graph?" not in without
+    assert "fitted_popularity" not in without
+
+
 @pytest.mark.parametrize("clicks", [0, 1, 5])
-def test_tiny_test_sets_still_make_a_page(world: Any, clicks: int) -> None:
+def test_tiny_test_sets_still_make_a_page(
+    world: Any, control_like: Callable[[Any, str], pa.Table], clicks: int
+) -> None:
     """Empty tiers, missing intervals and no plots."""
-    text = render(report_of(world, clicks=clicks))
+    control_rankings = control_like(world, "sql")
+    text = render(report_of(world, clicks=clicks, control_rankings=control_rankings))
     assert "no test user in this tier" in text
     assert "nan" not in Page(text).text.lower()
     assert "None" not in Page(text).text
