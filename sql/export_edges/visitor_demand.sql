@@ -39,41 +39,119 @@ view_parts AS (
 
 -- Crawlers and resellers see parts for many cars.
 visitors AS (
-  SELECT visitor, serving, COUNT(*) AS parts
+  SELECT visitor, serving, COUNT(*) AS parts, STRING_AGG(base_sku, '|' ORDER BY base_sku) AS part_set
   FROM view_parts
   GROUP BY visitor, serving
   HAVING COUNT(*) <= @visitor_maximum_parts
 ),
 
--- Years in which all of a visitor's parts fit a model.
-visitor_models AS (
+-- Visitors with the same parts have the same answer, and so have both views: one of them stands for all.
+set_visitors AS (
   SELECT
-    view_parts.visitor,
-    view_parts.serving,
-    fits.make,
-    fits.model,
-    visitors.parts,
-    MAX(fits.first_year) AS first_year,
-    MIN(fits.last_year) AS last_year
-  FROM view_parts
-  JOIN visitors ON visitors.visitor = view_parts.visitor AND visitors.serving = view_parts.serving
-  JOIN `{working}.fits_edges` AS fits ON fits.base_sku = view_parts.base_sku
-  GROUP BY view_parts.visitor, view_parts.serving, fits.make, fits.model, visitors.parts
-  HAVING COUNT(*) = visitors.parts AND MAX(fits.first_year) <= MIN(fits.last_year)
+    visitor,
+    serving,
+    parts,
+    SUM(IF(serving, 0, 1)) OVER (PARTITION BY part_set) AS visitors,
+    SUM(IF(serving, 1, 0)) OVER (PARTITION BY part_set) AS serving_visitors,
+    ROW_NUMBER() OVER (PARTITION BY part_set ORDER BY visitor, serving) AS place
+  FROM visitors
+),
+
+-- Numbers for sets, vehicles and parts: what follows joins millions of them.
+part_sets AS (
+  SELECT
+    visitor,
+    serving,
+    parts,
+    visitors,
+    serving_visitors,
+    ROW_NUMBER() OVER (ORDER BY visitor, serving) AS set_number
+  FROM set_visitors
+  WHERE place = 1
+),
+
+numbered_parts AS (
+  SELECT base_sku, COUNT(*) AS vehicles, ROW_NUMBER() OVER (ORDER BY base_sku) AS part_number
+  FROM `{working}.fits_edges`
+  GROUP BY base_sku
+),
+
+numbered_vehicles AS (
+  SELECT make, model, ROW_NUMBER() OVER (ORDER BY make, model) AS vehicle_number
+  FROM `{working}.fits_edges`
+  GROUP BY make, model
+),
+
+numbered_fits AS (
+  SELECT
+    numbered_parts.part_number,
+    numbered_vehicles.vehicle_number,
+    fits.first_year,
+    fits.last_year
+  FROM `{working}.fits_edges` AS fits
+  JOIN numbered_parts ON numbered_parts.base_sku = fits.base_sku
+  JOIN numbered_vehicles ON numbered_vehicles.make = fits.make AND numbered_vehicles.model = fits.model
+),
+
+set_parts AS (
+  SELECT
+    part_sets.set_number,
+    part_sets.parts,
+    numbered_parts.part_number,
+    ROW_NUMBER() OVER (
+      PARTITION BY part_sets.set_number
+      ORDER BY numbered_parts.vehicles, numbered_parts.part_number
+    ) AS place
+  FROM part_sets
+  JOIN view_parts ON view_parts.visitor = part_sets.visitor AND view_parts.serving = part_sets.serving
+  JOIN numbered_parts ON numbered_parts.base_sku = view_parts.base_sku
+),
+
+-- A car that all parts fit is among those of the part that fits the fewest.
+set_candidates AS (
+  SELECT set_parts.set_number, numbered_fits.vehicle_number
+  FROM set_parts
+  JOIN numbered_fits ON numbered_fits.part_number = set_parts.part_number
+  WHERE set_parts.place = 1
+),
+
+-- Years in which all parts of a set fit a model.
+set_models AS (
+  SELECT
+    set_candidates.set_number,
+    set_candidates.vehicle_number,
+    set_parts.parts,
+    MAX(numbered_fits.first_year) AS first_year,
+    MIN(numbered_fits.last_year) AS last_year
+  FROM set_candidates
+  JOIN set_parts ON set_parts.set_number = set_candidates.set_number
+  JOIN numbered_fits
+    ON numbered_fits.part_number = set_parts.part_number
+    AND numbered_fits.vehicle_number = set_candidates.vehicle_number
+  GROUP BY set_candidates.set_number, set_candidates.vehicle_number, set_parts.parts
+  HAVING COUNT(*) = set_parts.parts AND MAX(numbered_fits.first_year) <= MIN(numbered_fits.last_year)
 ),
 
 part_visitors AS (
-  SELECT view_parts.base_sku, view_parts.serving, COUNT(*) AS visitors
+  SELECT
+    view_parts.base_sku,
+    SUM(IF(view_parts.serving, 0, 1)) AS visitors,
+    SUM(IF(view_parts.serving, 1, 0)) AS serving_visitors
   FROM view_parts
   JOIN visitors ON visitors.visitor = view_parts.visitor AND visitors.serving = view_parts.serving
-  GROUP BY view_parts.base_sku, view_parts.serving
+  GROUP BY view_parts.base_sku
 ),
 
 car_visitors AS (
-  SELECT fitment.year, fitment.make, fitment.model, part_visitors.serving, SUM(part_visitors.visitors) AS visitors
+  SELECT
+    fitment.year,
+    fitment.make,
+    fitment.model,
+    SUM(part_visitors.visitors) AS visitors,
+    SUM(part_visitors.serving_visitors) AS serving_visitors
   FROM `{working}.fitment` AS fitment
   JOIN part_visitors ON part_visitors.base_sku = fitment.base_sku
-  GROUP BY fitment.year, fitment.make, fitment.model, part_visitors.serving
+  GROUP BY fitment.year, fitment.make, fitment.model
 ),
 
 car_owners AS (
@@ -85,165 +163,157 @@ car_owners AS (
 cars AS (
   SELECT
     car_visitors.year,
-    car_visitors.make,
-    car_visitors.model,
-    car_visitors.serving,
-    LN(car_visitors.visitors) AS log_visitors,
+    numbered_vehicles.vehicle_number,
+    views.serving,
+    LN(IF(views.serving, car_visitors.serving_visitors, car_visitors.visitors)) AS log_visitors,
     -- A car that nobody registered may still be some visitor's.
     LN(COALESCE(car_owners.owners, 0) + @visitor_unregistered_owners) AS log_owners
   FROM car_visitors
+  CROSS JOIN (SELECT FALSE AS serving UNION ALL SELECT TRUE AS serving) AS views
+  JOIN numbered_vehicles
+    ON numbered_vehicles.make = car_visitors.make AND numbered_vehicles.model = car_visitors.model
   LEFT JOIN car_owners
     ON car_owners.year = car_visitors.year
     AND car_owners.make = car_visitors.make
     AND car_owners.model = car_visitors.model
+  WHERE IF(views.serving, car_visitors.serving_visitors, car_visitors.visitors) > 0
 ),
 
--- Many visitors ask the same question, so it is answered once.
+-- Many sets ask the same question of a model, so it is answered once.
 questions AS (
-  SELECT DISTINCT serving, make, model, parts, first_year, last_year
-  FROM visitor_models
+  SELECT
+    vehicle_number,
+    parts,
+    first_year,
+    last_year,
+    ROW_NUMBER() OVER (ORDER BY vehicle_number, parts, first_year, last_year) AS question
+  FROM set_models
+  GROUP BY vehicle_number, parts, first_year, last_year
 ),
 
 -- Sums are of whole numbers, trillionths of the likeliest car and billionths of a visitor: they are the same in
 -- any order, so that two runs agree to the last bit.
 car_likelihoods AS (
   SELECT
-    questions.serving,
-    questions.make,
-    questions.model,
-    questions.parts,
-    questions.first_year,
-    questions.last_year,
+    questions.question,
+    cars.serving,
     cars.year,
-    cars.log_owners - questions.parts * cars.log_visitors AS log_likelihood
+    cars.log_owners - questions.parts * cars.log_visitors AS log_likelihood,
+    MAX(cars.log_owners - questions.parts * cars.log_visitors) OVER (
+      PARTITION BY questions.question, cars.serving
+    ) AS best_log_likelihood
   FROM questions
   JOIN cars
-    ON cars.make = questions.make
-    AND cars.model = questions.model
-    AND cars.serving = questions.serving
+    ON cars.vehicle_number = questions.vehicle_number
     AND cars.year BETWEEN questions.first_year AND questions.last_year
 ),
 
-best_years AS (
+year_likelihoods AS (
   SELECT
-    *,
-    MAX(log_likelihood) OVER (
-      PARTITION BY serving, make, model, parts, first_year, last_year
-    ) AS best_log_likelihood
+    question,
+    serving,
+    year,
+    best_log_likelihood,
+    CAST(EXP(log_likelihood - best_log_likelihood) * 1e12 AS INT64) AS likelihood
   FROM car_likelihoods
 ),
 
-year_likelihoods AS (
-  SELECT *, CAST(EXP(log_likelihood - best_log_likelihood) * 1e12 AS INT64) AS likelihood
-  FROM best_years
-),
-
 model_likelihoods AS (
-  SELECT
-    serving,
-    make,
-    model,
-    parts,
-    first_year,
-    last_year,
-    MAX(best_log_likelihood) AS best_log_likelihood,
-    SUM(likelihood) AS likelihood
+  SELECT question, serving, MAX(best_log_likelihood) AS best_log_likelihood, SUM(likelihood) AS likelihood
   FROM year_likelihoods
-  GROUP BY serving, make, model, parts, first_year, last_year
+  GROUP BY question, serving
 ),
 
 answered_models AS (
   SELECT
-    visitor_models.*,
+    set_models.set_number,
+    model_likelihoods.question,
+    model_likelihoods.serving,
     model_likelihoods.likelihood,
     model_likelihoods.best_log_likelihood,
     MAX(model_likelihoods.best_log_likelihood) OVER (
-      PARTITION BY visitor_models.visitor, visitor_models.serving
-    ) AS visitor_log_likelihood
-  FROM visitor_models
-  JOIN model_likelihoods
-    ON model_likelihoods.serving = visitor_models.serving
-    AND model_likelihoods.make = visitor_models.make
-    AND model_likelihoods.model = visitor_models.model
-    AND model_likelihoods.parts = visitor_models.parts
-    AND model_likelihoods.first_year = visitor_models.first_year
-    AND model_likelihoods.last_year = visitor_models.last_year
+      PARTITION BY set_models.set_number, model_likelihoods.serving
+    ) AS set_log_likelihood
+  FROM set_models
+  JOIN questions
+    ON questions.vehicle_number = set_models.vehicle_number
+    AND questions.parts = set_models.parts
+    AND questions.first_year = set_models.first_year
+    AND questions.last_year = set_models.last_year
+  JOIN model_likelihoods ON model_likelihoods.question = questions.question
 ),
 
 weighed_models AS (
   SELECT
-    *,
-    CAST(likelihood * EXP(best_log_likelihood - visitor_log_likelihood) AS INT64) AS visitor_likelihood
+    set_number,
+    question,
+    serving,
+    CAST(likelihood * EXP(best_log_likelihood - set_log_likelihood) AS INT64) AS set_likelihood
   FROM answered_models
 ),
 
-visitor_shares AS (
+set_shares AS (
   SELECT
-    visitor,
+    set_number,
+    question,
     serving,
-    make,
-    model,
-    parts,
-    first_year,
-    last_year,
-    visitor_likelihood / SUM(visitor_likelihood) OVER (PARTITION BY visitor, serving) AS share
+    set_likelihood / SUM(set_likelihood) OVER (PARTITION BY set_number, serving) AS share
   FROM weighed_models
 ),
 
 asked_parts AS (
   SELECT
-    visitor_shares.serving,
-    visitor_shares.make,
-    visitor_shares.model,
-    visitor_shares.parts,
-    visitor_shares.first_year,
-    visitor_shares.last_year,
-    view_parts.base_sku,
-    SUM(CAST(visitor_shares.share * 1e9 AS INT64)) AS share
-  FROM visitor_shares
-  JOIN view_parts ON view_parts.visitor = visitor_shares.visitor AND view_parts.serving = visitor_shares.serving
-  GROUP BY
-    visitor_shares.serving,
-    visitor_shares.make,
-    visitor_shares.model,
-    visitor_shares.parts,
-    visitor_shares.first_year,
-    visitor_shares.last_year,
-    view_parts.base_sku
+    set_shares.question,
+    set_shares.serving,
+    set_parts.part_number,
+    SUM(
+      CAST(set_shares.share * 1e9 AS INT64)
+      * IF(set_shares.serving, part_sets.serving_visitors, part_sets.visitors)
+    ) AS share
+  FROM set_shares
+  JOIN part_sets ON part_sets.set_number = set_shares.set_number
+  JOIN set_parts ON set_parts.set_number = set_shares.set_number
+  GROUP BY set_shares.question, set_shares.serving, set_parts.part_number
 ),
 
 year_shares AS (
   SELECT
-    year_likelihoods.*,
+    year_likelihoods.question,
+    year_likelihoods.serving,
+    year_likelihoods.year,
     year_likelihoods.likelihood / model_likelihoods.likelihood AS year_share
   FROM year_likelihoods
   JOIN model_likelihoods
-    ON model_likelihoods.serving = year_likelihoods.serving
-    AND model_likelihoods.make = year_likelihoods.make
-    AND model_likelihoods.model = year_likelihoods.model
-    AND model_likelihoods.parts = year_likelihoods.parts
-    AND model_likelihoods.first_year = year_likelihoods.first_year
-    AND model_likelihoods.last_year = year_likelihoods.last_year
+    ON model_likelihoods.question = year_likelihoods.question
+    AND model_likelihoods.serving = year_likelihoods.serving
 ),
 
-demand AS (
+numbered_demand AS (
   SELECT
     year_shares.year,
-    asked_parts.make,
-    asked_parts.model,
-    asked_parts.base_sku,
+    questions.vehicle_number,
+    asked_parts.part_number,
     SUM(IF(asked_parts.serving, 0, CAST(asked_parts.share * year_shares.year_share AS INT64))) / 1e9 AS weight,
     SUM(IF(asked_parts.serving, CAST(asked_parts.share * year_shares.year_share AS INT64), 0)) / 1e9
       AS serving_weight
   FROM asked_parts
+  JOIN questions ON questions.question = asked_parts.question
   JOIN year_shares
-    ON year_shares.serving = asked_parts.serving
-    AND year_shares.make = asked_parts.make
-    AND year_shares.model = asked_parts.model
-    AND year_shares.parts = asked_parts.parts
-    AND year_shares.first_year = asked_parts.first_year
-    AND year_shares.last_year = asked_parts.last_year
-  GROUP BY year_shares.year, asked_parts.make, asked_parts.model, asked_parts.base_sku
+    ON year_shares.question = asked_parts.question AND year_shares.serving = asked_parts.serving
+  GROUP BY year_shares.year, questions.vehicle_number, asked_parts.part_number
+),
+
+demand AS (
+  SELECT
+    numbered_demand.year,
+    numbered_vehicles.make,
+    numbered_vehicles.model,
+    numbered_parts.base_sku,
+    numbered_demand.weight,
+    numbered_demand.serving_weight
+  FROM numbered_demand
+  JOIN numbered_vehicles ON numbered_vehicles.vehicle_number = numbered_demand.vehicle_number
+  JOIN numbered_parts ON numbered_parts.part_number = numbered_demand.part_number
 )
 
 -- A part that skips a year of its span does not fit that year.
