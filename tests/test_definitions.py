@@ -37,11 +37,13 @@ GROUPS = {
         "popularity",
         "product_nodes",
         "test_clicks",
+        "test_interactions",
         "time_windows",
         "user_accounts",
         "user_nodes",
         "user_purchases",
         "vehicle_nodes",
+        "visitor_demand",
     },
     "model": {
         "product_embeddings",
@@ -52,7 +54,12 @@ GROUPS = {
         "user_profiles",
     },
     "recommendations": {"recommendations"},
-    "evaluation": {"eval_report", "evaluation_rankings", "evaluation_rankings_before_rules"},
+    "evaluation": {
+        "control_rankings",
+        "eval_report",
+        "evaluation_rankings",
+        "evaluation_rankings_before_rules",
+    },
     "delivery": {"recommendations_table"},
 }
 WARNINGS = {"events_reach_the_test_window", "share_of_cold_users_is_usual", "test_set_can_decide"}
