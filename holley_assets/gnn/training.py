@@ -106,7 +106,7 @@ def train(
         warm_start: weights to start from, matched by key.
         on_epoch: called after each epoch, also for those before a resumption.
     """
-    run = _Run(data, model_options, options, warm_start)
+    run = Training(data, model_options, options, warm_start)
     identity = _identity(data, model_options, options, warm_start)
     if state_path is not None and state_path.exists():
         run.resume(state_path, identity)
@@ -133,15 +133,15 @@ def train(
     return TrainingResult(checkpoint, run.history, run.stopped_early, run.warm_start_rows)
 
 
-class _Run:
-    """The state of one training."""
+class Training:
+    """The state of one training: what :func:`train` advances epoch by epoch."""
 
     def __init__(
         self,
         data: HeteroData,
         model_options: ModelOptions,
         options: TrainingOptions,
-        warm_start: Checkpoint | None,
+        warm_start: Checkpoint | None = None,
     ) -> None:
         torch.manual_seed(options.seed)
         self.options = options

@@ -1,0 +1,153 @@
+"""One pass over all training edges: ours against the plain PyG formulation.
+
+    python tests/benchmarks/training_step.py --users 50000 --runs 3 --output training_step.json
+
+The plain formulation is what PyG's heterogeneous examples do: a node and a learned vector for every user, and
+``HeteroConv`` of ``GATConv`` over the whole graph for each batch. Both have the same layers, width, heads, batches
+and negatives, and take the same optimiser steps; ours also fits the demand for each car in every step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+from typing import Any
+
+import torch
+from measure import machine, measure, table, write_json
+from study import add_sample_arguments, sample_study, tell
+from torch import Tensor, nn
+from torch_geometric.data import HeteroData
+from torch_geometric.nn import GATConv, HeteroConv
+
+from holley_assets.assets.model import training_options
+from holley_assets.gnn.attention import pair_scores
+from holley_assets.gnn.graph import EDGE_TYPES, INTERACTS, OWNS, REV_INTERACTS, REV_OWNS
+from holley_assets.gnn.model import ModelOptions
+from holley_assets.gnn.sampling import Candidates, Positives, draw_negatives
+from holley_assets.gnn.training import Training, TrainingOptions
+from holley_assets.settings import load_settings
+
+
+def expand(data: HeteroData) -> HeteroData:
+    """The graph with a node for every user, as it would be without profiles."""
+    profile = torch.repeat_interleave(torch.arange(data["user"].num_nodes), data["user"].count.clamp_min(1))
+    first = torch.searchsorted(profile, torch.arange(data["user"].num_nodes))
+    plain = copy.deepcopy(data)
+    store = plain["user"]
+    store.num_nodes = len(profile)
+    for name in ("tier", "year", "vehicle", "vehicle_year", "generation"):
+        store[name] = data["user"][name][profile]
+    store.cold_profile = first[data["user"].cold_profile[profile]]
+    for kind, end in ((INTERACTS, 0), (REV_INTERACTS, 1)):
+        plain[kind].edge_index[end] = first[data[kind].edge_index[end]]
+    everyone = torch.arange(len(profile))
+    plain[OWNS].edge_index = torch.stack([everyone, store.vehicle])
+    plain[REV_OWNS].edge_index = torch.stack([store.vehicle, everyone])
+    for kind in (OWNS, REV_OWNS):
+        plain[kind].edge_attr = torch.ones(len(profile), 1)
+    return plain
+
+
+class PlainHeteroGAT(nn.Module):
+    """Learned vectors for every node and layers of PyG's own convolutions."""
+
+    def __init__(self, data: HeteroData, options: ModelOptions) -> None:
+        super().__init__()
+        dim, hidden = options.embedding_dim, options.hidden_dim
+        self.embeddings = nn.ModuleDict(
+            {kind: nn.Embedding(data[kind].num_nodes, dim) for kind in data.node_types}
+        )
+        self.layers = nn.ModuleList(
+            HeteroConv(
+                {
+                    kind: GATConv(
+                        (width, width) if kind[0] != kind[2] else width,
+                        hidden // options.heads,
+                        options.heads,
+                        edge_dim=data[kind].edge_attr.shape[1],
+                        dropout=options.dropout,
+                        add_self_loops=False,
+                    )
+                    for kind in EDGE_TYPES
+                },
+                aggr="sum",
+            )
+            for width in (dim, hidden)
+        )
+        self.towers = nn.ModuleDict({kind: nn.Linear(hidden, dim) for kind in ("user", "product")})
+
+    def forward(self, edges: dict[Any, Tensor], features: dict[Any, Tensor]) -> tuple[Tensor, Tensor]:
+        x = {kind: table.weight for kind, table in self.embeddings.items()}
+        for layer in self.layers:
+            x = {
+                kind: nn.functional.elu(state)
+                for kind, state in layer(x, edges, edge_attr_dict=features).items()
+            }
+        return tuple(nn.functional.normalize(self.towers[kind](x[kind])) for kind in ("user", "product"))  # type: ignore[return-value]
+
+
+class PlainTraining:
+    """An epoch of the plain formulation."""
+
+    def __init__(self, data: HeteroData, model: ModelOptions, options: TrainingOptions) -> None:
+        torch.manual_seed(options.seed)
+        self.data, self.options = expand(data), options
+        self.model = PlainHeteroGAT(self.data, model)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), options.learning_rate)
+        self.generator = torch.Generator().manual_seed(options.seed)
+        self.candidates = Candidates(self.data)
+        self.positives = Positives.of(self.data, self.candidates, options.minimum_edge_weight)
+        num_products = self.data["product"].num_nodes
+        self.known = (self.positives.user * num_products + self.positives.product).sort().values
+
+    def epoch(self) -> None:
+        order = torch.randperm(len(self.positives), generator=self.generator)
+        for index in order.chunk(self.options.batches):
+            batch = self.positives.take(index)
+            keep = torch.ones(self.data[INTERACTS].edge_index.shape[1], dtype=torch.bool)
+            keep[batch.edge] = False
+            edges, features = dict(self.data.edge_index_dict), dict(self.data.edge_attr_dict)
+            for kind in (INTERACTS, REV_INTERACTS):
+                edges[kind], features[kind] = edges[kind][:, keep], features[kind][keep]
+            user, product = self.model(edges, features)
+            negatives = draw_negatives(
+                batch, self.known, self.candidates, self.options.negatives, self.generator
+            )
+            rows = user[batch.user]
+            positive = (rows * product[batch.product]).sum(1, keepdim=True)
+            scores = torch.cat([positive, pair_scores(rows, product, negatives.product)], dim=1)
+            loss = -(batch.weight * scores.log_softmax(1)[:, 0]).sum() / batch.weight.sum()
+            self.optimiser.zero_grad()
+            loss.backward()
+            self.optimiser.step()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    add_sample_arguments(parser, seeds=(0,), users=50_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--skip-plain", action="store_true", help="where the plain formulation does not fit")
+    arguments = parser.parse_args()
+    study = sample_study(arguments, arguments.seeds[0])
+    data = study.graph.data
+    model, options = training_options(load_settings())
+    figures = {
+        "users": study.tables["user_nodes"].num_rows,
+        "user_nodes": int(data["user"].num_nodes),
+        "fits": int(data["product", "fits", "vehicle"].edge_index.shape[1]),
+    }
+    tell(f"graph of {figures}")
+    training = Training(data, model, options)
+    results = [measure("ours", training.epoch, runs=arguments.runs, **figures)]
+    del training
+    if not arguments.skip_plain:
+        plain = PlainTraining(data, model, options)
+        results.append(measure("plain PyG", plain.epoch, runs=arguments.runs, **figures))
+    print(table(results))
+    if arguments.output:
+        write_json(arguments.output, results, machine=machine("torch", "torch-geometric"))
+
+
+if __name__ == "__main__":
+    main()
