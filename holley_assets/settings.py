@@ -216,6 +216,11 @@ class EvaluationSettings(_Section):
     bootstrap_draws: Annotated[int, Field(ge=100)] = Field(1000, description="draws of the paired bootstrap")
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = Field(0.95, description="level of the intervals")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of the bootstrap and of system random")
+    labels: Literal["clicks", "interactions", "both"] = Field(
+        "clicks",
+        description="what the test set is made of: e-mail clicks, new parts that registered users met on the "
+        "site in the test window, or both",
+    )
     clear_win: Positive = Field(
         0.03, description="absolute Hit Rate@4 lift on cold users that is a clear win"
     )

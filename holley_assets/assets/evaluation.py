@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from holley_assets.assets.groups import EVALUATION, OWNERS
 from holley_assets.assets.recommendations import ranking_options, users_with_profiles
 from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.evaluation.labels import ground_truth
 from holley_assets.ranking import (
     EmbeddingScorer,
     PairScorer,
@@ -69,6 +70,7 @@ def control_rankings(
     parts: pa.Table,
     user_purchases: pa.Table,
     test_clicks: pa.Table,
+    test_interactions: pa.Table,
 ) -> dg.MaterializeResult:
     """One row a test user and rank from 1 to 20 by `fitted_popularity`: the control that a lift must beat too.
 
@@ -77,11 +79,12 @@ def control_rankings(
     """
     training = product_embeddings.filter(pc.equal(product_embeddings["view"].cast(pa.string()), "training"))
     popularity = training["fitted_popularity"].to_numpy()[:, None]
-    users = clicking_users(users_with_profiles(user_nodes, user_profiles, "profile"), test_clicks)
+    run_settings = settings.of_run(context.run)
+    labels = ground_truth(run_settings.evaluation.labels, test_clicks, test_interactions)
+    users = clicking_users(users_with_profiles(user_nodes, user_profiles, "profile"), labels)
     users = users.set_column(
         users.schema.get_field_index("profile"), "profile", pa.array(np.zeros(users.num_rows, np.int32))
     )
-    run_settings = settings.of_run(context.run)
     ranking = rank_users(
         users,
         build_candidates(fitment, parts, view="training", apply_rules=True),
@@ -96,9 +99,9 @@ def control_rankings(
     )
 
 
-def clicking_users(users: pa.Table, test_clicks: pa.Table) -> pa.Table:
-    """The users who clicked in the test window."""
-    clicked = pc.unique(test_clicks["email_lower"])
+def clicking_users(users: pa.Table, labels: pa.Table) -> pa.Table:
+    """The users with a label in the test window: a click, or what else counts as one."""
+    clicked = pc.unique(labels["email_lower"])
     return users.filter(pc.is_in(users["email_lower"], value_set=clicked))
 
 
@@ -125,9 +128,12 @@ def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> d
         popularity: pa.Table,
         user_purchases: pa.Table,
         test_clicks: pa.Table,
+        test_interactions: pa.Table,
     ) -> dg.MaterializeResult:
         started = time.monotonic()
-        users = clicking_users(users_with_profiles(user_nodes, user_profiles, "profile"), test_clicks)
+        run_settings = settings.of_run(context.run)
+        labels = ground_truth(run_settings.evaluation.labels, test_clicks, test_interactions)
+        users = clicking_users(users_with_profiles(user_nodes, user_profiles, "profile"), labels)
         table = rank_all_systems(
             users,
             fitment=fitment,
@@ -136,7 +142,7 @@ def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> d
             gnn=EmbeddingScorer.from_tables(user_embeddings, product_embeddings, "training"),
             purchases=user_purchases,
             windows=TimeWindows.from_table(time_windows),
-            settings=settings.of_run(context.run),
+            settings=run_settings,
             apply_rules=apply_rules,
         )
         return dg.MaterializeResult(

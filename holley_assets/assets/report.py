@@ -39,6 +39,7 @@ def eval_report(
     evaluation_rankings_before_rules: pa.Table,
     control_rankings: pa.Table,
     test_clicks: pa.Table,
+    test_interactions: pa.Table,
     user_nodes: pa.Table,
     product_nodes: pa.Table,
     interacts_edges: pa.Table,
@@ -54,11 +55,13 @@ def eval_report(
     interval: too few clicks, or an interval that covers both sides of the threshold, is `inconclusive`.
     """
     from holley_assets.evaluation.exposure import delivered
+    from holley_assets.evaluation.labels import dropped_labels, ground_truth
     from holley_assets.evaluation.report import RunIdentity, build_report, to_json
     from holley_assets.evaluation.report_page import render
 
     started = time.monotonic()
     run_settings = settings.of_run(context.run)
+    source = run_settings.evaluation.labels
     windows = TimeWindows.from_table(time_windows)
     products, vectors = training_vectors(product_embeddings, product_nodes)
     report = build_report(
@@ -68,8 +71,14 @@ def eval_report(
             cutoff=windows.cutoff,
             model_version=trained_checkpoint[MODEL_VERSION][0].as_py(),
         ),
-        clicks=test_clicks,
-        clicks_dropped=_metadata(context.instance, "test_clicks").get("dropped", {}),
+        clicks=ground_truth(source, test_clicks, test_interactions),
+        clicks_dropped=dropped_labels(
+            source,
+            *(
+                _metadata(context.instance, table).get("dropped", {})
+                for table in ("test_clicks", "test_interactions")
+            ),
+        ),
         users=user_nodes,
         rankings=evaluation_rankings,
         rankings_before_rules=evaluation_rankings_before_rules,
@@ -115,6 +124,7 @@ def eval_report(
             "report": dg.MetadataValue.path(artifacts.locate(page)),
             "latest": dg.MetadataValue.path(store.local_path(LATEST_FILE)),
             "test_clicks": report["test_set"]["clicks"],
+            "labels": report["label_source"],
             **headline_numbers(report),
             **reference_metadata(reference),
             "seconds": round(time.monotonic() - started, 2),
@@ -132,6 +142,7 @@ def evaluation_options(settings: Settings) -> Any:
         rule=DecisionRule(chosen.clear_win, chosen.marginal, chosen.minimum_clicks, chosen.confidence),
         bootstrap_draws=chosen.bootstrap_draws,
         seed=chosen.seed,
+        label_source=chosen.labels,
     )
 
 

@@ -236,4 +236,17 @@ customer viewed within 30 minutes after it.
 Nobody but evaluation reads it. Dropped and counted: clicks of unknown users, without a view, on unknown
 parts.""",
     ),
+    TableSpec(
+        name="test_interactions",
+        key=("email_lower", "base_sku", "interaction_date"),
+        not_null=("interaction", "engagement_tier"),
+        endpoints=(_user("test_interactions"), _product("test_interactions")),
+        may_be_empty=True,
+        steady=False,
+        description="""One row a customer, part and day in `[cutoff, as_of)` on which the customer met that part \
+on the site: a part never viewed, put in the cart or ordered before.
+
+Labels for `HOLLEY_EVALUATION_LABELS`, beside the clicks: no e-mail chose them. Nobody but evaluation reads it.
+Dropped and counted: parts that the customer knew before the cutoff, unknown parts.""",
+    ),
 )

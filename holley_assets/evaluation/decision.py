@@ -83,6 +83,7 @@ def decide(
     *,
     clicks: int,
     rule: DecisionRule | None = None,
+    unit: str = "clicks",
 ) -> dict[str, str]:
     """One outcome, from the Hit Rate@4 lift on cold users, that respects its interval.
 
@@ -114,12 +115,13 @@ def decide(
         power: scope → power, from the same call.
         clicks: clicks in the test set, repeated ones included.
         rule: thresholds.
+        unit: what the test set counts, in words.
 
     Returns:
         ``outcome``, one of :data:`OUTCOMES`, and ``reason``, a few sentences. The reasons of ``inconclusive``
         and ``neutral`` name the smallest lift that this test set could have shown.
     """
-    return _judge(comparison, power, clicks, rule or DecisionRule(), "the SQL pipeline").to_dict()
+    return _judge(comparison, power, clicks, rule or DecisionRule(), unit, "the SQL pipeline").to_dict()
 
 
 def decide_beyond_popularity(
@@ -130,6 +132,7 @@ def decide_beyond_popularity(
     *,
     clicks: int,
     rule: DecisionRule | None = None,
+    unit: str = "clicks",
 ) -> dict[str, str]:
     """The outcome of :func:`decide`, where a gain must also hold against popularity counted on the same data.
 
@@ -146,15 +149,16 @@ def decide_beyond_popularity(
         control_power: from the same call.
         clicks: clicks in the test set, repeated ones included.
         rule: thresholds.
+        unit: what the test set counts, in words.
 
     Returns:
         ``outcome`` and ``reason``, as :func:`decide` does.
     """
     rule = rule or DecisionRule()
-    gain = _judge(comparison, power, clicks, rule, "the SQL pipeline")
+    gain = _judge(comparison, power, clicks, rule, unit, "the SQL pipeline")
     if gain.outcome not in {"clear_win", "marginal"}:
         return gain.to_dict()
-    own = _judge(control_comparison, control_power, clicks, rule, "popularity counted on the same data")
+    own = _judge(control_comparison, control_power, clicks, rule, unit, "popularity counted on the same data")
     if own.outcome in {"clear_win", gain.outcome}:
         holds = "So better counting does not explain the gain."
         return _decision(gain.outcome, gain.measured, *gain.grounds, own.measured, holds, gain.advice)
@@ -165,7 +169,9 @@ def decide_beyond_popularity(
     return _decision(own.outcome, gain.measured, required, own.measured, *own.grounds, own.advice)
 
 
-def _judge(comparison: Scopes, power: Scopes, clicks: int, rule: DecisionRule, baseline: str) -> _Verdict:
+def _judge(
+    comparison: Scopes, power: Scopes, clicks: int, rule: DecisionRule, unit: str, baseline: str
+) -> _Verdict:
     """The verdict of :func:`decide` on a lift against ``baseline``, named in words."""
     cold = comparison[DECIDING_TIER]
     lift, users = finite(cold[DECIDING_METRIC]), int(power[DECIDING_TIER]["users"])
@@ -178,7 +184,7 @@ def _judge(comparison: Scopes, power: Scopes, clicks: int, rule: DecisionRule, b
         else f"With {users:,} cold test users, no lift of any size could have been shown."
     )
     few_clicks = (
-        f"The test set has {clicks:,} clicks; below {rule.minimum_clicks:,} nothing is decided."
+        f"The test set has {clicks:,} {unit}; below {rule.minimum_clicks:,} nothing is decided."
         if clicks < rule.minimum_clicks
         else ""
     )

@@ -21,6 +21,7 @@ from holley_assets.evaluation.bias import click_bias, shown_by
 from holley_assets.evaluation.decision import decide, decide_beyond_popularity
 from holley_assets.evaluation.exposure import exposure, score_histograms
 from holley_assets.evaluation.gates import DecisionRule, evaluate_gates
+from holley_assets.evaluation.labels import LABEL_UNITS, LabelSource
 from holley_assets.evaluation.metrics import (
     compute_metrics,
     held_out_clicks,
@@ -55,7 +56,7 @@ class EvaluationOptions:
     bootstrap_draws: int = 1000
     seed: int = 0
     systems: tuple[str, ...] = SYSTEMS
-    label_source: str = "clicks"
+    label_source: LabelSource = "clicks"
 
 
 def build_report(
@@ -75,15 +76,16 @@ def build_report(
 
     Args:
         run: what the report is about.
-        clicks: the test set: email_lower, base_sku; one row a click.
-        clicks_dropped: clicks that could not be used, by reason.
+        clicks: the test set: email_lower, base_sku; one row a click, or what else ``options.label_source``
+            counts as one.
+        clicks_dropped: rows of it that could not be used, by reason.
         users: email_lower, engagement_tier as of the cutoff; may hold more than the test users.
         rankings: email_lower, system, rank, base_sku, score: after the rules, as of the cutoff.
         rankings_before_rules: the same over every part that fits.
         products: base_sku, part_type, log_popularity: the catalogue as of the cutoff.
         control_rankings: rankings of system ``fitted_popularity``, popularity counted on the data that the
             model reads; a gain is granted only if it holds against them too.
-        options: thresholds, bootstrap and systems.
+        options: thresholds, bootstrap, systems and what the test set is made of.
         extras: more sections, such as ``training``, ``graph``, ``backtest``; kept as they are.
 
     Returns:
@@ -102,7 +104,8 @@ def build_report(
     bootstrap = Bootstrap(options.bootstrap_draws, options.rule.confidence, options.seed)
     comparison, power = compare(values[TREATMENT], values[BASELINE], truth, bootstrap)
 
-    decision = decide(comparison, power, clicks=clicks.num_rows, rule=options.rule)
+    unit = LABEL_UNITS[options.label_source]
+    decision = decide(comparison, power, clicks=clicks.num_rows, rule=options.rule, unit=unit)
     control: dict[str, Any] | None = None
     if control_rankings is not None:
         control_values = score_systems(control_rankings, truth, [CONTROL])
@@ -116,6 +119,7 @@ def build_report(
             control_power,
             clicks=clicks.num_rows,
             rule=options.rule,
+            unit=unit,
         )
         control = {"metrics": summarise(control_values, truth), "comparison": control_comparison}
 

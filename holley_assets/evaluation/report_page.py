@@ -21,6 +21,7 @@ from holley_assets.evaluation.formatting import (
     span,
 )
 from holley_assets.evaluation.gates import DecisionRule, gates, reaches
+from holley_assets.evaluation.labels import LABEL_UNITS, LABELS
 from holley_assets.evaluation.metrics import METRICS, SCOPES
 from holley_assets.evaluation.report import refuse_addresses
 
@@ -42,11 +43,6 @@ METRIC_NAMES = {
     "hit_rate@4_delta": "Hit Rate@4, difference",
     "recall@10_relative": "Recall@10, relative",
     "mrr_relative": "MRR, relative",
-}
-LABELS = {
-    "clicks": "clicks on e-mails",
-    "interactions": "views, carts and orders on the site",
-    "both": "clicks on e-mails, and views, carts and orders on the site",
 }
 
 
@@ -148,7 +144,8 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
         plots=draw_plots(report, rule, embedding_points),
         best=best_systems(report["metrics"]),
         best_before=best_systems(report["metrics_before_rules"]),
-        labels=LABELS.get(report["label_source"], report["label_source"]),
+        labels=LABELS[report["label_source"]],
+        unit=LABEL_UNITS[report["label_source"]],
         scopes=("cold", "warm", "hot", "overall"),
         metrics=METRICS,
         metric_names=METRIC_NAMES,

@@ -56,6 +56,7 @@ GRAPH_TABLES = [
     "user_purchases",
     "popularity",
     "test_clicks",
+    "test_interactions",
 ]
 
 Row = dict[str, Any]

@@ -21,6 +21,7 @@ def test_without_any_interaction_the_structure_is_there(shop, graph_tables):
         "co_purchased_edges",
         "user_purchases",
         "test_clicks",
+        "test_interactions",
     }
     assert tables["user_nodes"][0]["engagement_tier"] == "cold"
     assert tables["popularity"][0]["sql_score"] == 0.0
