@@ -1,0 +1,253 @@
+"""What earns its place: the model with one thing switched off at a time.
+
+    python tests/benchmarks/ablations.py
+
+trains on samples of 20,000 users (three seeds) with the settings of a run, once as it is and once for each
+switch, prints a Markdown table and writes ``data/benchmarks/ablations-segment.json``: validation MRR, and the
+lift in Hit Rate@4 over ``sql`` of cold users and of those with interactions in the window. ``--only`` chooses
+switches. The difference to the model as it is is paired by seed, so that its spread is not that between samples.
+
+Validation edges are the same for all switches of a seed, but for those that change the graph's weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+from peers import BASELINE, SYSTEMS, train_and_measure
+from study import (
+    RESULTS_FOLDER,
+    Study,
+    add_sample_arguments,
+    markdown,
+    sample_study,
+    tell,
+    with_spread,
+    write_results,
+)
+from torch_geometric.data import HeteroData
+
+from holley_assets.assets.model import training_options
+from holley_assets.evaluation.metrics import UserMetrics
+from holley_assets.gnn import model as model_module
+from holley_assets.gnn.graph import CO_PURCHASED, EDGE_TYPES, FITS, INTERACTS, OWNS, REV_FITS
+from holley_assets.gnn.model import MEAN_YEAR, HeteroGAT, ModelOptions
+from holley_assets.gnn.sampling import NegativeOptions
+from holley_assets.gnn.training import TrainingOptions
+
+FULL = "full model"
+NO_DECAY_DAYS = 1e6
+MEASURES = ("validation_mrr", "cold_lift", "history_lift")
+
+Options = tuple[ModelOptions, TrainingOptions]
+
+
+@dataclasses.dataclass(frozen=True)
+class Switch:
+    """One thing that is switched off.
+
+    Attributes:
+        options: changes how the network is built or trained.
+        graph: changes a copy of the graph in place.
+        silent: relation that carries no messages, in neither direction; what is learned from it stays.
+        run_settings: settings of the run that the tables and the graph are made with.
+    """
+
+    options: Callable[[ModelOptions, TrainingOptions], Options] = lambda model, training: (model, training)
+    graph: Callable[[HeteroData], None] = lambda data: None
+    silent: tuple[str, str, str] | None = None
+    run_settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def _model(**changes: Any) -> Switch:
+    return Switch(options=lambda model, training: (dataclasses.replace(model, **changes), training))
+
+
+def _training(**changes: Any) -> Switch:
+    return Switch(options=lambda model, training: (model, dataclasses.replace(training, **changes)))
+
+
+def _demand_fits_alone(model: ModelOptions, training: TrainingOptions) -> Options:
+    return model, dataclasses.replace(training, epochs=len(training.demand.strengths))
+
+
+def _no_demand_fits(model: ModelOptions, training: TrainingOptions) -> Options:
+    return model, dataclasses.replace(training, demand=dataclasses.replace(training.demand, strengths=()))
+
+
+def _no_fitment_negatives(model: ModelOptions, training: TrainingOptions) -> Options:
+    negatives = NegativeOptions(training.negatives.count, in_batch_share=0.5, fitment_share=0.0)
+    return model, dataclasses.replace(training, negatives=negatives)
+
+
+def _zero_product_features(*columns: int) -> Switch:
+    def zero(data: HeteroData) -> None:
+        data["product"].features[:, list(columns)] = 0.0
+
+    return Switch(graph=zero)
+
+
+def _no_vehicle_features(data: HeteroData) -> None:
+    data["vehicle"].features.zero_()
+
+
+def _no_part_type(data: HeteroData) -> None:
+    data["product"].part_type.zero_()
+    data.part_types = [""]
+
+
+def _no_tier(data: HeteroData) -> None:
+    data["user"].tier.zero_()
+
+
+def _no_year(data: HeteroData) -> None:
+    data["user"].year.fill_(int(MEAN_YEAR))
+
+
+def _no_generation(data: HeteroData) -> None:
+    data["user"].generation.zero_()
+    data.generations = [""]
+
+
+def _no_visitor_demand(data: HeteroData) -> None:
+    data.candidate_demand.zero_()
+    for kind in (FITS, REV_FITS):
+        data[kind].edge_attr[:, 2] = 0.0
+
+
+SWITCHES: dict[str, Switch] = {
+    FULL: Switch(),
+    "time decay": Switch(run_settings={"decay_days": NO_DECAY_DAYS}),
+    "visitor demand": Switch(graph=_no_visitor_demand),
+    "personal vectors": _training(personal_precision=math.inf),
+    "message passing epochs": Switch(options=_demand_fits_alone),
+    "attention layers": _model(layers=0),
+    "demand fits": Switch(options=_no_demand_fits),
+    "demand in the epochs' loss": _training(demand_share=0.0),
+    "ID embeddings": _model(use_identities=False),
+    "fitment negatives": Switch(options=_no_fitment_negatives),
+    "generations": Switch(graph=_no_generation),
+    "part type": Switch(graph=_no_part_type),
+    "price": _zero_product_features(0, 3),
+    "popularity": _zero_product_features(1),
+    "fitment breadth": _zero_product_features(2),
+    "vehicle features": Switch(graph=_no_vehicle_features),
+    "tier": Switch(graph=_no_tier),
+    "year": Switch(graph=_no_year),
+    "messages of interacts": Switch(silent=INTERACTS),
+    "messages of fits": Switch(silent=FITS),
+    "messages of owns": Switch(silent=OWNS),
+    "messages of co_purchased": Switch(silent=CO_PURCHASED),
+}
+
+
+@contextlib.contextmanager
+def silence(relation: tuple[str, str, str] | None) -> Iterator[None]:
+    """Build networks without convolutions over ``relation`` and its reverse.
+
+    Dropping the edges instead would also take what is learned from them and, for interactions, the demand
+    that the fits edges carry.
+    """
+    reverse = None if relation is None else (relation[2], f"rev_{relation[1]}", relation[0])
+    kept = tuple(kind for kind in EDGE_TYPES if kind not in (relation, reverse))
+    build = HeteroGAT.__init__
+
+    def build_without(self: HeteroGAT, data: HeteroData, options: ModelOptions) -> None:
+        with patch.object(model_module, "EDGE_TYPES", kept):
+            build(self, data, options)
+
+    with patch.object(HeteroGAT, "__init__", build_without):
+        yield
+
+
+def changed(study: Study, switch: Switch) -> Study:
+    """The study with a changed copy of its graph."""
+    data = study.graph.data.clone()
+    switch.graph(data)
+    copy = dataclasses.replace(study)
+    # cached_property keeps its value in the instance's dictionary, where it may be put beforehand.
+    copy.__dict__["graph"] = dataclasses.replace(study.graph, data=data)
+    return copy
+
+
+def lifts(metrics: UserMetrics, baseline: UserMetrics, tiers: np.ndarray) -> dict[str, float | None]:
+    """Mean lift in Hit Rate@4 of cold users and of the others."""
+    difference = metrics["hit_rate@4"] - baseline["hit_rate@4"]
+    return {
+        name: float(difference[inside].mean()) if inside.any() else None
+        for name, inside in (("cold_lift", tiers == 0), ("history_lift", tiers > 0))
+    }
+
+
+def run_switch(study: Study, switch: Switch, seed: int, baseline: UserMetrics) -> dict[str, Any]:
+    """Train with the switch off and measure."""
+    start = time.monotonic()
+    model_options, options = training_options(study.settings)
+    model_options, options = switch.options(model_options, dataclasses.replace(options, seed=seed))
+    with silence(switch.silent):
+        result, metrics = train_and_measure(changed(study, switch), model_options, options)
+    best = result.history[result.checkpoint.best_epoch]
+    return {
+        "seed": seed,
+        "best_epoch": best.epoch,
+        "epochs": result.history[-1].epoch,
+        "validation_mrr": best.validation_mrr,
+        **lifts(metrics, baseline, study.truth.tiers),
+        "seconds": round(time.monotonic() - start, 1),
+    }
+
+
+def ablation_table(runs: dict[str, list[dict[str, Any]]]) -> str:
+    """Each measure in points and, for a switch, what it changes against the full model, paired by seed."""
+    full = {run["seed"]: run for run in runs.get(FULL, [])}
+    header = ["without", "validation MRR", "Δ", "cold lift", "Δ", "warm and hot lift", "Δ", "best epoch"]
+    rows = []
+    for name, of_switch in runs.items():
+        cells = [name]
+        for measure in MEASURES:
+            cells.append(with_spread([run[measure] for run in of_switch], sign=measure != "validation_mrr"))
+            paired = [
+                run[measure] - full[run["seed"]][measure]
+                for run in of_switch
+                if run["seed"] in full and run[measure] is not None
+            ]
+            cells.append("" if name == FULL else with_spread(paired, sign=True))
+        rows.append([*cells, ", ".join(str(run["best_epoch"]) for run in of_switch)])
+    return markdown(header, rows)
+
+
+def main() -> None:
+    """Run the study and print its table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_sample_arguments(parser, seeds=range(3), users=20_000)
+    parser.add_argument("--only", nargs="+", choices=SWITCHES, help="these switches, beside the full model")
+    arguments = parser.parse_args()
+    output = arguments.output or RESULTS_FOLDER / f"ablations-{arguments.kind}.json"
+    names = [name for name in SWITCHES if not arguments.only or name in (FULL, *arguments.only)]
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for seed in arguments.seeds:
+        study = sample_study(arguments, seed)
+        baseline = SYSTEMS[BASELINE](study, seed)
+        for name in names:
+            switch = SWITCHES[name]
+            # Without settings of its own a switch shares the tables and the graph.
+            own = sample_study(arguments, seed, **switch.run_settings) if switch.run_settings else study
+            run = run_switch(own, switch, seed, baseline)
+            runs[name].append(run)
+            tell(f"{study.name}, without {name}: {run}" if name != FULL else f"{study.name}: {run}")
+            write_results(output, {"runs": runs}, arguments)
+    print(ablation_table(runs))
+
+
+if __name__ == "__main__":
+    main()
