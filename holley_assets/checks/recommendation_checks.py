@@ -137,7 +137,8 @@ def _enough_users(
         value=delivered,
         low=minimum,
         description=f"{delivered:,} users have recommendations, at least {minimum:,.0f} expected; "
-        f"{possible:,} of {counts['users']:,} have a vehicle with at least {settings.rules.minimum_parts} eligible parts",
+        f"{possible:,} of {counts['users']:,} have a vehicle with at least {settings.rules.minimum_parts} "
+        "eligible parts",
     )
 
 
