@@ -16,15 +16,15 @@ from holley_assets.gnn.attention import ragged_logsumexp, ragged_scores, weighte
 from holley_assets.gnn.model import Vectors
 from holley_assets.gnn.sampling import Positives
 
-# Steps of the ascent. Each is bounded by the curvature, so that it converges without a search; after 30 the
-# validation MRR does not move in the fourth digit.
-STEPS = 30
+# Steps of the ascent. Each is bounded by the curvature, so that it converges without a search. On samples,
+# deviations have 97 % of their length after 10, and validation MRR is highest there.
+STEPS = 10
 # Users whose candidates are scored at once, to bound memory: about four million pairs of 350 candidates each.
 USERS_IN_BLOCK = 12_000
 
 
 def add_personal_vectors(
-    vectors: Vectors, data: HeteroData, positives: Positives, precision: float
+    vectors: Vectors, data: HeteroData, positives: Positives, precision: float, steps: int = STEPS
 ) -> Vectors:
     """Add to each active user's vector the deviation that explains its ``positives`` best.
 
@@ -35,6 +35,7 @@ def add_personal_vectors(
         vectors: of all nodes; products and biases stay as they are.
         positives: what each user is known to have met.
         precision: inverse variance of the prior; infinite for no personal vectors.
+        steps: of the ascent.
     """
     if not len(positives) or precision == float("inf"):
         return vectors
@@ -53,6 +54,7 @@ def add_personal_vectors(
             positives.product[mine],
             precision,
             curvature,
+            steps,
         )
         user[block, :-1] += deviation
     return Vectors(user, vectors.product)
@@ -67,6 +69,7 @@ def _deviations(
     chosen: Tensor,
     precision: float,
     curvature: Tensor,
+    steps: int,
 ) -> Tensor:
     """Deviations ``[num_users, dim]`` of users with vectors ``base`` who chose ``chosen`` ``[num_choices]``."""
     counts = data.candidate_offsets.diff()[row]
@@ -78,7 +81,7 @@ def _deviations(
     deviation = base.new_zeros(len(base), base.shape[1] - 1)
     target = torch.zeros_like(deviation).index_add_(0, owner, product[chosen, :-1])
     choices = torch.bincount(owner, minlength=len(base)).to(base.dtype)[:, None]
-    for _ in range(STEPS):
+    for _ in range(steps):
         user = torch.cat([base[:, :-1] + deviation, base[:, -1:]], dim=1)
         scores = ragged_scores(user, product, candidates, offsets, rows)
         share = (scores - ragged_logsumexp(scores, rows, len(user)).index_select(0, rows)).exp()

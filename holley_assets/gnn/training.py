@@ -287,7 +287,7 @@ class Training:
         vectors = add_personal_vectors(
             self.model(self.data, self.validation_adjacencies),
             self.data,
-            self.positives,
+            self.positives.take(torch.isin(self.positives.user, self.validation.user).nonzero().flatten()),
             self.options.personal_precision,
         )
         cold = self.data["user"].cold_profile[self.validation.user]

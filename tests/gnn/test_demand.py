@@ -107,7 +107,7 @@ def test_personal_vector_is_the_posterior_mode(world):
     torch.nn.init.normal_(model.encoder.product_identity.weight, std=0.5)
     with torch.no_grad():
         vectors = model.embed_nodes(graph)
-        personal = add_personal_vectors(vectors, graph, positives, precision=5.0)
+        personal = add_personal_vectors(vectors, graph, positives, precision=5.0, steps=60)
     active = positives.user.unique()
     rest = torch.ones(len(vectors.user), dtype=torch.bool)
     rest[active] = False
