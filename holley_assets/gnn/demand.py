@@ -37,7 +37,7 @@ class DemandOptions:
     """
 
     strengths: tuple[float, ...] = (math.inf, 10.0, 1.0)
-    steps: int = 80
+    steps: int = 60
     learning_rate: float = 0.05
     bias_precision: float = 0.5
     part_type_bias_precision: float = 0.1
