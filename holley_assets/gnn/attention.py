@@ -146,6 +146,18 @@ def ragged_scores(left: Tensor, right: Tensor, index: Tensor, offsets: Tensor, r
     return _RaggedScores.apply(left.contiguous(), right.contiguous(), index, offsets, row)
 
 
+def ragged_rows(counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows of ``counts`` ``[rows]`` entries laid end to end.
+
+    Returns:
+        The first entry of each row, ``[rows]``; the row of each entry and its place in that row, each
+        ``[num_entries]``.
+    """
+    offsets = counts.cumsum(0) - counts
+    rows = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
+    return offsets, rows, torch.arange(len(rows), device=counts.device) - offsets[rows]
+
+
 def ragged_logsumexp(values: Tensor, row: Tensor, num_rows: int) -> Tensor:
     """``ln Σ exp(values)`` over the entries of each row, ``[num_rows]``; 0 for a row without entries."""
     top = values.new_zeros(num_rows).scatter_reduce_(0, row, values.detach(), "amax", include_self=False)

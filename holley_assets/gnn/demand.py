@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from holley_assets.gnn.attention import ragged_logsumexp, ragged_scores
+from holley_assets.gnn.attention import ragged_logsumexp, ragged_rows, ragged_scores
 from holley_assets.gnn.model import HeteroGAT, ModelOptions, NodeEncoder, Vectors
 from holley_assets.gnn.sampling import Candidates, Positives
 
@@ -70,10 +70,8 @@ class Demand:
         row = store.vehicle_year[profiles]
         counts = data.candidate_offsets.diff()[row]
         self.profiles = profiles
-        self.offsets = counts.cumsum(0) - counts
-        self.rows = torch.repeat_interleave(torch.arange(len(profiles), device=device), counts)
-        position = torch.arange(len(self.rows), device=device) - self.offsets[self.rows]
-        position = position + data.candidate_offsets[row][self.rows]
+        self.offsets, self.rows, place = ragged_rows(counts)
+        position = place + data.candidate_offsets[row][self.rows]
         self.products = data.candidate_products.long()[position]
         self.weights = data.candidate_demand[position].clone()
         car_of_row = torch.full((len(data.candidate_offsets) - 1,), -1, device=device)
@@ -89,9 +87,8 @@ class Demand:
     def batch(self, cars: Tensor) -> _Batch:
         """The pairs of ``cars``."""
         sizes = torch.diff(self.offsets, append=torch.tensor([len(self.rows)], device=cars.device))[cars]
-        offsets = sizes.cumsum(0) - sizes
-        rows = torch.repeat_interleave(torch.arange(len(cars), device=cars.device), sizes)
-        pairs = torch.arange(len(rows), device=cars.device) - offsets[rows] + self.offsets[cars][rows]
+        offsets, rows, place = ragged_rows(sizes)
+        pairs = place + self.offsets[cars][rows]
         return _Batch(self.profiles[cars], self.products[pairs], offsets, rows, self.weights[pairs])
 
     def cars_in_step(self) -> int:

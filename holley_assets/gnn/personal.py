@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from holley_assets.gnn.attention import ragged_logsumexp, ragged_scores, weighted_sum
+from holley_assets.gnn.attention import ragged_logsumexp, ragged_rows, ragged_scores, weighted_sum
 from holley_assets.gnn.model import Vectors
 from holley_assets.gnn.sampling import Positives
 
@@ -73,10 +73,8 @@ def _deviations(
 ) -> Tensor:
     """Deviations ``[num_users, dim]`` of users with vectors ``base`` who chose ``chosen`` ``[num_choices]``."""
     counts = data.candidate_offsets.diff()[row]
-    offsets = counts.cumsum(0) - counts
-    rows = torch.repeat_interleave(torch.arange(len(row), device=row.device), counts)
-    position = torch.arange(len(rows), device=row.device) - offsets[rows] + data.candidate_offsets[row][rows]
-    candidates = data.candidate_products.long()[position]
+    offsets, rows, place = ragged_rows(counts)
+    candidates = data.candidate_products.long()[place + data.candidate_offsets[row][rows]]
 
     deviation = base.new_zeros(len(base), base.shape[1] - 1)
     target = torch.zeros_like(deviation).index_add_(0, owner, product[chosen, :-1])

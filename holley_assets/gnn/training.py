@@ -386,5 +386,6 @@ def _identity(
             digest.update(
                 value.cpu().numpy().tobytes() if isinstance(value, Tensor) else repr(value).encode()
             )
-    digest.update(data.candidate_products.cpu().numpy().tobytes())
+    for name in ("candidate_offsets", "candidate_products", "candidate_demand"):
+        digest.update(data[name].cpu().numpy().tobytes())
     return digest.hexdigest()

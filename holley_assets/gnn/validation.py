@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from holley_assets.gnn.attention import ragged_scores
+from holley_assets.gnn.attention import ragged_rows, ragged_scores
 from holley_assets.gnn.sampling import Candidates, Positives, contains
 
 
@@ -31,10 +31,8 @@ def reciprocal_ranks(
         known: ascending ``user · num_products + product`` of other positives to leave out.
     """
     count = candidates.count(positives.row)
-    start = count.cumsum(0) - count
-    owner = torch.repeat_interleave(torch.arange(len(positives), device=user.device), count)
-    position = torch.arange(len(owner), device=user.device) - start[owner]
-    other = candidates.products[candidates.offsets[positives.row][owner] + position]
+    start, owner, place = ragged_rows(count)
+    other = candidates.products[candidates.offsets[positives.row][owner] + place]
     vectors = user[user_rows]
     scores = ragged_scores(vectors, product, other, start, owner)
     own = ragged_scores(
