@@ -22,8 +22,8 @@ TRAINING_GRAPH_CHECKS = [
         NOTHING_AFTER_CUTOFF,
         asset=GRAPH,
         blocking=True,
-        description="Interactions, tiers, popularity and co-purchases in the training graph are those that "
-        "events and orders before the cutoff give, and no more.",
+        description="Interactions, tiers, popularity, co-purchases and visitors' demand in the training graph are "
+        "those that events and orders before the cutoff give, and no more.",
     )
 ]
 # Tables that the recount reads.
@@ -35,6 +35,7 @@ RECOUNTED_TABLES = (
     "interacts_edges",
     "co_purchased_edges",
     "user_purchases",
+    "visitor_demand",
 )
 
 _INTERACTIONS = """
@@ -99,6 +100,27 @@ _CO_PURCHASES = """
     LEFT JOIN recounted USING (base_sku, other_base_sku)
     WHERE pairs.weight IS NOT NULL AND pairs.users IS DISTINCT FROM recounted.users
 """
+# A visitor counts once for each of its parts, however many cars share it, and not at all where no car fits all
+# of them: the demand for a part is at most its visitors. Shares are rounded to billionths of a visitor.
+_VISITOR_DEMAND = """
+    WITH visits AS (
+        SELECT coalesce(email_lower, user_id) AS visitor, base_sku FROM interaction_events
+        WHERE event_date < $cutoff
+        UNION
+        SELECT buyer AS visitor, base_sku FROM order_lines WHERE order_date < $cutoff AND counts_in_popularity
+    ),
+    before_cutoff AS (
+        SELECT base_sku, count(*) AS visitors
+        FROM visits
+        ANTI JOIN user_nodes ON user_nodes.email_lower = visits.visitor
+        GROUP BY ALL
+    ),
+    demanded AS (SELECT base_sku, sum(weight) AS visitors FROM visitor_demand GROUP BY ALL)
+    SELECT 'visitor_demand' AS counted, demanded.base_sku AS item
+    FROM demanded
+    LEFT JOIN before_cutoff AS known USING (base_sku)
+    WHERE demanded.visitors > coalesce(known.visitors, 0) * (1 + 1e-6)
+"""
 # Interactions in the graph are of users and products that are nodes; orders may come from either source.
 _KNOWN_PAIRS = """
     SELECT count(*) FROM (
@@ -124,7 +146,7 @@ def check_training_graph(
     """
     found = Violations(0, [])
     with open_tables(tables) as connection:
-        for query in (_INTERACTIONS, _TIERS, _POPULARITY, _CO_PURCHASES):
+        for query in (_INTERACTIONS, _TIERS, _POPULARITY, _CO_PURCHASES, _VISITOR_DEMAND):
             broken = find_violations(connection, query, {"cutoff": cutoff})
             found = Violations(found.count + broken.count, found.examples or broken.examples)
         known = _count(connection, _KNOWN_PAIRS, cutoff)

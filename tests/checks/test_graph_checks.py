@@ -39,6 +39,7 @@ def test_the_run_s_own_tables_pass(weekly_run: FinishedRun, tables: dict[str, Pa
         ("product_nodes", "log_popularity", "serving_log_popularity"),
         ("user_nodes", "engagement_tier", "serving_engagement_tier"),
         ("co_purchased_edges", "weight", "serving_weight"),
+        ("visitor_demand", "weight", "serving_weight"),
     ],
 )
 def test_columns_of_the_serving_view_in_the_training_view_are_found(
