@@ -243,6 +243,16 @@ class CheckSettings(_Section):
     cold_share_high: Share = Field(0.999, description="share of cold users above which a warning is raised")
 
 
+class WarehouseSettings(_Section):
+    """What is kept in the warehouse."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX + "WAREHOUSE_")
+
+    snapshots: Count = Field(
+        8, description="earlier versions of a delivered table that are kept for rollback"
+    )
+
+
 class TrackingSettings(_Section):
     """Where a training is recorded."""
 
@@ -265,6 +275,7 @@ class Settings(BaseModel):
     training: TrainingSettings
     evaluation: EvaluationSettings
     checks: CheckSettings
+    warehouse: WarehouseSettings
     tracking: TrackingSettings
 
 
@@ -275,6 +286,7 @@ SECTIONS: dict[str, type[_Section]] = {
     "training": TrainingSettings,
     "evaluation": EvaluationSettings,
     "checks": CheckSettings,
+    "warehouse": WarehouseSettings,
     "tracking": TrackingSettings,
 }
 

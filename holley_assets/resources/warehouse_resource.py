@@ -7,8 +7,9 @@ from pathlib import Path
 
 import dagster as dg
 
+from holley_assets.resources.duckdb_warehouse import DuckDBWarehouse
 from holley_assets.resources.source_tables import SOURCE_TABLES
-from holley_assets.resources.warehouse import DuckDBWarehouse, Warehouse
+from holley_assets.resources.warehouse import Warehouse
 from holley_assets.settings import Settings, SettingsError
 
 DATABASE_FILE = "warehouse.duckdb"
@@ -43,6 +44,7 @@ class WarehouseResource(dg.ConfigurableResource):
             assets={**written, **(assets or {})},
             database=data_dir / DATABASE_FILE,
             temporary_directory=data_dir / TEMPORARY_FOLDER,
+            snapshots=settings.warehouse.snapshots,
         )
 
 

@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from holley_assets.resources.duckdb_warehouse import DuckDBWarehouse
 from holley_assets.resources.source_tables import (
     SOURCE_TABLES,
     SourceTableError,
     type_name,
     validate_source_tables,
 )
-from holley_assets.resources.warehouse import DuckDBWarehouse
 
 PROPERTY = pa.struct(
     [

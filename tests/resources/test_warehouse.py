@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from holley_assets.resources import warehouse as warehouse_module
+from holley_assets.resources import duckdb_warehouse as warehouse_module
+from holley_assets.resources.duckdb_warehouse import DuckDBWarehouse
 from holley_assets.resources.sql_files import Query, QueryError
-from holley_assets.resources.warehouse import DuckDBWarehouse, WarehouseError
+from holley_assets.resources.warehouse import WarehouseError, snapshot_name
 
 DATASET, TABLE = "temp_holley_gnn", "recommendations"
 REPOSITORY = Path(__file__).parents[2]
@@ -31,6 +32,7 @@ def warehouse(tmp_path: Path) -> DuckDBWarehouse:
         database=tmp_path / "warehouse.duckdb",
         temporary_directory=tmp_path / "tmp",
         lock_seconds=0.5,
+        snapshots=2,
     )
 
 
@@ -214,6 +216,49 @@ class TestReplaceTable:
         with pytest.raises(WarehouseError, match=r"temp_holley_gnn.recommendations does not exist"):
             warehouse.read_table(DATASET, TABLE)
 
+    def test_a_table_is_described_without_its_rows(self, warehouse):
+        before = datetime.datetime.now(datetime.UTC)
+        at = pa.array([before], pa.timestamp("us", "UTC"))
+        rows = pa.table({"email_lower": ["a"], "embedding": [[0.5, 1.5]], "n": [1], "generated_at": at})
+        warehouse.replace_table(DATASET, TABLE, rows)
+        described = warehouse.describe_table(DATASET, TABLE)
+        assert (described.rows, described.columns) == (
+            1,
+            {"email_lower": "STRING", "embedding": ["FLOAT64"], "n": "INT64", "generated_at": "TIMESTAMP"},
+        )
+        assert before <= described.last_modified <= datetime.datetime.now(datetime.UTC)
+        with pytest.raises(WarehouseError, match=r"temp_holley_gnn.other does not exist"):
+            warehouse.describe_table(DATASET, "other")
+
+    def test_earlier_versions_are_kept_and_restored(self, warehouse):
+        written = []
+        for name in ("first", "second", "third", "fourth"):
+            warehouse.replace_table(DATASET, TABLE, table(name))
+            written.append(warehouse.describe_table(DATASET, TABLE).last_modified)
+        snapshots = warehouse.list_snapshots(DATASET, TABLE)
+        assert snapshots == [snapshot_name(TABLE, at) for at in reversed(written[1:3])], "two are kept"
+        assert warehouse.restore_snapshot(DATASET, TABLE, snapshots[1]) == 1
+        assert warehouse.read_table(DATASET, TABLE).to_pydict() == {"email_lower": ["second"]}
+        undone = warehouse.list_snapshots(DATASET, TABLE)[0]
+        assert warehouse.read_table(DATASET, undone).to_pydict() == {"email_lower": ["fourth"]}
+        assert warehouse.describe_table(DATASET, TABLE).last_modified > written[-1]
+
+    def test_a_table_may_be_replaced_without_a_snapshot(self, warehouse):
+        assert warehouse.list_snapshots(DATASET, TABLE) == []
+        for name in ("first", "second"):
+            warehouse.replace_table(DATASET, TABLE, table(name), keep_snapshot=False)
+        assert warehouse.list_snapshots(DATASET, TABLE) == []
+
+    def test_a_snapshot_that_is_none_is_refused(self, warehouse):
+        warehouse.replace_table(DATASET, TABLE, table("now"))
+        for name, reason in (
+            ("other", "is not a snapshot of recommendations; expected recommendations_YYYYMMDDTHHMMSSmmm"),
+            (f"{TABLE}_20260201T031500000", "does not exist"),
+        ):
+            with pytest.raises(WarehouseError, match=reason):
+                warehouse.restore_snapshot(DATASET, TABLE, name)
+        assert warehouse.read_table(DATASET, TABLE).to_pydict() == {"email_lower": ["now"]}
+
     def test_failed_replacement_leaves_the_old_table(self, warehouse, tmp_path):
         warehouse.replace_table(DATASET, TABLE, table("old"))
         broken = tmp_path / "broken.parquet"
@@ -243,7 +288,7 @@ class TestReplaceTable:
         code = (
             "import sys\n"
             "from pathlib import Path\n"
-            "from holley_assets.resources.warehouse import DuckDBWarehouse\n"
+            "from holley_assets.resources.duckdb_warehouse import DuckDBWarehouse\n"
             "folder = Path(sys.argv[1])\n"
             "warehouse = DuckDBWarehouse(sources={}, assets={}, database=folder / 'warehouse.duckdb',\n"
             "    temporary_directory=folder / 'tmp')\n"

@@ -1,0 +1,191 @@
+"""Output tables in a DuckDB file: replaced in one transaction, with their earlier versions beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from holley_assets.resources.parquet_sources import column_type, quote
+from holley_assets.resources.source_tables import TableDescription
+from holley_assets.resources.warehouse import (
+    WarehouseError,
+    check_identifiers,
+    check_snapshot,
+    snapshot_name,
+    snapshots_of,
+)
+
+
+class DuckDBTables:
+    """The output tables of a warehouse on this machine.
+
+    Args:
+        database: DuckDB file; made when first written.
+        lock_seconds: how long to wait for another process that holds the database.
+        snapshots: how many earlier versions of a table are kept.
+    """
+
+    def __init__(self, database: Path, *, lock_seconds: float, snapshots: int) -> None:
+        self._database = database
+        self._lock_seconds = lock_seconds
+        self._snapshots = snapshots
+
+    def describe_table(self, dataset: str, table: str) -> TableDescription:
+        """Columns, rows and age of ``dataset.table``, without reading its rows.
+
+        Raises:
+            WarehouseError: there is no such table, or another process holds the database.
+        """
+        with self._existing_table(dataset, table) as (connection, name):
+            schema = connection.execute(f"SELECT * FROM {name} LIMIT 0").to_arrow_table().schema
+            (rows,) = connection.execute(f"SELECT count(*) FROM {name}").fetchone()
+            return TableDescription(
+                location=f"{self._database} {dataset}.{table}",
+                columns={field.name: column_type(field.type) for field in schema},
+                rows=int(rows),
+                last_modified=self._written_at(connection, dataset, table),
+            )
+
+    def replace_table(
+        self, dataset: str, table: str, data: pa.Table | Path, *, keep_snapshot: bool = True
+    ) -> int:
+        """Put an Arrow table or a Parquet file in the place of ``dataset.table``; returns its rows.
+
+        One transaction: a reader sees the old table or the new one, and a crash leaves the old one. With
+        ``keep_snapshot`` the old table stays as a snapshot.
+
+        Raises:
+            WarehouseError: a name is not an identifier, or another process holds the database.
+        """
+        check_identifiers(dataset, table)
+        self._database.parent.mkdir(parents=True, exist_ok=True)
+        with self._transaction(dataset) as connection:
+            if isinstance(data, Path):
+                relation = f"read_parquet({quote(str(data))})"
+            else:
+                relation = "replacement"
+                connection.register(relation, data)
+            return self._replace(connection, dataset, table, relation, keep_snapshot=keep_snapshot)
+
+    def read_table(self, dataset: str, table: str) -> pa.Table:
+        """Read ``dataset.table`` as it was last replaced.
+
+        Raises:
+            WarehouseError: there is no such table, or another process holds the database.
+        """
+        with self._existing_table(dataset, table) as (connection, name):
+            return connection.execute(f"SELECT * FROM {name}").to_arrow_table()
+
+    def list_snapshots(self, dataset: str, table: str) -> list[str]:
+        """Names of the snapshots of ``dataset.table``, newest first.
+
+        Raises:
+            WarehouseError: a name is not an identifier, or another process holds the database.
+        """
+        check_identifiers(dataset, table)
+        if not self._database.is_file():
+            return []
+        with self._connection(read_only=True) as connection:
+            return snapshots_of(table, _tables(connection, dataset))
+
+    def restore_snapshot(self, dataset: str, table: str, snapshot: str) -> int:
+        """Put a snapshot in the place of ``dataset.table``, in one transaction; returns its rows.
+
+        Raises:
+            WarehouseError: there is no such snapshot, or another process holds the database.
+        """
+        check_snapshot(table, snapshot)
+        with self._existing_table(dataset, snapshot):
+            pass
+        with self._transaction(dataset) as connection:
+            return self._replace(
+                connection, dataset, table, _qualified(dataset, snapshot), keep_snapshot=True
+            )
+
+    def _replace(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        dataset: str,
+        table: str,
+        relation: str,
+        *,
+        keep_snapshot: bool,
+    ) -> int:
+        name = _qualified(dataset, table)
+        if keep_snapshot and table in _tables(connection, dataset):
+            snapshot = snapshot_name(table, self._written_at(connection, dataset, table))
+            connection.execute(f"CREATE OR REPLACE TABLE {_qualified(dataset, snapshot)} AS FROM {name}")
+        connection.execute(f"CREATE OR REPLACE TABLE {name} AS FROM {relation}")
+        # DuckDB does not remember when a table was written.
+        written = datetime.datetime.now(datetime.UTC).isoformat()
+        connection.execute(f"COMMENT ON TABLE {name} IS {quote(written)}")
+        for expired in snapshots_of(table, _tables(connection, dataset))[self._snapshots :]:
+            connection.execute(f"DROP TABLE {_qualified(dataset, expired)}")
+        (rows,) = connection.execute(f"SELECT count(*) FROM {name}").fetchone()
+        return int(rows)
+
+    def _written_at(
+        self, connection: duckdb.DuckDBPyConnection, dataset: str, table: str
+    ) -> datetime.datetime:
+        (comment,) = connection.execute(
+            "SELECT comment FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?", [dataset, table]
+        ).fetchone()
+        if comment is None:
+            # Written by a version that left no comment: not after the file.
+            return datetime.datetime.fromtimestamp(self._database.stat().st_mtime, tz=datetime.UTC)
+        return datetime.datetime.fromisoformat(comment)
+
+    @contextlib.contextmanager
+    def _existing_table(self, dataset: str, table: str) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
+        name = _qualified(dataset, table)
+        if not self._database.is_file():
+            raise WarehouseError(f"{dataset}.{table} does not exist: there is no database {self._database}")
+        with self._connection(read_only=True) as connection:
+            if table not in _tables(connection, dataset):
+                raise WarehouseError(f"{dataset}.{table} does not exist in {self._database}")
+            yield connection, name
+
+    @contextlib.contextmanager
+    def _transaction(self, dataset: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._connection(read_only=False) as connection:
+            connection.execute("BEGIN")
+            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{dataset}"')
+            # Whatever is raised in here closes the connection, which rolls back.
+            yield connection
+            connection.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _connection(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        deadline = time.monotonic() + self._lock_seconds
+        while True:
+            try:
+                connection = duckdb.connect(str(self._database), read_only=read_only)
+                break
+            except (duckdb.IOException, duckdb.ConnectionException) as error:
+                if time.monotonic() >= deadline:
+                    reason = str(error).splitlines()[0]
+                    raise WarehouseError(
+                        f"{self._database} cannot be opened after {self._lock_seconds:g} s ({reason})"
+                    ) from error
+                time.sleep(0.1)
+        with connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield connection
+
+
+def _tables(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:
+    rows = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [dataset]
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def _qualified(dataset: str, table: str) -> str:
+    check_identifiers(dataset, table)
+    return f'"{dataset}"."{table}"'
