@@ -6,6 +6,7 @@ import pyarrow.compute as pc
 
 from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.violations import threshold_verdict
+from holley_assets.evaluation.labels import LABEL_UNITS, ground_truth
 from holley_assets.resources.io_manager import asset_file, read_parquet
 from holley_assets.resources.settings_resource import SettingsResource
 
@@ -17,18 +18,24 @@ USUAL_COLD_SHARE = "share_of_cold_users_is_usual"
 @dg.asset_check(
     name=ENOUGH_CLICKS,
     asset="test_clicks",
-    description="At least HOLLEY_EVALUATION_MINIMUM_CLICKS test clicks; with fewer nothing is decided.",
+    additional_ins={"test_interactions": dg.AssetIn()},
+    description="At least HOLLEY_EVALUATION_MINIMUM_CLICKS labels of the kind that HOLLEY_EVALUATION_LABELS "
+    "names; with fewer nothing is decided.",
 )
 def test_set_can_decide(
-    context: dg.AssetCheckExecutionContext, settings: SettingsResource, test_clicks: pa.Table
+    context: dg.AssetCheckExecutionContext,
+    settings: SettingsResource,
+    test_clicks: pa.Table,
+    test_interactions: pa.Table,
 ) -> dg.AssetCheckResult:
-    minimum = settings.of_run(context.run).evaluation.minimum_clicks
+    chosen = settings.of_run(context.run).evaluation
+    labels = ground_truth(chosen.labels, test_clicks, test_interactions).num_rows
     return threshold_verdict(
         asset="test_clicks",
         check=ENOUGH_CLICKS,
-        value=test_clicks.num_rows,
-        low=minimum,
-        description=f"{test_clicks.num_rows:,} test clicks; at least {minimum:,} decide",
+        value=labels,
+        low=chosen.minimum_clicks,
+        description=f"{labels:,} test {LABEL_UNITS[chosen.labels]}; at least {chosen.minimum_clicks:,} decide",
         severity=dg.AssetCheckSeverity.WARN,
     )
 

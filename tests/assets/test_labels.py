@@ -8,6 +8,9 @@ import dagster as dg
 import pytest
 from small_run import FinishedRun, execute_job, read_asset
 
+from holley_assets.checks.warning_checks import ENOUGH_CLICKS
+from holley_assets.definitions import definitions
+
 EVALUATION = ["control_rankings", "evaluation_rankings", "evaluation_rankings_before_rules", "eval_report"]
 
 
@@ -36,6 +39,24 @@ def test_the_whole_evaluation_takes_the_chosen_labels(
     for table in ("control_rankings", "evaluation_rankings", "evaluation_rankings_before_rules"):
         assert users_of(table, run) <= expected
     assert users_of("evaluation_rankings", run) - ranked
+
+
+def test_the_chosen_labels_are_counted_before_anything_is_decided(
+    continued_run: tuple[FinishedRun, dg.DagsterInstance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, instance = continued_run
+    clicks, met = (read_asset(run.data_dir, f"test_{kind}").num_rows for kind in ("clicks", "interactions"))
+    assert met > clicks
+    monkeypatch.setenv("HOLLEY_EVALUATION_MINIMUM_CLICKS", str(clicks + 1))
+    decides = {}
+    for source in ("clicks", "interactions"):
+        monkeypatch.setenv("HOLLEY_EVALUATION_LABELS", source)
+        selection = dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("test_clicks"), ENOUGH_CLICKS))
+        job = dg.define_asset_job("count_labels", selection)
+        only_counting = dg.Definitions.merge(definitions, dg.Definitions(jobs=[job]))
+        result = only_counting.resolve_job_def("count_labels").execute_in_process(instance=instance)
+        decides[source] = result.get_asset_check_evaluations()[0].passed
+    assert decides == {"clicks": False, "interactions": True}
 
 
 def test_clicks_are_the_default(weekly_run: FinishedRun) -> None:
