@@ -69,7 +69,7 @@ def test_samples_of_two_sizes_are_not_compared_and_exports_are(tmp_path: Path) -
     ("variable", "value", "words"),
     [
         ("HOLLEY_ENV", "staging", "local or prod"),
-        ("HOLLEY_ENV", "prod", "allowed: local"),
+        ("HOLLEY_ENV", "prod", "not set"),
         ("HOLLEY_AS_OF", "yesterday", "ISO date"),
         ("HOLLEY_SAMPLE_USERS", "many", "whole number"),
         ("HOLLEY_SOURCE_DIR", "/no/such/folder", "existing folder"),
@@ -82,7 +82,7 @@ def test_a_wrong_setting_ends_the_run_in_one_line(
     monkeypatch.setenv(variable, value)
     result = execute_job(only=FIRST)
     line = failure_of(result, "time_windows")
-    assert f"{variable}={value}" in line and words in line
+    assert f"{variable}={value} " in line and words in line
     assert "\n" not in line
     assert not (run_settings / "assets").exists(), "nothing is written"
 

@@ -1,0 +1,49 @@
+"""Every setting of a run: typed, validated, with its reason.
+
+A setting is an environment variable that starts with ``HOLLEY_``. :func:`load_settings` reads and
+validates all of them at once; assets unwrap what they need and pass plain values on, so that nothing
+below this package reads the environment.
+"""
+
+from holley_assets.settings.judging import CheckSettings, EvaluationSettings, RuleSettings
+from holley_assets.settings.learning import ModelSettings, TrainingSettings
+from holley_assets.settings.loading import (
+    SECTIONS,
+    Settings,
+    known_variables,
+    load_settings,
+    unknown_variables,
+)
+from holley_assets.settings.run import RunSettings
+from holley_assets.settings.section import (
+    IDENTIFIER_PATTERN,
+    PREFIX,
+    PROJECT_PATTERN,
+    Section,
+    SettingsError,
+    variable_name,
+)
+from holley_assets.settings.tracking import TrackingSettings
+from holley_assets.settings.warehouse import WarehouseSettings
+
+__all__ = [
+    "IDENTIFIER_PATTERN",
+    "PREFIX",
+    "PROJECT_PATTERN",
+    "SECTIONS",
+    "CheckSettings",
+    "EvaluationSettings",
+    "ModelSettings",
+    "RuleSettings",
+    "RunSettings",
+    "Section",
+    "Settings",
+    "SettingsError",
+    "TrackingSettings",
+    "TrainingSettings",
+    "WarehouseSettings",
+    "known_variables",
+    "load_settings",
+    "unknown_variables",
+    "variable_name",
+]

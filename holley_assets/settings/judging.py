@@ -1,0 +1,71 @@
+"""The ranking rules, the evaluation and the thresholds of the checks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from holley_assets.settings.section import PREFIX, Count, Positive, Section, Share
+
+
+class RuleSettings(Section):
+    """The numbers in the ranking rules, the same for every system that is compared and delivered."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX + "RULE_")
+
+    minimum_price: Positive = Field(50.0, description="a part below this price is never recommended")
+    unknown_type_minimum_price: Positive = Field(
+        3000.0, description="a part of type UNKNOWN or none is recommended only from this price up"
+    )
+    purchase_exclusion_days: Count = Field(
+        365, description="a base SKU ordered within this many days is not recommended to its buyer"
+    )
+    maximum_per_part_type: Count = Field(2, description="parts of one type that one user is shown")
+    minimum_parts: Annotated[int, Field(ge=1, le=4)] = Field(
+        3, description="a user with fewer parts gets no row, and is counted"
+    )
+    maximum_parts: Annotated[int, Field(ge=1, le=4)] = Field(4, description="slots of an e-mail")
+    sql_segment_minimum_orders: Count = Field(
+        5, description="orders of a make and model before its own tier counts"
+    )
+    sql_make_minimum_orders: Count = Field(20, description="orders of a make before its own tier counts")
+    sql_pair_minimum_orders: Count = Field(2, description="orders of the part within the segment or make")
+
+
+class EvaluationSettings(Section):
+    """What is measured and what decides."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX + "EVALUATION_")
+
+    depth: Annotated[int, Field(ge=20)] = Field(20, description="ranks kept for a test user and system")
+    minimum_clicks: Count = Field(2000, description="test clicks below which the decision is inconclusive")
+    bootstrap_draws: Annotated[int, Field(ge=100)] = Field(1000, description="draws of the paired bootstrap")
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = Field(0.95, description="level of the intervals")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of the bootstrap and of system random")
+    labels: Literal["clicks", "interactions", "both"] = Field(
+        "clicks",
+        description="what the test set is made of: e-mail clicks, new parts that registered users met on the "
+        "site in the test window, or both",
+    )
+    clear_win: Positive = Field(
+        0.03, description="absolute Hit Rate@4 lift on cold users that is a clear win"
+    )
+    marginal: Positive = Field(
+        0.01, description="lift that is marginal; within ± it is neutral, below − worse"
+    )
+
+
+class CheckSettings(Section):
+    """Thresholds of the asset checks."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX + "CHECK_")
+
+    minimum_users: Count = Field(450_000, description="users with recommendations, in prod")
+    minimum_users_share: Share = Field(
+        0.9, description="users with recommendations among those with enough eligible parts, in local"
+    )
+    minimum_rows_share: Share = Field(0.8, description="rows of a table against the previous run's")
+    cold_share_low: Share = Field(0.90, description="share of cold users below which a warning is raised")
+    cold_share_high: Share = Field(0.999, description="share of cold users above which a warning is raised")

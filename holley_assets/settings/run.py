@@ -1,0 +1,66 @@
+"""Where a run reads, where it writes and which day it is."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from holley_assets.settings.section import PREFIX, Count, Positive, Section
+
+
+class RunSettings(Section):
+    """Where a run reads, where it writes and which day it is."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
+
+    env: Literal["local", "prod"] = Field("local", description="DuckDB on this machine, or BigQuery")
+    source_dir: Path | None = Field(
+        None,
+        description="folder with one <table>.parquet (a file, or a folder of part files) for each source "
+        "table; unset: sample data is generated",
+    )
+    data_dir: Path = Field(Path("data"), description="everything a local run writes lives under it")
+    as_of: datetime.date | None = Field(None, description="the run's today, an ISO date in UTC; unset: today")
+    intent_start: datetime.date = Field(
+        datetime.date(2025, 9, 1),
+        description="first day of interaction events; orders before it come from orders",
+    )
+    test_days: Count = Field(
+        30, description="days between the cutoff and as_of, whose clicks are the test set"
+    )
+    decay_days: Positive = Field(
+        30.0, description="an interaction d days old weighs base × exp(−d / decay_days)"
+    )
+    view_weight: Positive = Field(1.0, description="base weight of a view")
+    cart_weight: Positive = Field(3.0, description="base weight of a cart update")
+    order_weight: Positive = Field(5.0, description="base weight of an order")
+    click_view_minutes: Count = Field(
+        30, description="a click's product is the first its user views within this many minutes"
+    )
+    co_purchase_minimum_users: Count = Field(
+        2, description="users who ordered both parts, for a co_purchased edge"
+    )
+    visitor_maximum_parts: Count = Field(
+        40, description="a visitor with more parts is a crawler or reseller and tells nothing about one car"
+    )
+    visitor_unregistered_owners: Positive = Field(
+        0.2, description="owners a car has beside the registered ones when a visitor's car is inferred"
+    )
+    sample_users: Annotated[int, Field(ge=200)] = Field(
+        20_000, description="users in the generated sample; 475000 is full scale"
+    )
+    sample_kind: Literal["segment", "null"] = Field(
+        "segment", description="sample with tastes to learn, or with popularity alone"
+    )
+    sample_seed: Annotated[int, Field(ge=0)] = Field(0, description="random seed of the sample")
+
+    @field_validator("source_dir")
+    @classmethod
+    def _source_dir_exists(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError("an existing folder")
+        return value

@@ -1,0 +1,108 @@
+"""Settings are all read at once, refused in one line, and show no secret."""
+
+from __future__ import annotations
+
+import os
+from typing import ClassVar
+
+import pytest
+from pydantic import BaseModel, Field
+from pydantic_settings import SettingsConfigDict
+
+from holley_assets.settings import SECTIONS, Section, SettingsError, load_settings, loading, variable_name
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("HOLLEY_"):
+            monkeypatch.delenv(name)
+
+
+class AlarmSettings(Section):
+    """A section with a secret."""
+
+    model_config = SettingsConfigDict(env_prefix="HOLLEY_ALARM_")
+    required_in_production: ClassVar[tuple[str, ...]] = ("url",)
+
+    url: str | None = Field(None, description="where to ring", exclude=True, min_length=20)
+    volume: int = Field(3, description="how loud")
+
+
+class AllSettings(BaseModel):
+    """Settings of a project with one section."""
+
+    alarm: AlarmSettings
+
+
+def required_variables() -> list[str]:
+    return [
+        variable_name(section, field)
+        for section in SECTIONS.values()
+        for field in section.required_in_production
+    ]
+
+
+def test_production_names_every_variable_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLLEY_ENV", "prod")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    line = str(raised.value)
+    assert "\n" not in line
+    assert required_variables()
+    assert [name for name in required_variables() if name not in line] == []
+
+
+def test_production_names_only_what_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLLEY_ENV", "prod")
+    monkeypatch.setenv("HOLLEY_MLFLOW_TRACKING_URI", "https://mlflow.example.com")
+    monkeypatch.setattr(loading, "SECTIONS", {**SECTIONS, "alarm": AlarmSettings})
+    with pytest.raises(SettingsError, match="HOLLEY_ALARM_URL") as raised:
+        load_settings()
+    assert "HOLLEY_MLFLOW_TRACKING_URI" not in str(raised.value)
+
+
+def test_a_laptop_needs_no_variable() -> None:
+    assert load_settings().run.env == "local"
+
+
+def test_required_fields_exist_and_may_be_unset_locally() -> None:
+    for section in SECTIONS.values():
+        for field in section.required_in_production:
+            assert section.model_fields[field].default is None, variable_name(section, field)
+
+
+def test_several_wrong_values_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLLEY_ENV", "staging")
+    monkeypatch.setenv("HOLLEY_MODEL_HEADS", "7")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert "HOLLEY_ENV=staging" in str(raised.value) and "HOLLEY_MODEL_HEADS=7" in str(raised.value)
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLLEY_MLFLOW_TRACKING_URI", "https://ann:hunter2@mlflow.example.com")
+    with pytest.raises(SettingsError, match="MLFLOW_TRACKING_PASSWORD") as raised:
+        load_settings()
+    assert "hunter2" not in str(raised.value) and "ann" not in str(raised.value)
+
+
+def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "SECTIONS", {"alarm": AlarmSettings})
+    monkeypatch.setenv("HOLLEY_ALARM_URL", "short-secret")
+    with pytest.raises(SettingsError, match=r"HOLLEY_ALARM_URL=\(hidden\)") as raised:
+        load_settings()
+    assert "short-secret" not in str(raised.value)
+
+
+def test_a_secret_is_not_frozen_and_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run froze holds no secret; whoever reads it back has the secret of its own environment."""
+    monkeypatch.setenv("HOLLEY_ALARM_URL", "https://example.com/secret-1")
+    monkeypatch.setenv("HOLLEY_ALARM_VOLUME", "5")
+    frozen = AllSettings(alarm=AlarmSettings()).model_dump_json()
+    assert "secret-1" not in frozen
+    monkeypatch.setenv("HOLLEY_ALARM_URL", "https://example.com/secret-2")
+    monkeypatch.setenv("HOLLEY_ALARM_VOLUME", "9")
+    thawed = AllSettings.model_validate_json(frozen)
+    assert thawed.alarm.url == "https://example.com/secret-2"
+    assert thawed.alarm.volume == 5
