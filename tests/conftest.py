@@ -54,3 +54,13 @@ def source(weekly_run: FinishedRun, run_settings: Path, monkeypatch: pytest.Monk
     shutil.copytree(weekly_run.source_dir, folder)
     monkeypatch.setenv("HOLLEY_SOURCE_DIR", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A SQLite store of MLflow with its tables, which take seconds to make."""
+    from holley_assets.resources.mlflow_store import open_client
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    open_client(f"sqlite:///{path}").search_registered_models()
+    return path.read_bytes()

@@ -19,8 +19,9 @@ from holley_assets.assets.model_choice import (
 )
 from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.resources.artifact_store import ArtifactStore, Reference
+from holley_assets.resources.mlflow_store import TrackingError
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.tracking import TrackingError, flatten, open_tracker
+from holley_assets.resources.tracking import flatten, open_tracker
 from holley_assets.settings import Settings
 
 if TYPE_CHECKING:

@@ -20,8 +20,9 @@ from holley_assets.assets.report_sections import (
 from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.verdicts import newest_materialization
 from holley_assets.resources.artifact_store import ArtifactStore
+from holley_assets.resources.mlflow_store import TrackingError
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.tracking import TrackingError, open_tracker
+from holley_assets.resources.tracking import open_tracker
 from holley_assets.settings import Settings
 
 JSON_FILE = "eval_report.json"

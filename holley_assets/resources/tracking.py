@@ -1,46 +1,28 @@
 """MLflow: one run a training, found again by the Dagster run that it belongs to.
 
-MLflow is imported when the first value is written: the import takes seconds. Everything about a training
-is written after it, in a few calls, so that a slow tracking server cannot slow down an epoch.
+Everything about a training is written after it, in a few calls, so that a slow tracking server cannot slow
+down an epoch.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import math
-import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holley_assets.resources.mlflow_store import as_tracking_errors, open_client, store_uri
 from holley_assets.settings import Settings
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Param
-    from mlflow.tracking import MlflowClient
 
 DAGSTER_RUN_TAG = "dagster_run_id"
 # Limits of MLflow's log_batch, with room to spare.
 _METRICS_A_CALL = 900
 _PARAMETERS_A_CALL = 90
 _LONGEST_PARAMETER = 5000
-
-
-class TrackingError(RuntimeError):
-    """The tracking store cannot be reached or refuses what it is given. The message is one line."""
-
-
-@contextlib.contextmanager
-def _as_tracking_errors() -> Iterator[None]:
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise TrackingError(f"MLflow: {' '.join(str(error).split())}") from error
 
 
 class Tracker:
@@ -55,15 +37,15 @@ class Tracker:
         TrackingError: from every method, where the store cannot be written.
     """
 
-    @_as_tracking_errors()
+    @as_tracking_errors()
     def __init__(self, uri: str, experiment: str, artifacts: str | None = None) -> None:
-        self._client = _client(uri)
+        self._client = open_client(uri)
         found = self._client.get_experiment_by_name(experiment)
         self._experiment_id = (
             found.experiment_id if found else self._client.create_experiment(experiment, artifacts)
         )
 
-    @_as_tracking_errors()
+    @as_tracking_errors()
     def record_training(
         self,
         dagster_run_id: str,
@@ -103,7 +85,7 @@ class Tracker:
             self._client.set_terminated(run_id, status)
         return run_id
 
-    @_as_tracking_errors()
+    @as_tracking_errors()
     def record_evaluation(
         self,
         dagster_run_id: str,
@@ -145,14 +127,10 @@ class Tracker:
 
 def open_tracker(settings: Settings) -> Tracker:
     """Tracker of the settings' server, or of a SQLite store under ``HOLLEY_DATA_DIR``."""
-    if settings.tracking.tracking_uri:
-        return Tracker(settings.tracking.tracking_uri, settings.tracking.experiment)
-    folder = settings.run.data_dir
-    folder.mkdir(parents=True, exist_ok=True)
+    # A new experiment in a SQLite store keeps its artifacts beside it; a server knows where.
+    artifacts = None if settings.tracking.tracking_uri else settings.run.data_dir / "mlflow_artifacts"
     return Tracker(
-        f"sqlite:///{folder / 'mlflow.db'}",
-        settings.tracking.experiment,
-        (folder / "mlflow_artifacts").as_uri(),
+        store_uri(settings), settings.tracking.experiment, artifacts.as_uri() if artifacts else None
     )
 
 
@@ -165,18 +143,6 @@ def flatten(values: Mapping[str, object], prefix: str = "") -> dict[str, object]
         else:
             flat[f"{prefix}{name}"] = value
     return flat
-
-
-def _client(uri: str) -> MlflowClient:
-    # MLflow reports usage to its makers unless told not to, before it is imported.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("DO_NOT_TRACK", "true")
-    from mlflow.tracking import MlflowClient
-
-    # A line for each schema migration of a new SQLite store helps nobody.
-    for name in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri=uri)
 
 
 def _metrics(values: Mapping[str, float | int | None], step: int) -> list[Metric]:
