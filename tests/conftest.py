@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from bigquery_emulator import BigQueryEmulator, running_emulator
 from small_run import SMALL_RUN, FinishedRun, execute_cli
 
 
@@ -20,6 +21,13 @@ def weekly_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     finished = execute_cli("weekly_retrain", home, {**SMALL_RUN, "HOLLEY_DATA_DIR": str(data_dir)})
     assert finished.returncode == 0, finished.stdout[-6000:]
     return FinishedRun(data_dir, home, finished.stdout)
+
+
+@pytest.fixture(scope="session")
+def bigquery_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQueryEmulator]:
+    """One BigQuery emulator for all tests; each test works in datasets of its own."""
+    with running_emulator(tmp_path_factory.mktemp("bigquery")) as emulator:
+        yield emulator
 
 
 @pytest.fixture

@@ -1,0 +1,85 @@
+"""Starts bqemulator with what BigQuery does and it does not, as of 1.4.0.
+
+- A query with functions before it (``CREATE TEMP FUNCTION …; SELECT …``) ignores its parameters, and one that names
+  a parameter in a comment miscounts them: here they become literals.
+- A query's destination table is not written: here it is, with sums of INT64 as INT64.
+- A job id that exists is used again: here it is refused with 409, as BigQuery does.
+- A dry run estimates no bytes: here each is ``EMULATED_BYTES`` long (1 GiB), and so is each query.
+
+Started by ``bigquery_emulator.py`` in a process of its own, with the arguments of ``bqemulator start``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+import pyarrow as pa
+from bqemulator.api.routes import jobs
+from bqemulator.catalog.ddl_sync import sync_created_table
+from bqemulator.cli import main
+from bqemulator.domain.errors import AlreadyExistsError
+from bqemulator.storage.sql_identifiers import quoted_table_ref
+
+EMULATED_BYTES = os.environ.get("EMULATED_BYTES", str(1 << 30))
+_LITERALS = {
+    "STRING": "{!r}",
+    "INT64": "{}",
+    "FLOAT64": "CAST('{}' AS FLOAT64)",
+    "DATE": "DATE '{}'",
+    "BOOL": "{}",
+}
+
+_emulated_query_job = jobs._handle_query_job
+
+
+def with_literals(query: str, parameters: list[dict[str, Any]]) -> str:
+    """``query`` with the values of its parameters in their place."""
+    values = {
+        parameter["name"]: _LITERALS[parameter["parameterType"]["type"]].format(
+            parameter["parameterValue"]["value"]
+        )
+        for parameter in parameters
+    }
+    return re.sub(r"@(\w+)", lambda match: values.get(match[1], match[0]), query)
+
+
+def write_destination(job_id: str, destination: dict[str, str], ctx: Any) -> None:
+    """Write the rows of a finished query to its destination table."""
+    names = destination["projectId"], destination["datasetId"], destination["tableId"]
+    rows = jobs.JOB_RESULTS[job_id]
+    sums = [pa.types.is_decimal(field.type) and field.type.scale == 0 for field in rows.schema]
+    types = [pa.int64() if is_sum else field.type for field, is_sum in zip(rows.schema, sums, strict=True)]
+    rows = rows.cast(pa.schema(zip(rows.column_names, types, strict=True)))
+    ctx.engine.connection.register("finished_query", rows)
+    ctx.engine.execute(f"CREATE OR REPLACE TABLE {quoted_table_ref(*names)} AS FROM finished_query")
+    ctx.engine.connection.unregister("finished_query")
+    sync_created_table(f"CREATE OR REPLACE TABLE `{'.'.join(names)}` AS SELECT 1", names[0], ctx)
+
+
+async def handle_query_job(
+    project_id: str, job_id: str, config: dict[str, Any], *, dry_run: bool, ctx: Any, **others: Any
+) -> Any:
+    """The emulator's own handling of a query, and the rest."""
+    query = config["query"]
+    if not dry_run and ctx.catalog.get_job(project_id, job_id) is not None:
+        raise AlreadyExistsError(f"Already Exists: Job {project_id}:{job_id}")
+    query["query"] = with_literals(query["query"], query.pop("queryParameters", []))
+    answer = await _emulated_query_job(project_id, job_id, config, dry_run=dry_run, ctx=ctx, **others)
+    if dry_run:
+        answer["statistics"]["totalBytesProcessed"] = EMULATED_BYTES
+        answer["statistics"]["query"]["totalBytesProcessed"] = EMULATED_BYTES
+        return answer
+    if answer.error_result is None and "destinationTable" in query:
+        write_destination(job_id, query["destinationTable"], ctx)
+    answer.statistics["totalSlotMs"] = "1000"
+    answer.statistics.setdefault("query", {}).update(
+        totalBytesProcessed=EMULATED_BYTES, totalBytesBilled=EMULATED_BYTES, totalSlotMs="1000"
+    )
+    return answer
+
+
+if __name__ == "__main__":
+    jobs._handle_query_job = handle_query_job
+    main()
