@@ -1,4 +1,8 @@
-"""What Dagster loads: assets, checks, jobs, resources. It reads no setting and imports no torch."""
+"""What Dagster loads: assets, checks, jobs, resources. It imports no torch.
+
+It reads no setting but where steps run and what they may use (``HOLLEY_COMPUTE_``): no secret, and it needs
+neither credentials nor a network.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from holley_assets.assets.recommendations import recommendations
 from holley_assets.assets.report import eval_report
 from holley_assets.assets.sources import source_tables
 from holley_assets.assets.time_windows import time_windows
-from holley_assets.automation.executor import two_processes
+from holley_assets.automation.executor import build_executor
 from holley_assets.automation.jobs import daily_score, weekly_retrain
 from holley_assets.checks.lineage import blocking_checks_upstream
 from holley_assets.checks.recommendation_checks import recommendation_checks
@@ -29,6 +33,7 @@ from holley_assets.checks.warning_checks import (
 from holley_assets.resources.io_manager import ParquetIOManager
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse_resource import WarehouseResource
+from holley_assets.settings import ComputeSettings, load_section
 
 _made = [
     time_windows,
@@ -63,5 +68,5 @@ definitions = dg.Definitions(
         "warehouse": WarehouseResource(),
         "io_manager": ParquetIOManager(settings=_settings),
     },
-    executor=two_processes,
+    executor=build_executor(load_section(ComputeSettings)),
 )

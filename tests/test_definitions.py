@@ -107,6 +107,71 @@ def test_definitions_load_with_settings_that_are_wrong() -> None:
     assert output.split() == ["loaded"]
 
 
+NO_NETWORK = """
+import socket
+
+def refuse(*arguments, **options):
+    raise AssertionError(f"the network was asked for: {arguments}")
+
+for name in ("connect", "connect_ex", "sendto"):
+    setattr(socket.socket, name, refuse)
+for name in ("create_connection", "getaddrinfo", "gethostbyname"):
+    setattr(socket, name, refuse)
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "executor"), [("local", "multiprocess"), ("prod", "multiprocess"), ("prod", "k8s")]
+)
+def test_definitions_are_valid_without_network_and_credentials(
+    tmp_path: Path, environment: str, executor: str
+) -> None:
+    """Neither loading nor validating them asks for anything that only a deployed environment has."""
+    code = f"""{NO_NETWORK}
+import sys
+
+import dagster as dg
+
+from holley_assets.definitions import definitions
+
+dg.Definitions.validate_loadable(definitions)
+for name in ("weekly_retrain", "daily_score"):
+    job = definitions.resolve_job_def(name)
+    dg.validate_run_config(job)
+    print(job.executor_def.name)
+print(*sorted({{"dagster_k8s", "kubernetes", "google.cloud.bigquery", "google.cloud.storage"}} & set(sys.modules)))
+"""
+    # No home folder with credentials, and no machine that could hand out some.
+    settings = {
+        "HOLLEY_ENV": environment,
+        "HOLLEY_COMPUTE_EXECUTOR": executor,
+        "HOME": str(tmp_path),
+        "GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "absent.json"),
+    }
+    output, _ = load_in_subprocess(code, settings)
+    *names, imported = output.split("\n")[:3]
+    assert names == ["multiprocess" if executor == "multiprocess" else "k8s"] * 2
+    # Clients are imported by the steps that use them; those of Kubernetes only where pods are asked for.
+    assert imported.split() == (["dagster_k8s", "kubernetes"] if executor == "k8s" else [])
+
+
+def test_an_executor_that_does_not_exist_is_one_line() -> None:
+    finished = subprocess.run(
+        [sys.executable, "-c", "import holley_assets.definitions"],
+        cwd=PROJECT,
+        env={**os.environ, "HOLLEY_COMPUTE_EXECUTOR": "celery"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode != 0
+    assert (
+        finished.stderr.strip()
+        .splitlines()[-1]
+        .endswith("HOLLEY_COMPUTE_EXECUTOR=celery is not allowed; allowed: multiprocess or k8s")
+    )
+
+
 def test_every_asset_is_in_its_group(graph: dg.AssetGraph) -> None:
     found: dict[str, set[str]] = {}
     for node in graph.asset_nodes:

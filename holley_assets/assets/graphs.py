@@ -15,6 +15,7 @@ from holley_assets.checks.graph_checks import RECOUNTED_TABLES, TRAINING_GRAPH_C
 from holley_assets.resources.artifact_store import ArtifactStore
 from holley_assets.resources.io_manager import asset_file
 from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.step_resources import heavy_step
 from holley_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def graph_statistics(data: "HeteroData") -> dict[str, dict[str, float]]:
 
 @dg.multi_asset(
     name="graphs",
+    op_tags=heavy_step("graph"),
     specs=[
         table_spec(
             "training_graph",

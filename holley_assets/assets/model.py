@@ -21,6 +21,7 @@ from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.resources.artifact_store import ArtifactStore, Reference
 from holley_assets.resources.mlflow_store import TrackingError
 from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.step_resources import heavy_step
 from holley_assets.resources.tracking import flatten, open_tracker
 from holley_assets.settings import Settings
 
@@ -62,7 +63,13 @@ def _shared_fields(options: type, section: object, without: Set[str] = frozenset
     return {name: getattr(section, name) for name in sorted(names) if hasattr(section, name)}
 
 
-@dg.asset(key=TRAINED_CHECKPOINT, group_name=MODEL, owners=OWNERS, kinds={*KINDS, "mlflow"})
+@dg.asset(
+    key=TRAINED_CHECKPOINT,
+    group_name=MODEL,
+    owners=OWNERS,
+    kinds={*KINDS, "mlflow"},
+    op_tags=heavy_step("train"),
+)
 def trained_checkpoint(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
@@ -163,6 +170,7 @@ def _parameters(settings: Settings) -> dict[str, object]:
 
 @dg.multi_asset(
     name="embeddings",
+    op_tags=heavy_step("score"),
     specs=[
         table_spec(
             "user_embeddings",

@@ -11,6 +11,7 @@ from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.ranking import EmbeddingScorer, RankingOptions, build_candidates, rank_users
 from holley_assets.ranking.recommendations import wide_table
 from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.step_resources import heavy_step
 from holley_assets.settings import Settings
 
 
@@ -35,7 +36,12 @@ def users_with_profiles(user_nodes: pa.Table, user_profiles: pa.Table, profile: 
     return users.append_column("profile", user_profiles[profile])
 
 
-@dg.asset(group_name=RECOMMENDATIONS, owners=OWNERS, kinds={"arrow", "numpy"})
+@dg.asset(
+    group_name=RECOMMENDATIONS,
+    owners=OWNERS,
+    kinds={"arrow", "numpy"},
+    op_tags=heavy_step("score"),
+)
 def recommendations(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,

@@ -1,13 +1,48 @@
-"""How steps run: two at a time, each in a fresh process."""
+"""How steps run: processes of one machine, or Kubernetes pods."""
 
 from __future__ import annotations
 
 import dagster as dg
 
+from holley_assets.resources.step_resources import container_resources
+from holley_assets.settings import ComputeSettings, SettingsError
+
 # Each step starts as a fork of a server that has imported what all steps need, which saves each a second or
 # two. Torch is left out: three steps use it, and its threads do not survive a fork.
 PRELOADED_MODULES = ["holley_assets.definitions", "pyarrow.parquet", "duckdb", "sqlglot"]
 
-two_processes = dg.multiprocess_executor.configured(
-    {"max_concurrent": 2, "start_method": {"forkserver": {"preload_modules": PRELOADED_MODULES}}}
-)
+
+def build_executor(compute: ComputeSettings) -> dg.ExecutorDefinition:
+    """The executor that ``HOLLEY_COMPUTE_EXECUTOR`` names.
+
+    Raises:
+        SettingsError: it is ``k8s`` and dagster-k8s is not installed; one line.
+    """
+    if compute.executor == "k8s":
+        return _pods(compute)
+    start = {"forkserver": {"preload_modules": PRELOADED_MODULES}}
+    return dg.multiprocess_executor.configured(
+        {"max_concurrent": compute.steps_at_once, "start_method": start}
+    )
+
+
+def _pods(compute: ComputeSettings) -> dg.ExecutorDefinition:
+    """A pod a step. Image, service account and secrets are those that the run launcher gives the run."""
+    try:
+        from dagster_k8s import k8s_job_executor
+    except ImportError:
+        raise SettingsError(
+            "HOLLEY_COMPUTE_EXECUTOR=k8s needs dagster-k8s, which is not installed here; "
+            "install it with: pip install '.[production]'"
+        ) from None
+    return k8s_job_executor.configured(
+        {
+            "max_concurrent": compute.steps_at_once,
+            # For the steps without tags of their own.
+            "step_k8s_config": {
+                "container_config": container_resources(compute.step_cpus, compute.step_memory_gib)
+            },
+            # A run that is deleted takes the pods of its steps along.
+            "enable_owner_references": True,
+        }
+    )

@@ -5,12 +5,14 @@ validates all of them at once; assets unwrap what they need and pass plain value
 below this package reads the environment.
 """
 
+from holley_assets.settings.compute import ComputeSettings
 from holley_assets.settings.judging import CheckSettings, EvaluationSettings, RuleSettings
 from holley_assets.settings.learning import ModelSettings, TrainingSettings
 from holley_assets.settings.loading import (
     SECTIONS,
     Settings,
     known_variables,
+    load_section,
     load_settings,
     unknown_variables,
 )
@@ -32,6 +34,7 @@ __all__ = [
     "PROJECT_PATTERN",
     "SECTIONS",
     "CheckSettings",
+    "ComputeSettings",
     "EvaluationSettings",
     "ModelSettings",
     "RuleSettings",
@@ -43,6 +46,7 @@ __all__ = [
     "TrainingSettings",
     "WarehouseSettings",
     "known_variables",
+    "load_section",
     "load_settings",
     "unknown_variables",
     "variable_name",

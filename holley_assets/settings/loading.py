@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from holley_assets.settings.compute import ComputeSettings
 from holley_assets.settings.judging import CheckSettings, EvaluationSettings, RuleSettings
 from holley_assets.settings.learning import ModelSettings, TrainingSettings
 from holley_assets.settings.run import RunSettings
 from holley_assets.settings.section import PREFIX, Section, SettingsError, variable_name
 from holley_assets.settings.tracking import TrackingSettings
 from holley_assets.settings.warehouse import WarehouseSettings
+
+AnySection = TypeVar("AnySection", bound=Section)
 
 _USER_OF_ADDRESS = re.compile(r"//[^/@]*@")
 
@@ -32,6 +35,7 @@ class Settings(BaseModel):
     checks: CheckSettings
     warehouse: WarehouseSettings
     tracking: TrackingSettings
+    compute: ComputeSettings
 
 
 SECTIONS: dict[str, type[Section]] = {
@@ -43,6 +47,7 @@ SECTIONS: dict[str, type[Section]] = {
     "checks": CheckSettings,
     "warehouse": WarehouseSettings,
     "tracking": TrackingSettings,
+    "compute": ComputeSettings,
 }
 
 
@@ -84,6 +89,25 @@ def _shown(section: type[Section], field: str, value: object) -> str:
     return "(hidden)" if field in section.secrets() else _USER_OF_ADDRESS.sub("//(hidden)@", str(value))
 
 
+def load_section(section: type[AnySection]) -> AnySection:
+    """Read and validate one section.
+
+    Raises:
+        SettingsError: one line that names each wrong variable, its value and what is allowed.
+    """
+    try:
+        return section()
+    except ValidationError as error:
+        problems = []
+        for detail in error.errors():
+            field = str(detail["loc"][0])
+            value = _shown(section, field, detail["input"])
+            problems.append(
+                f"{variable_name(section, field)}={value} is not allowed; allowed: {_allowed(dict(detail))}"
+            )
+        raise SettingsError("; ".join(problems)) from None
+
+
 def missing_in_production(sections: Mapping[str, Section]) -> list[str]:
     """Variables that ``HOLLEY_ENV=prod`` needs and that are not set."""
     return [
@@ -105,14 +129,9 @@ def load_settings() -> Settings:
     problems: list[str] = []
     for name, section in SECTIONS.items():
         try:
-            sections[name] = section()
-        except ValidationError as error:
-            for detail in error.errors():
-                field = str(detail["loc"][0])
-                value = _shown(section, field, detail["input"])
-                problems.append(
-                    f"{variable_name(section, field)}={value} is not allowed; allowed: {_allowed(dict(detail))}"
-                )
+            sections[name] = load_section(section)
+        except SettingsError as error:
+            problems.append(str(error))
     if problems:
         raise SettingsError("; ".join(problems))
     settings = Settings(**sections)  # type: ignore[arg-type]
