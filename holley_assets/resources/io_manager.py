@@ -100,6 +100,7 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
     encoded = [name for name in pq.read_schema(path).names if name in LOW_CARDINALITY_COLUMNS]
     file = pq.ParquetFile(path, memory_map=True, read_dictionary=encoded)
     try:
-        return file.read(columns=columns)
+        # A file of several row groups has a dictionary in each, and Arrow groups by one alone.
+        return file.read(columns=columns).unify_dictionaries()
     finally:
         file.close()

@@ -54,6 +54,16 @@ def test_columns_of_few_values_are_loaded_as_dictionaries(data_dir: Path) -> Non
     assert schema.field("email_lower").type == pa.string()
 
 
+def test_a_column_of_few_values_can_be_grouped_by_across_row_groups(tmp_path: Path) -> None:
+    path = tmp_path / "cars.parquet"
+    cars = pa.table({"make": ["FORD", "FORD", "DODGE", "FORD"]})
+    pq.write_table(cars, path, row_group_size=1)
+    counts = read_parquet(path).group_by("make").aggregate([([], "count_all")])
+    assert sorted(counts.to_pylist(), key=str) == sorted(
+        [{"make": "FORD", "count_all": 3}, {"make": "DODGE", "count_all": 1}], key=str
+    )
+
+
 def test_metadata_describes_the_file_and_identifies_nobody(data_dir: Path) -> None:
     result = materialize(TABLE)
     metadata = result.asset_materializations_for_node("cars")[0].metadata

@@ -1,0 +1,273 @@
+"""The whole weekly job, stage by stage: wall time, processor time, peak memory, and how they grow with users.
+
+    python tests/benchmarks/end_to_end.py                                        # full scale
+    python tests/benchmarks/end_to_end.py --users 50000 150000 475000 950000     # growth as well
+
+runs the job as the command line does, from source files that already exist, and writes
+``data/benchmarks/end_to_end.json``. Where the source files do not exist yet they are generated first, which is
+a row of its own and no part of the job. Every run starts from an empty data folder and removes it at its end;
+``HOLLEY_`` settings of the environment hold for it.
+
+A stage's wall time is the time in which any of its steps ran (two run at once), from the fork of a step's
+process to its end; its memory is the most that any one process held.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import dagster as dg
+from measure import Measurement, growth_exponent, machine, measure
+from processes import Usage, WatchedCommand, watch
+from study import RESULTS_FOLDER, markdown, tell
+
+from holley_assets.assets.table_specs import TABLE_SPECS
+from holley_assets.sample_data.generate import generate_sample
+from holley_assets.sample_data.parameters import FULL_SCALE_USERS
+from holley_assets.settings import load_settings
+
+WORK_FOLDER = Path("data/benchmarks/end_to_end")
+JOB = "weekly_retrain"
+GENERATION = "sample data (no part of the job)"
+WHOLE = "the whole job"
+SQL, OTHER = "tables (SQL)", "windows, warnings"
+STAGES = {
+    **{spec.name: SQL for spec in TABLE_SPECS},
+    "visitor_demand": "visitor_demand (SQL)",
+    "graphs": "graphs",
+    "trained_checkpoint": "training",
+    "embeddings": "vectors",
+    "recommendations": "ranking",
+    "evaluation_rankings": "evaluation",
+    "eval_report": "evaluation",
+    "recommendations_table": "delivery",
+}
+
+
+@dataclass
+class Step:
+    """One step of a run.
+
+    Attributes:
+        start, end: seconds since the epoch.
+        query_seconds: wall time of its query, where it is one.
+        checking_seconds: of the checks of what the query wrote.
+    """
+
+    name: str
+    process: int
+    start: float
+    end: float = 0.0
+    query_seconds: float | None = None
+    checking_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """The job at one size."""
+
+    users: int
+    stages: list[Measurement]
+    tables: list[Measurement]
+
+
+def generate(folder: Path, arguments: argparse.Namespace, users: int) -> Measurement | None:
+    """Make the source tables in a process of its own; None where they exist already."""
+    make = partial(
+        generate_sample,
+        folder,
+        users=users,
+        kind=arguments.kind,
+        seed=arguments.seed,
+        as_of=arguments.as_of,
+        intent_start=load_settings().run.intent_start,
+    )
+    existed = folder.exists()
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
+        result = executor.submit(measure, GENERATION, make, runs=1).result()
+    return None if existed else result
+
+
+def run_job(arguments: argparse.Namespace, users: int) -> Run:
+    """The job at one size, from an empty data folder."""
+    folder = arguments.work / f"{arguments.kind}-{users}-seed-{arguments.seed}-{arguments.as_of}"
+    generated = generate(folder / "sources", arguments, users)
+    with tempfile.TemporaryDirectory(dir=folder, prefix="run-") as work:
+        home, data = Path(work) / "home", Path(work) / "data"
+        home.mkdir()
+        environment = {
+            **os.environ,
+            "DAGSTER_HOME": str(home.resolve()),
+            "HOLLEY_SOURCE_DIR": str((folder / "sources").resolve()),
+            "HOLLEY_DATA_DIR": str(data.resolve()),
+            "HOLLEY_AS_OF": str(arguments.as_of),
+            "OMP_NUM_THREADS": str(arguments.threads),
+        }
+        command = [sys.executable, "-m", "dagster", "job", "execute"]
+        watched = watch(
+            [*command, "-m", "holley_assets.definitions", "-j", JOB],
+            environment=environment,
+            log=folder / "run.log",
+        )
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            steps, nodes = read_steps(instance)
+    stages = [*summarise(steps, watched), whole(steps, watched, nodes)]
+    if generated:
+        stages.insert(0, generated)
+    return Run(users, stages, tables_of(steps, watched))
+
+
+def read_steps(instance: dg.DagsterInstance) -> tuple[list[Step], dict[str, int]]:
+    """Steps of the newest run, in the order of their start, and the nodes of its training graph."""
+    steps: dict[str, Step] = {}
+    nodes: dict[str, int] = {}
+    (run,) = instance.get_runs(limit=1)
+    for entry in instance.all_logs(run.run_id):
+        event, name = entry.dagster_event, entry.step_key
+        if event is None or name is None:
+            continue
+        if event.event_type is dg.DagsterEventType.STEP_START:
+            steps[name] = Step(name, int(event.pid or 0), entry.timestamp)
+        elif event.event_type is dg.DagsterEventType.STEP_SUCCESS:
+            steps[name].end = entry.timestamp
+        elif event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
+            materialization = event.step_materialization_data.materialization
+            metadata = materialization.metadata
+            if "seconds_checking" in metadata:
+                steps[name].query_seconds = float(metadata["seconds"].value)  # type: ignore[arg-type]
+                steps[name].checking_seconds = float(metadata["seconds_checking"].value)  # type: ignore[arg-type]
+            if materialization.asset_key.to_user_string() == "training_graph":
+                nodes = {kind: int(count) for kind, count in metadata["nodes"].value.items()}  # type: ignore[union-attr]
+    return sorted(steps.values(), key=lambda step: step.start), nodes
+
+
+def summarise(steps: Iterable[Step], watched: WatchedCommand) -> list[Measurement]:
+    """What each stage took, in the order of the stages."""
+    of_stage: dict[str, list[Step]] = {}
+    for step in steps:
+        of_stage.setdefault(STAGES.get(step.name, OTHER), []).append(step)
+    order = [*dict.fromkeys(STAGES.values()), OTHER]
+    return [
+        _measurement(
+            name, busy_seconds(of_stage[name]), [watched.processes[s.process] for s in of_stage[name]]
+        )
+        for name in order
+        if name in of_stage
+    ]
+
+
+def busy_seconds(steps: Sequence[Step]) -> float:
+    """Time in which at least one of ``steps``, given in the order of their start, was running."""
+    total, reached = 0.0, 0.0
+    for step in steps:
+        total += max(0.0, step.end - max(step.start, reached))
+        reached = max(reached, step.end)
+    return total
+
+
+def whole(steps: Sequence[Step], watched: WatchedCommand, nodes: dict[str, int]) -> Measurement:
+    """The job from its command to its exit, with what starts and logs the steps."""
+    figures = {f"{kind} nodes": count for kind, count in nodes.items()}
+    return _measurement(WHOLE, watched.seconds, list(watched.processes.values()), **figures)
+
+
+def tables_of(steps: Iterable[Step], watched: WatchedCommand) -> list[Measurement]:
+    """What each query took with its checks, the longest first."""
+    tables = [
+        _measurement(
+            step.name,
+            step.query_seconds + (step.checking_seconds or 0.0),
+            [watched.processes[step.process]],
+            query_seconds=step.query_seconds,
+        )
+        for step in steps
+        if step.query_seconds is not None
+    ]
+    return sorted(tables, key=lambda measurement: -measurement.seconds)
+
+
+def _measurement(name: str, seconds: float, usages: Sequence[Usage], **figures: object) -> Measurement:
+    peak = max(usage.peak_mib for usage in usages)
+    return Measurement(
+        name, seconds, [round(seconds, 2)], sum(usage.cpu_seconds for usage in usages), peak, peak, figures
+    )
+
+
+def plain_table(measurements: Sequence[Measurement]) -> str:
+    """Wall time, processor time and peak memory."""
+    rows = [[m.name, f"{m.seconds:.1f}", f"{m.cpu_seconds:.1f}", f"{m.peak_mib:,.0f}"] for m in measurements]
+    return markdown(["", "seconds", "CPU seconds", "peak MiB"], rows)
+
+
+def growth_table(runs: Sequence[Run]) -> str:
+    """Processor seconds of each stage by size, with the exponents of time and of memory."""
+    sizes = [run.users for run in runs]
+    by_name = [{stage.name: stage for stage in run.stages} for run in runs]
+    names = [name for name in by_name[-1] if all(name in stages for stages in by_name)]
+    rows = []
+    for name in names:
+        stages = [known[name] for known in by_name]
+        exponents = [
+            growth_exponent(sizes, [max(value, 0.01) for value in values])
+            for values in (
+                [stage.seconds for stage in stages],
+                [stage.cpu_seconds for stage in stages],
+                [stage.peak_mib for stage in stages],
+            )
+        ]
+        rows.append(
+            [
+                name,
+                *(f"{stage.seconds:.1f} s, {stage.peak_mib:,.0f} MiB" for stage in stages),
+                *(f"{exponent:.2f}" for exponent in exponents),
+            ]
+        )
+    for kind in by_name[-1][WHOLE].figures:
+        counts = [stages[WHOLE].figures[kind] for stages in by_name]
+        rows.append(
+            [kind, *(f"{count:,}" for count in counts), f"{growth_exponent(sizes, counts):.2f}", "", ""]
+        )
+    return markdown(["", *(f"{size:,} users" for size in sizes), "exponent", "of CPU", "of memory"], rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--users", type=int, nargs="+", default=[FULL_SCALE_USERS])
+    parser.add_argument("--kind", choices=("segment", "null"), default="segment")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--as-of", type=datetime.date.fromisoformat, default=datetime.date(2026, 2, 15))
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of PyTorch")
+    parser.add_argument("--work", type=Path, default=WORK_FOLDER, help="source files are kept here")
+    parser.add_argument("--output", type=Path, default=RESULTS_FOLDER / "end_to_end.json")
+    arguments = parser.parse_args()
+    runs: list[Run] = []
+    for users in arguments.users:
+        tell(f"{users:,} users")
+        runs.append(run_job(arguments, users))
+        print(f"\n{users:,} users\n\n{plain_table(runs[-1].stages)}\n")
+        print(f"{plain_table(runs[-1].tables)}\n", flush=True)
+        content = {
+            "machine": machine("dagster", "duckdb", "torch"),
+            "threads": arguments.threads,
+            "runs": [dataclasses.asdict(run) for run in runs],
+        }
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        arguments.output.write_text(json.dumps(content, indent=2) + "\n")
+    if len(runs) > 1:
+        print(growth_table(runs))
+
+
+if __name__ == "__main__":
+    main()
