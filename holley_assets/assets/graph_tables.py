@@ -6,6 +6,7 @@ import time
 import dagster as dg
 import pyarrow as pa
 
+from holley_assets.assets.failures import one_line
 from holley_assets.assets.groups import GRAPH_TABLES, OWNERS
 from holley_assets.assets.table_specs import TABLE_SPECS, TableSpec
 from holley_assets.assets.time_windows import TimeWindows
@@ -14,7 +15,8 @@ from holley_assets.checks.table_checks import check_table, table_check_specs
 from holley_assets.resources.io_manager import asset_file
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.sql_files import read_query
-from holley_assets.resources.warehouse_resource import WarehouseResource
+from holley_assets.resources.warehouse import WarehouseError
+from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import Settings
 
 # A table in a query, with the dataset names filled in.
@@ -64,11 +66,13 @@ def build_graph_table(spec: TableSpec) -> dg.AssetsDefinition:
         run_settings = settings.of_run(context.run)
         windows = TimeWindows.from_table(time_windows)
         store = settings.store()
-        result = warehouse.open(run_settings, windows.source_location).query_to_parquet(
-            spec.name,
-            query_parameters(run_settings, windows),
-            store.staging_path(asset_file(context.asset_key)),
-        )
+        with one_line(WarehouseError):
+            opened = warehouse.open(run_settings, windows.source_location, origin=origin_of(context))
+            result = opened.query_to_parquet(
+                spec.name,
+                query_parameters(run_settings, windows),
+                store.staging_path(asset_file(context.asset_key)),
+            )
         queried = time.monotonic()
         checks = check_table(
             spec,
@@ -83,6 +87,7 @@ def build_graph_table(spec: TableSpec) -> dg.AssetsDefinition:
                 "dropped": dict(result.dropped),
                 "dropped_rows": sum(result.dropped.values()),
                 SOURCE_KIND: windows.source_kind,
+                **result.costs,
                 "seconds": round(queried - started, 2),
                 "seconds_checking": round(time.monotonic() - queried, 2),
             },

@@ -13,11 +13,13 @@ from holley_assets.assets.groups import GRAPH_TABLES, OWNERS
 from holley_assets.assets.sources import source_materialization
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.source_tables import SourceTableError, TableDescription, validate_source_tables
-from holley_assets.resources.warehouse_resource import WarehouseResource
+from holley_assets.resources.warehouse import Origin, WarehouseError
+from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import RunSettings, Settings, SettingsError, unknown_variables
 
 SAMPLE_SOURCE = "sample"
 PARQUET_SOURCE = "parquet"
+BIGQUERY_SOURCE = "bigquery"
 
 TIME_WINDOWS_SCHEMA = pa.schema(
     [
@@ -79,6 +81,8 @@ def resolve_windows(run: RunSettings, today: datetime.date) -> TimeWindows:
             f"{cutoff}, which is {'HOLLEY_AS_OF' if run.as_of else 'today'} ({as_of}) less "
             f"HOLLEY_TEST_DAYS={run.test_days}"
         )
+    if run.env == "prod":
+        return TimeWindows(as_of, cutoff, run.intent_start, BIGQUERY_SOURCE, "BigQuery")
     if run.source_dir is None:
         return TimeWindows(as_of, cutoff, run.intent_start, SAMPLE_SOURCE, str(sample_folder(run, as_of)))
     location = str(run.source_dir.expanduser().resolve())
@@ -92,7 +96,7 @@ def sample_folder(run: RunSettings, as_of: datetime.date) -> Path:
 
 
 def prepare_sources(
-    settings: Settings, windows: TimeWindows, warehouse: WarehouseResource
+    settings: Settings, windows: TimeWindows, warehouse: WarehouseResource, origin: Origin
 ) -> dict[str, TableDescription]:
     """Generate the sample, if the source is one, and validate all source tables.
 
@@ -116,7 +120,7 @@ def prepare_sources(
             )
         except (ValueError, FileExistsError) as error:
             raise SettingsError(f"the sample cannot be generated: {error}") from error
-    return validate_source_tables(warehouse.open(settings, windows.source_location))
+    return validate_source_tables(warehouse.open(settings, windows.source_location, origin=origin))
 
 
 @dg.asset(group_name=GRAPH_TABLES, owners=OWNERS, kinds={"python"})
@@ -136,8 +140,8 @@ def time_windows(
     try:
         resolved = settings.load()
         windows = resolve_windows(resolved.run, datetime.datetime.now(datetime.UTC).date())
-        tables = prepare_sources(resolved, windows, warehouse)
-    except (SettingsError, SourceTableError) as error:
+        tables = prepare_sources(resolved, windows, warehouse, origin_of(context))
+    except (SettingsError, SourceTableError, WarehouseError) as error:
         raise dg.Failure(str(error), allow_retries=False) from None
     for name, description in tables.items():
         context.log_event(source_materialization(name, description, source=windows.source))

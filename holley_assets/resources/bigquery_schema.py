@@ -13,6 +13,14 @@ from holley_assets.resources.source_tables import ColumnType
 # The REST interface still answers in the words of BigQuery's first dialect.
 _STANDARD_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
 _STRUCT_NAMES = ("RECORD", "STRUCT")
+_ARROW_TYPES = {
+    "STRING": pa.string(),
+    "INT64": pa.int64(),
+    "FLOAT64": pa.float64(),
+    "BOOL": pa.bool_(),
+    "DATE": pa.date32(),
+    "TIMESTAMP": pa.timestamp("us", "UTC"),
+}
 
 
 def schema_of_arrow(schema: pa.Schema) -> list[SchemaField]:
@@ -28,6 +36,25 @@ def schema_of_columns(columns: Mapping[str, ColumnType]) -> list[SchemaField]:
 def columns_of_schema(schema: Iterable[SchemaField]) -> dict[str, ColumnType]:
     """Columns in plain words of BigQuery fields; inverse of :func:`schema_of_columns`."""
     return {field.name: _kind(field) for field in schema}
+
+
+def arrow_schema(columns: Mapping[str, ColumnType]) -> pa.Schema:
+    """Arrow schema of columns in plain words, as every warehouse writes it to Parquet.
+
+    Raises:
+        KeyError: a type that no query under ``sql/`` gives.
+    """
+    return pa.schema([(name, _arrow_type(kind)) for name, kind in columns.items()])
+
+
+def _arrow_type(kind: ColumnType) -> pa.DataType:
+    if isinstance(kind, tuple):
+        return _arrow_type(kind[0])
+    if isinstance(kind, list):
+        return pa.list_(_arrow_type(kind[0]))
+    if isinstance(kind, dict):
+        return pa.struct([(name, _arrow_type(field)) for name, field in kind.items()])
+    return _ARROW_TYPES[kind]
 
 
 def _field(name: str, kind: ColumnType, mode: str = "NULLABLE") -> SchemaField:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -19,7 +19,12 @@ from holley_assets.resources.warehouse import (
     check_snapshot,
     snapshot_name,
     snapshots_of,
+    staged_name,
 )
+
+# Schema of tables that wait for their checks.
+STAGING = "staging"
+_ATTACHED = "output_tables"
 
 
 class DuckDBTables:
@@ -72,6 +77,50 @@ class DuckDBTables:
                 relation = "replacement"
                 connection.register(relation, data)
             return self._replace(connection, dataset, table, relation, keep_snapshot=keep_snapshot)
+
+    def stage_table(self, table: str, data: Path, version: str) -> str:
+        """Load a Parquet file into a staged table, named for its version; returns the name.
+
+        One transaction; the staged tables of earlier versions go with it.
+
+        Raises:
+            WarehouseError: a name is not an identifier, or another process holds the database.
+        """
+        staged = staged_name(table, version)
+        check_identifiers(table, staged)
+        self._database.parent.mkdir(parents=True, exist_ok=True)
+        with self._transaction(STAGING) as connection:
+            for earlier in _tables(connection, STAGING):
+                if earlier.startswith(staged_name(table, "")):
+                    connection.execute(f"DROP TABLE {_qualified(STAGING, earlier)}")
+            connection.execute(
+                f"CREATE TABLE {_qualified(STAGING, staged)} AS FROM read_parquet({quote(str(data))})"
+            )
+        return staged
+
+    def publish_staged(self, staged: str, dataset: str, table: str, *, keep_snapshot: bool = True) -> int:
+        """Put a staged table in the place of ``dataset.table``, in one transaction; returns its rows.
+
+        Raises:
+            WarehouseError: there is no such staged table, or another process holds the database.
+        """
+        check_identifiers(dataset, table)
+        with self._existing_table(STAGING, staged) as (_, source):
+            pass
+        with self._transaction(dataset) as connection:
+            return self._replace(connection, dataset, table, source, keep_snapshot=keep_snapshot)
+
+    def attach_staged(self, connection: duckdb.DuckDBPyConnection, staged: str) -> str:
+        """Make a staged table readable from a connection to elsewhere; returns its name there.
+
+        Raises:
+            WarehouseError: there is no such staged table, or another process holds the database.
+        """
+        with self._existing_table(STAGING, staged) as (_, name):
+            pass
+        attached = f"ATTACH IF NOT EXISTS {quote(str(self._database))} AS {_ATTACHED} (READ_ONLY)"
+        self._wait_for_lock(lambda: connection.execute(attached))
+        return f"{_ATTACHED}.{name}"
 
     def read_table(self, dataset: str, table: str) -> pa.Table:
         """Read ``dataset.table`` as it was last replaced.
@@ -162,11 +211,17 @@ class DuckDBTables:
 
     @contextlib.contextmanager
     def _connection(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._wait_for_lock(
+            lambda: duckdb.connect(str(self._database), read_only=read_only)
+        ) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield connection
+
+    def _wait_for_lock(self, attempt: Callable[[], duckdb.DuckDBPyConnection]) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + self._lock_seconds
         while True:
             try:
-                connection = duckdb.connect(str(self._database), read_only=read_only)
-                break
+                return attempt()
             except (duckdb.IOException, duckdb.ConnectionException) as error:
                 if time.monotonic() >= deadline:
                     reason = str(error).splitlines()[0]
@@ -174,9 +229,6 @@ class DuckDBTables:
                         f"{self._database} cannot be opened after {self._lock_seconds:g} s ({reason})"
                     ) from error
                 time.sleep(0.1)
-        with connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            yield connection
 
 
 def _tables(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:

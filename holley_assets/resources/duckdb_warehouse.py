@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
 
+from holley_assets.resources.duckdb_scratch import scratch_connection
 from holley_assets.resources.duckdb_tables import DuckDBTables
 from holley_assets.resources.parquet_sources import describe_parquet, part_files, quote, source_select
 from holley_assets.resources.source_tables import COMPANY, SOURCE_TABLES, TableDescription
@@ -68,7 +67,14 @@ class DuckDBWarehouse(DuckDBTables):
         """
         return describe_parquet(SOURCE_TABLES[table], self._sources.get(table))
 
-    def query_to_parquet(self, name: str, parameters: Mapping[str, object], path: Path) -> QueryResult:
+    def query_to_parquet(
+        self,
+        name: str,
+        parameters: Mapping[str, object],
+        path: Path,
+        *,
+        staged: Mapping[str, str] | None = None,
+    ) -> QueryResult:
         """Run ``sql/**/<name>.sql`` and write its rows to the Parquet file ``path``, at once or not at all.
 
         A query may end in two columns that are not written. ``drop_reason``: a row where it is not null
@@ -77,6 +83,8 @@ class DuckDBWarehouse(DuckDBTables):
 
         Args:
             parameters: values of the query's @parameters; others are ignored.
+            path: the file.
+            staged: staged tables that stand for assets of these names.
 
         Raises:
             QueryError: there is no such query, or a parameter has no value.
@@ -90,31 +98,27 @@ class DuckDBWarehouse(DuckDBTables):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
-            with self._query_connection() as connection:
-                self._prepare(connection, name, query)
+            with scratch_connection(self._temporary_directory, self._memory_limit) as connection:
+                self._prepare(connection, name, query, staged or {})
                 rows, dropped = _write_query(connection, query.select, values, partial)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-        return QueryResult(path, rows, dropped)
+        return QueryResult(path, rows, dropped, costs={})
 
-    @contextlib.contextmanager
-    def _query_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        self._temporary_directory.mkdir(parents=True, exist_ok=True)
-        with (
-            tempfile.TemporaryDirectory(dir=self._temporary_directory, prefix="duckdb-") as spill,
-            duckdb.connect(
-                ":memory:", config={"memory_limit": self._memory_limit, "temp_directory": spill}
-            ) as connection,
-        ):
-            connection.execute("SET TimeZone = 'UTC'")
-            yield connection
-
-    def _prepare(self, connection: duckdb.DuckDBPyConnection, name: str, query: DuckDBQuery) -> None:
+    def _prepare(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        name: str,
+        query: DuckDBQuery,
+        staged: Mapping[str, str],
+    ) -> None:
         for dataset in sorted({dataset for dataset, _ in query.tables}):
             connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{dataset}"')
         for dataset, table in sorted(query.tables):
-            if dataset == self._datasets.working:
+            if dataset == self._datasets.working and table in staged:
+                select = f"SELECT * FROM {self.attach_staged(connection, staged[table])}"
+            elif dataset == self._datasets.working:
                 path = self._assets.get(table)
                 if path is None or not path.is_file():
                     raise WarehouseError(f"query {name} reads {table}, which is missing: {path}")

@@ -41,6 +41,28 @@ def to_duckdb(query: Query) -> DuckDBQuery:
     )
 
 
+@functools.cache
+def order_terms(query: Query, columns: tuple[str, ...]) -> str:
+    """Terms of DuckDB's ORDER BY that put the rows of a query's result in the query's own order.
+
+    What the query sorts by and does not select is left out; ties go by the other columns, so that equal rows
+    alone may change places.
+
+    Args:
+        columns: of the result, nested ones left out.
+    """
+    order = sqlglot.parse_one(query.select, read="bigquery").args.get("order")
+    ordered = {term.this.name: term for term in order.expressions} if order is not None else {}
+    terms = [
+        exp.Ordered(
+            this=exp.column(name, quoted=True), desc=term.args["desc"], nulls_first=term.args["nulls_first"]
+        ).sql(dialect="duckdb")
+        for name, term in ordered.items()
+        if name in columns
+    ]
+    return ", ".join(terms + [f'"{column}"' for column in columns if column not in ordered])
+
+
 def _generate(tree: exp.Expr) -> str:
     return tree.transform(_rewrite).sql(dialect="duckdb")
 

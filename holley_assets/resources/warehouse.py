@@ -6,6 +6,7 @@ machine, BigQuery in production.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import re
 from collections.abc import Mapping
@@ -21,9 +22,21 @@ DROP_REASON = "drop_reason"
 DUPLICATE_ROWS = "duplicate_rows"
 DUPLICATE_REASON = "duplicate row"
 
+_VERSION_DIGITS = 16
+
 
 class WarehouseError(RuntimeError):
     """The warehouse cannot do what it was asked. The message is one line a person can act on."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """The step of a run that asks: what its jobs are labelled with and counted by."""
+
+    run_id: str
+    asset: str
+    started: datetime.datetime
+    """When the run was created; none of its jobs is older."""
 
 
 class QueryResult(NamedTuple):
@@ -34,6 +47,8 @@ class QueryResult(NamedTuple):
     """Rows written."""
     dropped: dict[str, int]
     """Source rows that could not be used, by reason."""
+    costs: Mapping[str, float]
+    """What was read and what it cost, by name; empty where nothing is billed."""
 
 
 class Warehouse(Protocol):
@@ -42,8 +57,18 @@ class Warehouse(Protocol):
     def describe_source(self, table: str) -> TableDescription:
         """Columns, rows and age of a source table, without reading its rows."""
 
-    def query_to_parquet(self, name: str, parameters: Mapping[str, object], path: Path) -> QueryResult:
-        """Run the query that makes table ``name`` and write its rows to ``path``."""
+    def query_to_parquet(
+        self,
+        name: str,
+        parameters: Mapping[str, object],
+        path: Path,
+        *,
+        staged: Mapping[str, str] | None = None,
+    ) -> QueryResult:
+        """Run the query that makes table ``name`` and write its rows to ``path``.
+
+        ``staged`` names the staged table that stands for each asset which is not made by a query.
+        """
 
     def describe_table(self, dataset: str, table: str) -> TableDescription:
         """Columns, rows and age of a table that :meth:`replace_table` wrote."""
@@ -55,6 +80,12 @@ class Warehouse(Protocol):
 
         The table as it was becomes a snapshot, unless told otherwise; the oldest snapshots go.
         """
+
+    def stage_table(self, table: str, data: Path, version: str) -> str:
+        """Load the Parquet file of an output table beside it, to be checked; returns the staged table's name."""
+
+    def publish_staged(self, staged: str, dataset: str, table: str, *, keep_snapshot: bool = True) -> int:
+        """Put a staged table in the place of a table, at once, as :meth:`replace_table` does; returns its rows."""
 
     def read_table(self, dataset: str, table: str) -> pa.Table:
         """Read a table that :meth:`replace_table` wrote, or one of its snapshots."""
@@ -78,6 +109,11 @@ def check_identifiers(*names: str) -> None:
     for name in names:
         if not IDENTIFIER_PATTERN.match(name):
             raise WarehouseError(f"{name!r} is not an identifier; expected letters, digits and _")
+
+
+def staged_name(table: str, version: str) -> str:
+    """Name of a staged version of ``table``; ``version`` is its checksum, in hexadecimal."""
+    return f"{table}_staged_{version[:_VERSION_DIGITS]}"
 
 
 def snapshot_name(table: str, written: datetime.datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import dagster as dg
 
 from holley_assets.resources.duckdb_warehouse import DuckDBWarehouse
 from holley_assets.resources.source_tables import SOURCE_TABLES
-from holley_assets.resources.warehouse import Warehouse
-from holley_assets.settings import Settings, SettingsError
+from holley_assets.resources.warehouse import Origin, Warehouse
+from holley_assets.settings import Settings
 
 DATABASE_FILE = "warehouse.duckdb"
 ASSET_FOLDER = "assets"
@@ -21,23 +22,40 @@ class WarehouseResource(dg.ConfigurableResource):
     """Opens the warehouse that ``HOLLEY_ENV`` names."""
 
     def open(
-        self, settings: Settings, source_location: Path | str, assets: Mapping[str, Path] | None = None
+        self,
+        settings: Settings,
+        source_location: Path | str,
+        assets: Mapping[str, Path] | None = None,
+        *,
+        origin: Origin | None = None,
     ) -> Warehouse:
         """Warehouse over the source tables at ``source_location`` and the assets written so far.
 
         Args:
             settings: the run's.
-            source_location: folder with one ``<table>.parquet`` for each source table.
-            assets: files that queries read in the place of assets of these names.
+            source_location: folder with one ``<table>.parquet`` for each source table; BigQuery's are where the
+                settings say.
+            assets: files that queries read in the place of assets of these names; BigQuery reads the tables
+                that queries of these names made.
+            origin: the step that asks; BigQuery labels its jobs with it and counts what the run costs.
 
         Raises:
-            SettingsError: ``HOLLEY_ENV`` asks for a warehouse that this version does not have.
+            WarehouseError: there are no credentials for BigQuery.
         """
-        if settings.run.env != "local":
-            raise SettingsError(
-                f"HOLLEY_ENV={settings.run.env} is not available in this version; allowed: local"
-            )
         data_dir = settings.run.data_dir
+        if settings.run.env == "prod":
+            # Seconds of imports that a local run does not need.
+            from holley_assets.resources.bigquery_client import open_client, open_read_client
+            from holley_assets.resources.bigquery_warehouse import BigQueryWarehouse
+
+            return BigQueryWarehouse(
+                open_client(settings.bigquery),
+                open_read_client(settings.bigquery),
+                settings.bigquery,
+                snapshots=settings.warehouse.snapshots,
+                temporary_directory=data_dir / TEMPORARY_FOLDER,
+                origin=origin,
+            )
         written = {path.stem: path for path in (data_dir / ASSET_FOLDER).glob("[!.]*.parquet")}
         return DuckDBWarehouse(
             sources={table: source_path(Path(source_location), table) for table in SOURCE_TABLES},
@@ -46,6 +64,13 @@ class WarehouseResource(dg.ConfigurableResource):
             temporary_directory=data_dir / TEMPORARY_FOLDER,
             snapshots=settings.warehouse.snapshots,
         )
+
+
+def origin_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Origin:
+    """The step behind ``context``."""
+    record = context.instance.get_run_record_by_id(context.run.run_id)
+    started = record.create_timestamp if record else datetime.datetime.now(datetime.UTC)
+    return Origin(context.run.run_id, context.op_execution_context.op.name, started)
 
 
 def source_path(folder: Path, table: str) -> Path:

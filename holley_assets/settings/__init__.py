@@ -5,6 +5,7 @@ validates all of them at once; assets unwrap what they need and pass plain value
 below this package reads the environment.
 """
 
+from holley_assets.settings.bigquery import BigQuerySettings
 from holley_assets.settings.compute import ComputeSettings
 from holley_assets.settings.judging import CheckSettings, EvaluationSettings, RuleSettings
 from holley_assets.settings.learning import ModelSettings, TrainingSettings
@@ -33,6 +34,7 @@ __all__ = [
     "PREFIX",
     "PROJECT_PATTERN",
     "SECTIONS",
+    "BigQuerySettings",
     "CheckSettings",
     "ComputeSettings",
     "EvaluationSettings",

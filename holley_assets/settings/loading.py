@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from holley_assets.settings.bigquery import BigQuerySettings
 from holley_assets.settings.compute import ComputeSettings
 from holley_assets.settings.judging import CheckSettings, EvaluationSettings, RuleSettings
 from holley_assets.settings.learning import ModelSettings, TrainingSettings
@@ -34,6 +35,7 @@ class Settings(BaseModel):
     evaluation: EvaluationSettings
     checks: CheckSettings
     warehouse: WarehouseSettings
+    bigquery: BigQuerySettings
     tracking: TrackingSettings
     compute: ComputeSettings
 
@@ -46,6 +48,7 @@ SECTIONS: dict[str, type[Section]] = {
     "evaluation": EvaluationSettings,
     "checks": CheckSettings,
     "warehouse": WarehouseSettings,
+    "bigquery": BigQuerySettings,
     "tracking": TrackingSettings,
     "compute": ComputeSettings,
 }

@@ -61,7 +61,7 @@ class TestQueryToParquet:
         )
         path = tmp_path / "deep" / "er" / "rows.parquet"
         result = warehouse.query_to_parquet("rows", {"day": datetime.date(2026, 2, 1), "other": 1}, path)
-        assert result == (path, 3, {})
+        assert result == (path, 3, {}, {})
         rows = pq.read_table(path)
         assert rows.schema == pa.schema(
             [

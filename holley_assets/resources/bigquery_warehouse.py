@@ -1,0 +1,176 @@
+"""BigQuery as the warehouse: the queries under ``sql/`` as they are, their results as tables that expire."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from google.cloud import bigquery
+from google.cloud.bigquery_storage import BigQueryReadClient
+
+from holley_assets.resources.bigquery_jobs import QueryRunner
+from holley_assets.resources.bigquery_reads import download, sort_parquet
+from holley_assets.resources.bigquery_tables import BigQueryTables, describe
+from holley_assets.resources.source_tables import SOURCE_TABLES, SourceTableError, TableDescription
+from holley_assets.resources.sql_files import Datasets, Query, QueryError, read_query
+from holley_assets.resources.transpile import order_terms, to_duckdb
+from holley_assets.resources.warehouse import (
+    DROP_REASON,
+    DUPLICATE_REASON,
+    DUPLICATE_ROWS,
+    Origin,
+    QueryResult,
+    WarehouseError,
+)
+from holley_assets.settings import BigQuerySettings
+
+_COUNTING = (DROP_REASON, DUPLICATE_ROWS)
+
+
+class BigQueryWarehouse(BigQueryTables):
+    """The warehouse of production.
+
+    The rows of query ``x`` become table ``x`` of the working dataset, where later queries read them, and from
+    there a Parquet file. Whoever reads ``{working}.x`` reads what the newest run wrote, as with the files.
+
+    Args:
+        client: BigQuery's.
+        read_client: the Storage API's; without it rows are read in pages.
+        settings: project, datasets, costs and patience.
+        snapshots: how many earlier versions of an output table are kept.
+        temporary_directory: for files on their way.
+        origin: the step of a run that asks.
+    """
+
+    def __init__(
+        self,
+        client: bigquery.Client,
+        read_client: BigQueryReadClient | None,
+        settings: BigQuerySettings,
+        *,
+        snapshots: int,
+        temporary_directory: Path,
+        origin: Origin | None = None,
+    ) -> None:
+        super().__init__(
+            client, read_client, settings, snapshots=snapshots, temporary_directory=temporary_directory
+        )
+        self._origin = origin
+        self._datasets = Datasets(
+            settings.company_dataset, settings.data_company_dataset, settings.working_dataset
+        )
+
+    def describe_source(self, table: str) -> TableDescription:
+        """Columns, rows and age of a source table, from its metadata; the rows of a view are counted.
+
+        Raises:
+            SourceTableError: it is missing or may not be read.
+        """
+        dataset = vars(self._datasets)[SOURCE_TABLES[table].dataset]
+        try:
+            found = self._find(f"{dataset}.{table}")
+            if found is None:
+                raise SourceTableError(
+                    f"{table}: the table is missing; expected {dataset}.{table} in BigQuery"
+                )
+            return describe(found) if found.table_type == "TABLE" else self._describe_view(table, found)
+        except WarehouseError as error:
+            raise SourceTableError(f"{table}: {error}") from error
+
+    def query_to_parquet(
+        self,
+        name: str,
+        parameters: Mapping[str, object],
+        path: Path,
+        *,
+        staged: Mapping[str, str] | None = None,
+    ) -> QueryResult:
+        """Run ``sql/**/<name>.sql`` into table ``name`` of the working dataset, and write that to ``path``.
+
+        ``drop_reason`` and ``duplicate_rows`` are counted and left out, as on DuckDB.
+
+        Raises:
+            QueryError: there is no such query, or a parameter has no value.
+            BudgetError: the run would cost more than it may.
+            WarehouseError: BigQuery refuses a step.
+        """
+        query = read_query(name, self._datasets)
+        values = _values(query, parameters)
+        text = self._with_staged(query.text, staged or {})
+        runner = QueryRunner(self._client, self._settings, self._origin)
+        plan = runner.plan(name, text, values)
+        counting = [column for column in plan.columns if column in _COUNTING]
+        table = f"{self._settings.working_dataset}.{name}"
+        dropped: dict[str, int] = {}
+        if counting:
+            runner.run(plan, destination=f"{table}_judged")
+            self.expire(f"{name}_judged")
+            dropped = self._count_dropped(runner, name, f"{table}_judged", counting)
+            kept = f"SELECT * EXCEPT ({', '.join(counting)}) FROM `{table}_judged`"
+            if DROP_REASON in counting:
+                kept += f" WHERE {DROP_REASON} IS NULL"
+            plan = runner.plan(f"{name}_kept", kept, {})
+        runner.run(plan, destination=table)
+        self.expire(name)
+        rows = self._write(query, table, path)
+        return QueryResult(path, rows, dropped, runner.costs())
+
+    def _with_staged(self, text: str, staged: Mapping[str, str]) -> str:
+        for asset, table in staged.items():
+            working = self._settings.working_dataset
+            text = text.replace(f"`{working}.{asset}`", f"`{working}.{table}`")
+        return text
+
+    def _count_dropped(
+        self, runner: QueryRunner, name: str, table: str, counting: list[str]
+    ) -> dict[str, int]:
+        reason = DROP_REASON if DROP_REASON in counting else "CAST(NULL AS STRING)"
+        duplicates = DUPLICATE_ROWS if DUPLICATE_ROWS in counting else "0"
+        counts = f"""
+            SELECT
+              COALESCE({reason}, '{DUPLICATE_REASON}') AS reason,
+              SUM(IF({reason} IS NULL, 0, 1) + {duplicates}) AS source_rows
+            FROM `{table}`
+            GROUP BY reason
+            HAVING source_rows > 0
+            ORDER BY reason
+        """
+        job = runner.run(runner.plan(f"{name}_dropped", counts, {}))
+        return {row["reason"]: int(row["source_rows"]) for row in job.result(retry=self._retry)}
+
+    def _write(self, query: Query, table: str, path: Path) -> int:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            with self._folder() as folder:
+                unsorted = folder / "unsorted.parquet"
+                rows = download(self._client, self._read_client, table, unsorted, self._retry)
+                flat = [
+                    field.name for field in pq.read_schema(unsorted) if not pa.types.is_nested(field.type)
+                ]
+                sort_parquet(unsorted, partial, order_terms(query, tuple(flat)), self._temporary_directory)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        return rows
+
+    def _describe_view(self, table: str, view: bigquery.Table) -> TableDescription:
+        dataset = vars(self._datasets)[SOURCE_TABLES[table].dataset]
+        runner = QueryRunner(self._client, self._settings, self._origin)
+        counts = f"SELECT COUNT(*) AS row_count FROM `{dataset}.{table}`"
+        job = runner.run(runner.plan(f"{table}_rows", counts, {}))
+        ((rows,),) = job.result(retry=self._retry)
+        described = describe(view)
+        return TableDescription(described.location, described.columns, int(rows), described.last_modified)
+
+
+def _values(query: Query, parameters: Mapping[str, object]) -> dict[str, object]:
+    """Values of those parameters that the query names."""
+    named = to_duckdb(query).parameters
+    missing = sorted(named - parameters.keys())
+    if missing:
+        raise QueryError(f"query {query.name}: no value for {', '.join(missing)}")
+    return {name: parameters[name] for name in sorted(named)}

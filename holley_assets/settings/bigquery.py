@@ -1,0 +1,84 @@
+"""The warehouse of production, and what it may cost."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from holley_assets.settings.section import (
+    IDENTIFIER_PATTERN,
+    PREFIX,
+    PROJECT_PATTERN,
+    Count,
+    Positive,
+    Section,
+)
+
+
+class BigQuerySettings(Section):
+    """The warehouse of production, and what it may cost."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX + "BIGQUERY_")
+    required_in_production: ClassVar[tuple[str, ...]] = ("project",)
+
+    project: str | None = Field(None, description="project that runs the queries and holds the output tables")
+    location: str = Field("US", min_length=2, description="where the datasets are")
+    company_dataset: str = Field(
+        "company_1950",
+        description="dataset of users, events and treatments, below another project if need be",
+    )
+    data_company_dataset: str = Field(
+        "data_company_1950",
+        description="dataset of catalogue, fitment and orders, below another project if need be",
+    )
+    working_dataset: str = Field(
+        "temp_holley_gnn_work", description="dataset of results on their way, which expire"
+    )
+    working_hours: Count = Field(
+        168, description="hours after which a working table expires; a failed run can be resumed until then"
+    )
+    maximum_gib_billed: Positive = Field(
+        1024.0, description="the most GiB that one query may read; BigQuery refuses one that would read more"
+    )
+    run_budget_dollars: Positive = Field(
+        50.0,
+        description="the most that the queries of one run may cost; one that would pass it does not start",
+    )
+    dollars_per_tib: Positive = Field(6.25, description="price of a TiB read, on demand")
+    retry_seconds: Positive = Field(
+        600.0, description="how long a request is repeated while BigQuery is over quota or unavailable"
+    )
+    emulator: str | None = Field(
+        None, description="address of an emulator, which is asked without credentials; unset: BigQuery"
+    )
+
+    @field_validator("project")
+    @classmethod
+    def _is_project(cls, value: str | None) -> str | None:
+        if value is not None and not PROJECT_PATTERN.match(value):
+            raise ValueError("a project id: 6 to 30 lower-case letters, digits and dashes")
+        return value
+
+    @field_validator("working_dataset")
+    @classmethod
+    def _is_dataset(cls, value: str) -> str:
+        if not IDENTIFIER_PATTERN.match(value):
+            raise ValueError("a dataset of HOLLEY_BIGQUERY_PROJECT: letters, digits and _")
+        return value
+
+    @field_validator("company_dataset", "data_company_dataset")
+    @classmethod
+    def _is_source_dataset(cls, value: str) -> str:
+        *project, dataset = value.rsplit(".", 1)
+        if not IDENTIFIER_PATTERN.match(dataset) or (project and not PROJECT_PATTERN.match(project[0])):
+            raise ValueError("dataset or project.dataset")
+        return value
+
+    @field_validator("emulator")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("an address such as http://127.0.0.1:9050")
+        return value
