@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from holley_assets.assets.champion import champion_model
 from holley_assets.assets.delivery import STAGED, build_recommendations_table
 from holley_assets.assets.evaluation import (
     control_rankings,
@@ -23,6 +24,7 @@ from holley_assets.assets.sources import source_tables
 from holley_assets.assets.time_windows import time_windows
 from holley_assets.automation.executor import build_executor
 from holley_assets.automation.jobs import daily_score, weekly_retrain
+from holley_assets.automation.promotion import promote
 from holley_assets.checks.lineage import blocking_checks_upstream
 from holley_assets.checks.recommendation_checks import recommendation_checks
 from holley_assets.checks.warning_checks import (
@@ -59,10 +61,11 @@ definitions = dg.Definitions(
     assets=[
         *source_tables,
         *_made,
+        champion_model,
         build_recommendations_table(blocking_checks_upstream(STAGED, _made, _checks)),
     ],
     asset_checks=_checks,
-    jobs=[weekly_retrain, daily_score],
+    jobs=[weekly_retrain, daily_score, promote],
     resources={
         "settings": _settings,
         "warehouse": WarehouseResource(),

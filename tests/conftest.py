@@ -68,7 +68,8 @@ def source(weekly_run: FinishedRun, run_settings: Path, monkeypatch: pytest.Monk
 def empty_mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A SQLite store of MLflow with its tables, which take seconds to make."""
     from holley_assets.resources.mlflow_store import open_client
+    from holley_assets.settings import TrackingSettings
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    open_client(f"sqlite:///{path}").search_registered_models()
+    open_client(f"sqlite:///{path}", TrackingSettings()).search_registered_models()
     return path.read_bytes()

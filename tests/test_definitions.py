@@ -46,6 +46,7 @@ GROUPS = {
         "visitor_demand",
     },
     "model": {
+        "champion_model",
         "product_embeddings",
         "serving_graph",
         "trained_checkpoint",

@@ -1,5 +1,6 @@
 """The output. Nothing reaches it around the checks."""
 
+import datetime
 import time
 from collections.abc import Sequence
 
@@ -7,12 +8,14 @@ import dagster as dg
 import pyarrow as pa
 
 from holley_assets.assets.groups import DELIVERY, OWNERS
-from holley_assets.assets.model_choice import DELIVERED_TABLE, MODEL_VERSION
+from holley_assets.assets.model_choice import DELIVERED_TABLE, MODEL_VERSION, is_first_delivery
 from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.verdicts import newest_materialization, unproven
 from holley_assets.resources.io_manager import CHECKSUM, asset_file
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage import checksum
+from holley_assets.resources.tracking_journal import TrackingJournal
+from holley_assets.resources.tracking_records import DeliveryRecord
 from holley_assets.resources.warehouse_resource import WarehouseResource
 
 OUTPUT_DATASET = "temp_holley_gnn"
@@ -37,7 +40,8 @@ def build_recommendations_table(required_checks: Sequence[dg.AssetCheckKey]) -> 
         Before it writes, it re-reads from the event log the verdict of every blocking check, on the staged
         table and on everything that the table was made of, for exactly the data that it is about to publish.
         One that failed, did not run or judged other data ends the run with a line that names it, and the
-        previous table stays as it was. Readers see the old table or the new one, never a part of either.
+        previous table stays as it was. Readers see the old table or the new one, never a part of either. A model
+        that is delivered for the first time becomes the challenger in the model registry.
         """
         started = time.monotonic()
         problems = unproven(context.instance, required_checks)
@@ -56,15 +60,28 @@ def build_recommendations_table(required_checks: Sequence[dg.AssetCheckKey]) -> 
                 allow_retries=False,
             )
         windows = TimeWindows.from_table(time_windows)
-        opened = warehouse.open(settings.of_run(context.run), windows.source_location)
+        run_settings = settings.of_run(context.run)
+        opened = warehouse.open(run_settings, windows.source_location)
         rows = opened.replace_table(OUTPUT_DATASET, OUTPUT_TABLE, path)
+        version = str(judged.metadata[MODEL_VERSION])
+        journal = TrackingJournal(run_settings, settings.store())
+        if is_first_delivery(context.instance, context.run, version):
+            now = datetime.datetime.now(datetime.UTC)
+            tracked = journal.record(
+                DeliveryRecord(written_at=now, dagster_run_id=context.run.run_id, model_version=version)
+            )
+        else:
+            tracked = journal.send()
+        if tracked.warning:
+            context.log.warning(tracked.warning)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": rows,
                 "dagster/table_name": f"{OUTPUT_DATASET}.{OUTPUT_TABLE}",
                 "checks_passed": len(required_checks),
                 "staged_by_run": judged.run_id,
-                MODEL_VERSION: str(judged.metadata[MODEL_VERSION]),
+                MODEL_VERSION: version,
+                **tracked.metadata,
                 CHECKSUM: found,
                 "as_of": windows.as_of.isoformat(),
                 "seconds": round(time.monotonic() - started, 2),

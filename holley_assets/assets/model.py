@@ -1,6 +1,7 @@
 """Training, and the vectors that it gives. PyTorch is imported inside the steps that need it."""
 
 import dataclasses
+import datetime
 import time
 from collections.abc import Iterator, Set
 from typing import TYPE_CHECKING, Any
@@ -12,17 +13,20 @@ import pyarrow as pa
 from holley_assets.assets.graphs import KINDS, graph_statistics
 from holley_assets.assets.groups import MODEL, OWNERS, table_spec
 from holley_assets.assets.model_choice import (
+    CHAMPION_MODEL,
     MODEL_VERSION,
     TRAINED_CHECKPOINT,
     choose_checkpoint,
     reference_metadata,
 )
+from holley_assets.assets.starting_weights import STARTED_FROM_TAG, choose_starting_weights
 from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.resources.artifact_store import ArtifactStore, Reference
-from holley_assets.resources.mlflow_store import TrackingError
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
-from holley_assets.resources.tracking import flatten, open_tracker
+from holley_assets.resources.tracking import flatten
+from holley_assets.resources.tracking_journal import TrackingJournal
+from holley_assets.resources.tracking_records import Parameter, TrainingRecord
 from holley_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -79,10 +83,10 @@ def trained_checkpoint(
     """Reference to `model.pt`: the weights of the epoch with the best validation MRR, and its history.
 
     Trained on the graph as of the cutoff, so that the clicks after it are a fair test. 10 % of the
-    interactions are held out to stop in time. Curves, parameters, graph statistics and the checkpoint are in
-    MLflow, in the run that carries this run's id. A training that was killed goes on where it stopped.
+    interactions are held out to stop in time. It starts from the champion's weights, and every four weeks from
+    nothing. Curves, parameters, graph statistics and the checkpoint are in MLflow, in the run that carries this
+    run's id, which is a version of `holley-gnn`. A training that was killed goes on where it stopped.
     """
-    from holley_assets.gnn.checkpoint import Checkpoint
     from holley_assets.gnn.graph import load_graph
     from holley_assets.gnn.training import train
 
@@ -92,7 +96,13 @@ def trained_checkpoint(
     graph = load_graph(artifacts.locate(Reference.from_table(training_graph)))
     statistics = graph_statistics(graph)
     model_options, options = training_options(run_settings)
-    warm_start = run_settings.training.warm_start
+    windows = TimeWindows.from_table(time_windows)
+    start = choose_starting_weights(
+        run_settings, model_options, artifacts, as_of=windows.as_of, tags=context.run.tags
+    )
+    started_from = start.started_from or "nothing"
+    context.log.info(f"The training starts from {started_from}: {start.reason}")
+    context.instance.add_run_tags(context.run.run_id, {STARTED_FROM_TAG: started_from})
 
     def report(epoch: "Epoch") -> None:
         context.log.info(_progress(epoch))
@@ -102,13 +112,13 @@ def trained_checkpoint(
         model_options,
         options,
         state_path=run_settings.run.data_dir / TRAINING_STATE_FILE,
-        warm_start=Checkpoint.load(warm_start) if warm_start else None,
+        warm_start=start.checkpoint,
         on_epoch=report,
     )
     staged = artifacts.staging_path(MODEL_FILE)
     result.checkpoint.save(staged)
     reference = artifacts.publish(staged, MODEL_FILE)
-    version = model_version(time_windows, result.checkpoint)
+    version = model_version(windows, result.checkpoint)
     history = [epoch._asdict() for epoch in result.history]
     best = history[result.checkpoint.best_epoch]
     metadata: dict[str, Any] = {
@@ -118,13 +128,19 @@ def trained_checkpoint(
         "best_epoch": result.checkpoint.best_epoch,
         "stopped_early": result.stopped_early,
         **{f"best_{name}": value for name, value in best.items() if name.startswith("validation") and value},
+        "started_from": started_from,
+        "started_from_reason": start.reason,
         "warm_start_rows": result.warm_start_rows,
         "device": options.device,
     }
-    try:
-        metadata["mlflow_run"] = open_tracker(run_settings).record_training(
-            context.run.run_id,
-            parameters={**_parameters(run_settings), MODEL_VERSION: version, "device": options.device},
+    tracked = TrackingJournal(run_settings, settings.store()).record(
+        TrainingRecord(
+            written_at=datetime.datetime.now(datetime.UTC),
+            dagster_run_id=context.run.run_id,
+            model_version=version,
+            as_of=windows.as_of,
+            checkpoint=reference,
+            parameters={**_parameters(run_settings), "device": options.device, "started_from": started_from},
             statistics={
                 **{
                     f"{group}.{name}": value for group, of in statistics.items() for name, value in of.items()
@@ -134,19 +150,20 @@ def trained_checkpoint(
                 "seconds_training": time.monotonic() - started,
             },
             curves=history,
-            artifacts=[artifacts.locate(reference)],
+            started_from=start.started_from,
         )
-    except TrackingError as error:
-        # A training is worth more than its record.
-        context.log.warning(f"The training is not tracked: {error}")
+    )
+    if tracked.warning:
+        context.log.warning(tracked.warning)
+    metadata |= tracked.metadata
     row = {**dataclasses.asdict(reference), MODEL_VERSION: version, "best_epoch": best["epoch"]}
     metadata["seconds"] = round(time.monotonic() - started, 2)
     return dg.MaterializeResult(value=pa.Table.from_pylist([{**row, "history": history}]), metadata=metadata)
 
 
-def model_version(time_windows: pa.Table, checkpoint: "Checkpoint") -> str:
+def model_version(windows: TimeWindows, checkpoint: "Checkpoint") -> str:
     """Name of a model: the day of its data and the hash of its weights, the same for the same weights."""
-    return f"{TimeWindows.from_table(time_windows).as_of:%Y%m%d}-{checkpoint.fingerprint[:12]}"
+    return f"{windows.as_of:%Y%m%d}-{checkpoint.fingerprint[:12]}"
 
 
 def _progress(epoch: "Epoch") -> str:
@@ -159,7 +176,7 @@ def _progress(epoch: "Epoch") -> str:
     return f"epoch {epoch.epoch}: {numbers or 'nothing to learn from'} ({epoch.seconds:.1f} s)"
 
 
-def _parameters(settings: Settings) -> dict[str, object]:
+def _parameters(settings: Settings) -> dict[str, Parameter]:
     """What shaped the training, for its record."""
     values = settings.model_dump(mode="json", include={"run", "model", "training", "rules"})
     # Folders say where, not what, and may name a person.
@@ -174,18 +191,18 @@ def _parameters(settings: Settings) -> dict[str, object]:
     specs=[
         table_spec(
             "user_embeddings",
-            deps=[TRAINED_CHECKPOINT, "training_graph", "serving_graph"],
+            deps=[TRAINED_CHECKPOINT, CHAMPION_MODEL, "training_graph", "serving_graph"],
             group=MODEL,
             kinds=KINDS,
             description="""One row a view (`training`, `serving`) and profile: its vector of length one.
 
 A customer's vector is that of its profile (see `user_profiles`). The score of a part is the dot product.
-The weights are those trained in this run; a run without training takes the newest model that was
-delivered.""",
+The weights are those trained in this run; a run without training takes the champion, or the newest model that
+was delivered while none was ever promoted.""",
         ),
         table_spec(
             "product_embeddings",
-            deps=[TRAINED_CHECKPOINT, "training_graph", "serving_graph"],
+            deps=[TRAINED_CHECKPOINT, CHAMPION_MODEL, "training_graph", "serving_graph"],
             group=MODEL,
             kinds=KINDS,
             description="""One row a view and base SKU: its vector of length one.
@@ -210,10 +227,12 @@ def embeddings(
     from holley_assets.gnn.training import resolve_device
 
     started = time.monotonic()
-    model = choose_checkpoint(context.instance, context.run)
+    run_settings = settings.of_run(context.run)
+    model = choose_checkpoint(context.instance, context.run, run_settings)
+    context.log.info(f"Model {model.model_version}: {model.reason}")
     artifacts = ArtifactStore(settings.store(), context.run.run_id)
     checkpoint = Checkpoint.load(artifacts.locate(model.reference))
-    chosen = settings.of_run(context.run).training
+    chosen = run_settings.training
     device = resolve_device(chosen.device)
     users, products = [], []
     for view, reference in (("training", training_graph), ("serving", serving_graph)):
@@ -229,6 +248,7 @@ def embeddings(
     metadata: dict[str, Any] = {
         MODEL_VERSION: model.model_version,
         "model_of_run": model.reference.run_id,
+        "model_reason": model.reason,
         "seconds": round(time.monotonic() - started, 2),
     }
     yield dg.MaterializeResult("user_embeddings", value=pa.concat_tables(users), metadata=metadata)

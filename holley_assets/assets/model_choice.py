@@ -1,4 +1,4 @@
-"""Which model scores: the one just trained, or the newest that was delivered."""
+"""Which model scores: the one just trained, the champion, or the newest that was delivered."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from holley_assets.resources.artifact_store import Reference
+from holley_assets.resources.mlflow_store import TrackingError
+from holley_assets.resources.model_registry import open_model_registry
 from holley_assets.resources.settings_resource import run_lineage
+from holley_assets.settings import Settings
 
 TRAINED_CHECKPOINT = dg.AssetKey("trained_checkpoint")
+CHAMPION_MODEL = dg.AssetKey("champion_model")
 DELIVERED_TABLE = dg.AssetKey("recommendations_table")
 MODEL_VERSION = "model_version"
 # Trainings and deliveries that are searched, newest first: a year of either.
@@ -19,10 +23,11 @@ _SEARCHED = 200
 
 @dataclasses.dataclass(frozen=True)
 class ChosenModel:
-    """A checkpoint and its version."""
+    """A checkpoint, its version, and why it was chosen, in words."""
 
     reference: Reference
     model_version: str
+    reason: str
 
 
 def reference_metadata(reference: Reference) -> dict[str, str | int]:
@@ -30,21 +35,57 @@ def reference_metadata(reference: Reference) -> dict[str, str | int]:
     return {f"artifact_{name}": value for name, value in dataclasses.asdict(reference).items()}
 
 
-def choose_checkpoint(instance: dg.DagsterInstance, run: dg.DagsterRun) -> ChosenModel:
-    """The model that ``run`` trained, else the newest that made a delivered table.
+def choose_checkpoint(instance: dg.DagsterInstance, run: dg.DagsterRun, settings: Settings) -> ChosenModel:
+    """The model that ``run`` trained, else the champion, else the newest that made a delivered table.
 
     A table is delivered only when every blocking check passed, so that a model of a failed run is never
-    chosen by another.
+    chosen by another. While the registry does not answer, the champion is the one that the event log knows.
 
     Raises:
         dg.Failure: there is no such model yet.
     """
+    for values in _trained_by(instance, run):
+        return ChosenModel(_reference(values), str(values[MODEL_VERSION]), "trained in this run")
+    champion, why_not = _champion(instance, settings)
+    if champion is not None:
+        return champion
+    delivered = _delivered_versions(instance)
+    for _, values in _metadata(instance, TRAINED_CHECKPOINT):
+        if values[MODEL_VERSION] in delivered:
+            return ChosenModel(
+                _reference(values), str(values[MODEL_VERSION]), f"the newest that was delivered: {why_not}"
+            )
+    raise dg.Failure("No model was promoted or delivered yet: run weekly_retrain first", allow_retries=False)
+
+
+def is_first_delivery(instance: dg.DagsterInstance, run: dg.DagsterRun, model_version: str) -> bool:
+    """Whether ``run`` trained this model, or no table was ever delivered with it."""
+    trained_here = any(values[MODEL_VERSION] == model_version for values in _trained_by(instance, run))
+    return trained_here or model_version not in _delivered_versions(instance)
+
+
+def _trained_by(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[Mapping[str, object]]:
     lineage = set(run_lineage(run))
-    delivered = {values.get(MODEL_VERSION) for _, values in _metadata(instance, DELIVERED_TABLE)}
-    for run_id, values in _metadata(instance, TRAINED_CHECKPOINT):
-        if run_id in lineage or values[MODEL_VERSION] in delivered:
-            return ChosenModel(_reference(values), str(values[MODEL_VERSION]))
-    raise dg.Failure("No model has been delivered yet: run weekly_retrain first", allow_retries=False)
+    return (values for run_id, values in _metadata(instance, TRAINED_CHECKPOINT) if run_id in lineage)
+
+
+def _delivered_versions(instance: dg.DagsterInstance) -> set[object]:
+    return {values.get(MODEL_VERSION) for _, values in _metadata(instance, DELIVERED_TABLE)}
+
+
+def _champion(instance: dg.DagsterInstance, settings: Settings) -> tuple[ChosenModel | None, str]:
+    """The champion; without one, why there is none."""
+    try:
+        model = open_model_registry(settings).champion()
+    except TrackingError as error:
+        for _, values in _metadata(instance, CHAMPION_MODEL):
+            reason = f"the champion by the event log, version {values['registered_version']}: {error}"
+            return ChosenModel(_reference(values), str(values[MODEL_VERSION]), reason), ""
+        return None, f"no champion is known, and the registry does not answer: {error}"
+    if model is None:
+        return None, "no model was ever promoted"
+    reason = f"the champion, version {model.version}, promoted by {model.promoted_by}"
+    return ChosenModel(model.reference, model.model_version, reason), ""
 
 
 def _reference(values: Mapping[str, object]) -> Reference:

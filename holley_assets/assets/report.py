@@ -1,5 +1,6 @@
 """The evaluation report: JSON for tools, one HTML page for people."""
 
+import datetime
 import time
 from typing import Any
 
@@ -19,10 +20,10 @@ from holley_assets.assets.report_sections import (
 )
 from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.verdicts import newest_materialization
-from holley_assets.resources.artifact_store import ArtifactStore
-from holley_assets.resources.mlflow_store import TrackingError
+from holley_assets.resources.artifact_store import ArtifactStore, Reference
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.tracking import open_tracker
+from holley_assets.resources.tracking_journal import TrackingJournal
+from holley_assets.resources.tracking_records import EvaluationRecord
 from holley_assets.settings import Settings
 
 JSON_FILE = "eval_report.json"
@@ -97,21 +98,25 @@ def eval_report(
     )
     text = to_json(report)
     artifacts = ArtifactStore(settings.store(), context.run.run_id)
-    page = artifacts.publish_text(
+    page_reference = artifacts.publish_text(
         render(report, embedding_points=embedding_points(products, vectors)), HTML_FILE
     )
     reference = artifacts.publish_text(text, JSON_FILE)
-    try:
-        mlflow_run = open_tracker(run_settings).record_evaluation(
-            context.run.run_id,
+    trained = Reference.from_table(trained_checkpoint)
+    tracked = TrackingJournal(run_settings, settings.store()).record(
+        EvaluationRecord(
+            written_at=datetime.datetime.now(datetime.UTC),
+            dagster_run_id=trained.run_id,
+            model_version=report["model_version"],
+            outcome=report["decision"]["outcome"],
+            gates={gate["name"]: gate["passed"] for gate in report["gates"]},
             metrics=metrics_by_name(report),
-            tags={"decision": report["decision"]["outcome"]},
-            artifacts=[artifacts.locate(reference), artifacts.locate(page)],
+            headline=headline_numbers(report),
+            artifacts=[reference, page_reference],
         )
-        if mlflow_run is None:
-            context.log.info("No training of this run is tracked: the evaluation is in the report alone")
-    except TrackingError as error:
-        context.log.warning(f"The evaluation is not tracked: {error}")
+    )
+    if tracked.warning:
+        context.log.warning(tracked.warning)
     # Last, so that whoever reads the newest report finds its run complete.
     store = settings.store()
     staged = store.staging_path(LATEST_FILE)
@@ -122,12 +127,13 @@ def eval_report(
         metadata={
             "decision": report["decision"]["outcome"],
             "reason": report["decision"]["reason"],
-            "report": dg.MetadataValue.path(artifacts.locate(page)),
-            "latest": dg.MetadataValue.path(store.local_path(LATEST_FILE)),
+            "report": dg.MetadataValue.path(store.location(page_reference.path)),
+            "latest": dg.MetadataValue.path(store.location(LATEST_FILE)),
             "test_clicks": report["test_set"]["clicks"],
             "labels": report["label_source"],
             **headline_numbers(report),
             **reference_metadata(reference),
+            **tracked.metadata,
             "seconds": round(time.monotonic() - started, 2),
         },
     )

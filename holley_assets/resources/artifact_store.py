@@ -49,7 +49,7 @@ class Reference:
 
 
 class ArtifactStore:
-    """Artifacts of one run below ``runs/<run_id>/``."""
+    """Artifacts of one run, where its store keeps such files."""
 
     def __init__(self, store: FileStore, run_id: str) -> None:
         self._store = store
@@ -90,4 +90,4 @@ class ArtifactStore:
         return path
 
     def _key(self, name: str) -> str:
-        return f"runs/{self._run_id}/{name}"
+        return self._store.artifact_key(self._run_id, name)

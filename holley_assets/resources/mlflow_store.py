@@ -11,16 +11,23 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from holley_assets.settings import Settings
+from holley_assets.settings import Settings, TrackingSettings
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 DATABASE_FILE = "mlflow.db"
+ARTIFACT_FOLDER = "mlflow_artifacts"
+# What MLflow answers to a request that will never be right, however often it is sent.
+_REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST"})
 
 
 class TrackingError(RuntimeError):
     """The tracking store cannot be reached or refuses what it is given. The message is one line."""
+
+
+class TrackingRefusedError(TrackingError):
+    """The tracking store will never take what it was given, so that trying again is no use."""
 
 
 @contextlib.contextmanager
@@ -32,7 +39,9 @@ def as_tracking_errors() -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise TrackingError(f"MLflow: {' '.join(str(error).split())}") from error
+        refused = isinstance(error, MlflowException) and error.error_code in _REFUSALS
+        kind = TrackingRefusedError if refused else TrackingError
+        raise kind(f"MLflow: {' '.join(str(error).split())}") from error
 
 
 def store_uri(settings: Settings) -> str:
@@ -43,11 +52,19 @@ def store_uri(settings: Settings) -> str:
     return f"sqlite:///{settings.run.data_dir / DATABASE_FILE}"
 
 
-def open_client(uri: str) -> MlflowClient:
-    """Client of a tracking server or store, for runs and for the model registry."""
+def open_client(uri: str, waiting: TrackingSettings) -> MlflowClient:
+    """Client of a tracking server or store, for runs and for the model registry.
+
+    Args:
+        waiting: how long a request may take, and how often it is sent again.
+    """
     # MLflow reports usage to its makers unless told not to, before it is imported.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
+    # MLflow takes these from the environment alone. A server could ask for any wait by a header.
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(waiting.timeout_seconds)
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = str(waiting.retries)
+    os.environ["MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER"] = "false"
     from mlflow.tracking import MlflowClient
 
     # A line for each schema migration of a new SQLite store helps nobody.

@@ -11,11 +11,11 @@ import dataclasses
 import datetime
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from holley_assets.resources.artifact_store import Reference
 from holley_assets.resources.mlflow_store import as_tracking_errors, open_client, store_uri
-from holley_assets.settings import Settings
+from holley_assets.settings import Settings, TrackingSettings
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -50,7 +50,7 @@ class RegisteredModel:
         gates_passed: whether every gate of the report passed; None before evaluation.
         checks_passed: whether every blocking check of its run passed.
         failed_gates: names of the gates that did not pass.
-        started_from: version whose weights its training started from; None for a training from nothing.
+        started_from: what its training started from, in words; None for a training from nothing.
         promoted_by: who last made it the champion; None for one that never was.
         promoted_at: when, UTC.
         promotion_reason: why.
@@ -65,7 +65,7 @@ class RegisteredModel:
     gates_passed: bool | None = None
     checks_passed: bool = False
     failed_gates: tuple[str, ...] = ()
-    started_from: int | None = None
+    started_from: str | None = None
     promoted_by: str | None = None
     promoted_at: datetime.datetime | None = None
     promotion_reason: str | None = None
@@ -89,7 +89,7 @@ class RegisteredModel:
             gates_passed=_flag(tags.get("gates_passed")),
             checks_passed=bool(_flag(tags.get("checks_passed"))),
             failed_gates=tuple(sorted(name for name, passed in gates.items() if not passed)),
-            started_from=int(tags["started_from"]) if "started_from" in tags else None,
+            started_from=tags.get("started_from"),
             promoted_by=tags.get("promoted_by"),
             promoted_at=datetime.datetime.fromisoformat(tags["promoted_at"])
             if "promoted_at" in tags
@@ -105,9 +105,9 @@ class ModelRegistry:
         TrackingError: from every method, where the registry cannot be reached or written.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, waiting: TrackingSettings) -> None:
         with as_tracking_errors():
-            self._client = open_client(uri)
+            self._client = open_client(uri, waiting)
 
     @as_tracking_errors()
     def register(
@@ -118,15 +118,14 @@ class ModelRegistry:
         model_version: str,
         reference: Reference,
         as_of: datetime.date,
-        metrics: Mapping[str, float | int],
-        started_from: int | None = None,
+        metrics: Mapping[str, float | int | None],
+        started_from: str | None = None,
     ) -> RegisteredModel:
         """Register what a training made. The same weights of the same run are one version, however often.
 
         Args:
-            mlflow_run: the training's MLflow run, which holds its curves and a copy of the checkpoint.
+            mlflow_run: the training's MLflow run, with its curves and a copy of the checkpoint.
             metrics: validation metrics and graph statistics, by name.
-            started_from: version whose weights the training started from.
         """
         facts = {"checkpoint": json.dumps(dataclasses.asdict(reference)), **_numbers("training", metrics)}
         for known in self._search(dagster_run_id=dagster_run_id, model_version=model_version):
@@ -134,7 +133,7 @@ class ModelRegistry:
             self._tag(known.version, facts)
             return self.get(known.version)
         if started_from is not None:
-            facts["started_from"] = str(started_from)
+            facts["started_from"] = started_from
         if self._model() is None:
             self._client.create_registered_model(REGISTERED_MODEL, description=_DESCRIPTION)
         made = self._client.create_model_version(
@@ -197,13 +196,8 @@ class ModelRegistry:
         return next(iter(self._search(model_version=model_version)), None)
 
     @as_tracking_errors()
-    def by_run(self, dagster_run_id: str) -> RegisteredModel | None:
-        """The newest version that a run trained."""
-        return next(iter(self._search(dagster_run_id=dagster_run_id)), None)
-
-    @as_tracking_errors()
     def newest_from_nothing(self) -> RegisteredModel | None:
-        """The version with the newest data among those whose training started from no other version."""
+        """The version with the newest data among those whose training started from nothing."""
         found = (model for model in self._search() if model.started_from is None)
         return max(found, key=lambda model: model.age, default=None)
 
@@ -229,7 +223,7 @@ class ModelRegistry:
         objections = _objections(model, champion)
         if objections and not forced:
             raise PromotionRefused(
-                f"Version {version} ({model.model_version}) is not promoted: {'; '.join(objections)}. "
+                f"version {version} ({model.model_version}) is not promoted, because {'; '.join(objections)}. "
                 "Set force, with the reason, to promote it all the same"
             )
         previous = {"previous_champion": str(champion.version)} if champion is not None else {}
@@ -237,6 +231,12 @@ class ModelRegistry:
         self._tag(version, {**_decision(by, reason, now), **previous, **overruled})
         self._crown([*self._succession(), version])
         return self.get(version)
+
+    @as_tracking_errors()
+    def previous_champion(self) -> RegisteredModel | None:
+        """The version that :meth:`restore_previous_champion` would bring back."""
+        succession = self._succession()
+        return self.get(succession[-2]) if len(succession) > 1 else None
 
     @as_tracking_errors()
     def restore_previous_champion(self, *, by: str, reason: str, now: datetime.datetime) -> RegisteredModel:
@@ -248,7 +248,7 @@ class ModelRegistry:
         _require_who_and_why(by, reason)
         succession = self._succession()
         if len(succession) < 2:
-            raise PromotionRefused("No champion is restored: there was none before the present one")
+            raise PromotionRefused("there was none before the present one")
         leaving, returning = succession[-1], succession[-2]
         withdrawal = {"withdrawn_by": by, "withdrawn_at": now.isoformat(), "withdrawal_reason": reason}
         self._tag(leaving, withdrawal)
@@ -308,7 +308,7 @@ class ModelRegistry:
 
 def open_model_registry(settings: Settings) -> ModelRegistry:
     """Registry of the settings' tracking server, or of the SQLite store under ``HOLLEY_DATA_DIR``."""
-    return ModelRegistry(store_uri(settings))
+    return ModelRegistry(store_uri(settings), settings.tracking)
 
 
 def _objections(model: RegisteredModel, champion: RegisteredModel | None) -> list[str]:
@@ -330,18 +330,20 @@ def _objections(model: RegisteredModel, champion: RegisteredModel | None) -> lis
 def _require_who_and_why(by: str, reason: str) -> None:
     missing = [name for name, value in (("by", by), ("reason", reason)) if not value.strip()]
     if missing:
-        raise PromotionRefused(
-            f"The champion stays: say {' and '.join(missing)}; both are kept on the registry"
-        )
+        raise PromotionRefused(f"say {' and '.join(missing)}; both are kept on the registry")
 
 
 def _decision(by: str, reason: str, now: datetime.datetime) -> dict[str, str]:
     return {"promoted_by": by, "promoted_at": now.isoformat(), "promotion_reason": reason}
 
 
-def _numbers(prefix: str, values: Mapping[str, Any]) -> dict[str, str]:
+def _numbers(prefix: str, values: Mapping[str, float | int | None]) -> dict[str, str]:
     """Numbers as tags; a tag's name may not hold ``@``."""
-    return {f"{prefix}.{name.replace('@', '_at_')}": f"{value:.6g}" for name, value in values.items()}
+    return {
+        f"{prefix}.{name.replace('@', '_at_')}": f"{value:.6g}"
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def _flag(value: str | None) -> bool | None:

@@ -6,6 +6,7 @@ every later step reads it from there. A variable that changes while a run goes o
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import dagster as dg
@@ -54,8 +55,8 @@ class SettingsResource(dg.ConfigurableResource):
         """
         store = self.store()
         for run_id in run_lineage(run):
-            path = store.root / settings_key(run_id)
-            if path.is_file():
+            with contextlib.suppress(FileNotFoundError):
+                path = store.local_path(settings_key(run_id))
                 return Settings.model_validate_json(path.read_text(encoding="utf-8"))
         return self.load()
 

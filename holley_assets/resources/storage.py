@@ -32,6 +32,18 @@ class FileStore(Protocol):
             FileNotFoundError: no such file was published.
         """
 
+    def keys(self, prefix: str) -> list[str]:
+        """Keys of the published files that start with ``prefix``, a folder that ends in a slash."""
+
+    def delete(self, key: str) -> None:
+        """Remove a published file; one that is not there is no error."""
+
+    def location(self, key: str) -> str:
+        """Where a person finds ``key``: a path, or the address of an object in a bucket."""
+
+    def artifact_key(self, run_id: str, name: str) -> str:
+        """Key of a file of a run that is no table."""
+
 
 class FolderStore:
     """A :class:`FileStore` in a local folder. Staged files lie beside their target, on one file system."""
@@ -70,6 +82,20 @@ class FolderStore:
         if not path.is_file():
             raise FileNotFoundError(f"{path} does not exist: materialize it first")
         return path
+
+    def keys(self, prefix: str) -> list[str]:
+        folder = self.root / prefix
+        found = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        return sorted(path.relative_to(self.root).as_posix() for path in found)
+
+    def delete(self, key: str) -> None:
+        (self.root / key).unlink(missing_ok=True)
+
+    def location(self, key: str) -> str:
+        return str(self.root / key)
+
+    def artifact_key(self, run_id: str, name: str) -> str:
+        return f"runs/{run_id}/{name}"
 
 
 def flush(path: Path) -> None:

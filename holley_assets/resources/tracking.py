@@ -6,19 +6,26 @@ down an epoch.
 
 from __future__ import annotations
 
+import datetime
 import math
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from holley_assets.resources.mlflow_store import as_tracking_errors, open_client, store_uri
+from holley_assets.resources.mlflow_store import (
+    ARTIFACT_FOLDER,
+    as_tracking_errors,
+    open_client,
+    store_uri,
+)
+from holley_assets.resources.tracking_records import EvaluationRecord, Parameter, TrainingRecord
 from holley_assets.settings import Settings
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Param
 
 DAGSTER_RUN_TAG = "dagster_run_id"
+MODEL_VERSION_TAG = "model_version"
 # Limits of MLflow's log_batch, with room to spare.
 _METRICS_A_CALL = 900
 _PARAMETERS_A_CALL = 90
@@ -26,90 +33,71 @@ _LONGEST_PARAMETER = 5000
 
 
 class Tracker:
-    """Writes trainings to one MLflow experiment.
+    """Writes trainings to one MLflow experiment. Writing a record again changes nothing.
 
     Args:
-        uri: tracking server or store.
-        experiment: created when it does not exist.
-        artifacts: where a new experiment keeps its artifacts; ``None`` leaves it to the server.
+        settings: the run's; they name the server and the experiment, which is created when it does not exist.
 
     Raises:
         TrackingError: from every method, where the store cannot be written.
     """
 
-    @as_tracking_errors()
-    def __init__(self, uri: str, experiment: str, artifacts: str | None = None) -> None:
-        self._client = open_client(uri)
-        found = self._client.get_experiment_by_name(experiment)
-        self._experiment_id = (
-            found.experiment_id if found else self._client.create_experiment(experiment, artifacts)
-        )
+    def __init__(self, settings: Settings) -> None:
+        with as_tracking_errors():
+            self._client = open_client(store_uri(settings), settings.tracking)
+            name = settings.tracking.experiment
+            found = self._client.get_experiment_by_name(name)
+            self._experiment_id = (
+                found.experiment_id if found else self._client.create_experiment(name, _artifacts(settings))
+            )
 
     @as_tracking_errors()
-    def record_training(
-        self,
-        dagster_run_id: str,
-        *,
-        parameters: Mapping[str, object],
-        statistics: Mapping[str, float | int],
-        curves: Sequence[Mapping[str, float | int | None]],
-        artifacts: Iterable[Path],
-    ) -> str:
-        """Create the MLflow run of a training and return its id.
+    def record_training(self, record: TrainingRecord, checkpoint: Path) -> str:
+        """Write the MLflow run of a training and return its id.
 
-        Args:
-            dagster_run_id: becomes tag ``dagster_run_id``.
-            parameters: settings that shaped the training.
-            statistics: numbers without a step, such as node counts and the best validation MRR.
-            curves: one mapping an epoch, with its number as ``epoch``.
-            artifacts: files to copy.
+        A run that was begun before the connection broke is gone on with: what has the same name, step, time
+        and value is one metric to MLflow.
         """
-        run = self._client.create_run(
-            self._experiment_id,
-            tags={DAGSTER_RUN_TAG: dagster_run_id},
-            run_name=f"training-{dagster_run_id[:8]}",
-        )
-        run_id = str(run.info.run_id)
-        status = "FAILED"
-        try:
-            self._log_parameters(run_id, parameters)
-            metrics = _metrics(statistics, step=0)
-            for row in curves:
-                values = {name: value for name, value in row.items() if name != "epoch"}
-                metrics += _metrics(values, step=int(row["epoch"] or 0))
-            self._log_metrics(run_id, metrics)
-            for path in artifacts:
-                self._client.log_artifact(run_id, str(path))
-            status = "FINISHED"
-        finally:
-            self._client.set_terminated(run_id, status)
+        run_id = self._find(record.dagster_run_id, record.model_version)
+        if run_id is None:
+            made = self._client.create_run(
+                self._experiment_id,
+                tags={DAGSTER_RUN_TAG: record.dagster_run_id, MODEL_VERSION_TAG: record.model_version},
+                run_name=f"training-{record.dagster_run_id[:8]}",
+            )
+            run_id = str(made.info.run_id)
+        self._log_parameters(run_id, record.parameters)
+        metrics = _metrics(record.statistics, record.written_at, step=0)
+        for row in record.curves:
+            values = {name: value for name, value in row.items() if name != "epoch"}
+            metrics += _metrics(values, record.written_at, step=int(row["epoch"] or 0))
+        self._log_metrics(run_id, metrics)
+        self._client.log_artifact(run_id, str(checkpoint))
+        self._client.set_terminated(run_id, "FINISHED")
         return run_id
 
     @as_tracking_errors()
-    def record_evaluation(
-        self,
-        dagster_run_id: str,
-        *,
-        metrics: Mapping[str, float | int],
-        tags: Mapping[str, str],
-        artifacts: Iterable[Path],
-    ) -> str | None:
-        """Add an evaluation to the newest MLflow run of a training; ``None`` where there is no such run."""
-        runs = self._client.search_runs(
-            [self._experiment_id],
-            filter_string=f"tags.{DAGSTER_RUN_TAG} = '{dagster_run_id}'",
-            order_by=["attributes.start_time DESC"],
-            max_results=1,
-        )
-        if not runs:
+    def record_evaluation(self, record: EvaluationRecord, artifacts: Iterable[Path]) -> str | None:
+        """Add an evaluation to the MLflow run of its training; ``None`` where there is no such run."""
+        run_id = self._find(record.dagster_run_id, record.model_version)
+        if run_id is None:
             return None
-        run_id = str(runs[0].info.run_id)
-        self._log_metrics(run_id, _metrics(metrics, step=0))
-        for name, value in tags.items():
-            self._client.set_tag(run_id, name, value)
+        self._log_metrics(run_id, _metrics(record.metrics, record.written_at, step=0))
+        self._client.set_tag(run_id, "decision", record.outcome)
         for path in artifacts:
             self._client.log_artifact(run_id, str(path))
         return run_id
+
+    def _find(self, dagster_run_id: str, model_version: str) -> str | None:
+        runs = self._client.search_runs(
+            [self._experiment_id],
+            filter_string=(
+                f"tags.{DAGSTER_RUN_TAG} = '{dagster_run_id}' AND tags.{MODEL_VERSION_TAG} = '{model_version}'"
+            ),
+            order_by=["attributes.start_time ASC"],
+            max_results=1,
+        )
+        return str(runs[0].info.run_id) if runs else None
 
     def _log_parameters(self, run_id: str, parameters: Mapping[str, object]) -> None:
         from mlflow.entities import Param
@@ -125,18 +113,16 @@ class Tracker:
             self._client.log_batch(run_id, metrics=metrics[start : start + _METRICS_A_CALL])
 
 
-def open_tracker(settings: Settings) -> Tracker:
-    """Tracker of the settings' server, or of a SQLite store under ``HOLLEY_DATA_DIR``."""
-    # A new experiment in a SQLite store keeps its artifacts beside it; a server knows where.
-    artifacts = None if settings.tracking.tracking_uri else settings.run.data_dir / "mlflow_artifacts"
-    return Tracker(
-        store_uri(settings), settings.tracking.experiment, artifacts.as_uri() if artifacts else None
-    )
+def _artifacts(settings: Settings) -> str | None:
+    """Where a new experiment keeps its artifacts: beside a SQLite store; a server knows by itself."""
+    if settings.tracking.tracking_uri:
+        return None
+    return (settings.run.data_dir / ARTIFACT_FOLDER).as_uri()
 
 
-def flatten(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Parameter]:
     """Nested mapping with dotted names: ``{"training": {"seed": 0}}`` → ``{"training.seed": 0}``."""
-    flat: dict[str, object] = {}
+    flat: dict[str, Parameter] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
             flat |= flatten(value, f"{prefix}{name}.")
@@ -145,13 +131,15 @@ def flatten(values: Mapping[str, object], prefix: str = "") -> dict[str, object]
     return flat
 
 
-def _metrics(values: Mapping[str, float | int | None], step: int) -> list[Metric]:
+def _metrics(
+    values: Mapping[str, float | int | None], written_at: datetime.datetime, step: int
+) -> list[Metric]:
     """Finite values as MLflow metrics. A name may not hold ``@``: ``hit_rate@4`` is ``hit_rate_at_4``."""
     from mlflow.entities import Metric
 
-    now = int(time.time() * 1000)
+    milliseconds = int(written_at.timestamp() * 1000)
     return [
-        Metric(name.replace("@", "_at_"), float(value), now, step)
+        Metric(name.replace("@", "_at_"), float(value), milliseconds, step)
         for name, value in sorted(values.items())
         if value is not None and math.isfinite(value)
     ]

@@ -83,6 +83,10 @@ class TrainingSettings(Section):
         None, description="checkpoint (model.pt) whose weights training starts from, matched by key"
     )
 
+    full_rebuild_days: Annotated[int, Field(ge=0)] = Field(
+        28, description="days after which a training starts from nothing again; in between from the champion"
+    )
+
     @field_validator("warm_start")
     @classmethod
     def _warm_start_exists(cls, value: Path | None) -> Path | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from holley_assets.settings.section import PREFIX, Section
+from holley_assets.settings.section import PREFIX, Count, Section
 
 
 class TrackingSettings(Section):
@@ -21,6 +21,12 @@ class TrackingSettings(Section):
         None, description="MLflow tracking server; unset: a SQLite store under HOLLEY_DATA_DIR"
     )
     experiment: str = Field("holley-gnn", min_length=1, description="MLflow experiment")
+    timeout_seconds: Count = Field(
+        10, description="the longest that one request to the tracking server may take"
+    )
+    retries: Annotated[int, Field(ge=0, le=10)] = Field(
+        2, description="times that a request is sent again before its record waits for the next run"
+    )
 
     @field_validator("tracking_uri")
     @classmethod

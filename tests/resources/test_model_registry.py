@@ -9,6 +9,7 @@ import pytest
 
 from holley_assets.resources.artifact_store import Reference
 from holley_assets.resources.model_registry import ModelRegistry, PromotionRefused, RegisteredModel
+from holley_assets.settings import TrackingSettings
 
 NOW = datetime.datetime(2026, 2, 2, 9, 30, tzinfo=datetime.UTC)
 GATES = {"hit_rate_at_4_cold": True, "mrr_cold": True}
@@ -18,7 +19,7 @@ GATES = {"hit_rate_at_4_cold": True, "mrr_cold": True}
 def registry(empty_mlflow_database: bytes, tmp_path: Path) -> ModelRegistry:
     path = tmp_path / "mlflow.db"
     path.write_bytes(empty_mlflow_database)
-    return ModelRegistry(f"sqlite:///{path}")
+    return ModelRegistry(f"sqlite:///{path}", TrackingSettings())
 
 
 def reference(run: str, digest: str = "0" * 64) -> Reference:
@@ -55,7 +56,7 @@ def test_a_training_is_one_version_however_often_its_step_runs(registry: ModelRe
     assert again.reference == reference("run-1", "1" * 64), "what is loaded is what was written last"
     assert trained(registry, "run-2").version == 2
     assert registry.by_model_version("weights-of-run-1") == again
-    assert registry.by_run("run-2") == registry.get(2)
+    assert registry.by_model_version("weights-of-run-2") == registry.get(2)
     assert registry.by_model_version("weights-of-nobody") is None
 
 
