@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 from bigquery_emulator import BigQueryEmulator, running_emulator
 from small_run import SMALL_RUN, FinishedRun, execute_cli
+from storage_emulator import StorageEmulator, running_storage
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +63,13 @@ def source(weekly_run: FinishedRun, run_settings: Path, monkeypatch: pytest.Monk
     shutil.copytree(weekly_run.source_dir, folder)
     monkeypatch.setenv("HOLLEY_SOURCE_DIR", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def storage_emulator() -> Iterator[StorageEmulator]:
+    """Cloud Storage on loopback, with one bucket that all tests share: use run ids or folders of your own."""
+    with running_storage() as emulator:
+        yield emulator
 
 
 @pytest.fixture(scope="session")

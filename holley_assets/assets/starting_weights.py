@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from holley_assets.resources.artifact_store import ArtifactError, ArtifactStore
 from holley_assets.resources.mlflow_store import TrackingError
 from holley_assets.resources.model_registry import RegisteredModel, open_model_registry
+from holley_assets.resources.storage import StorageError
 from holley_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def choose_starting_weights(
         checkpoint = Checkpoint.load(artifacts.locate(champion.reference))
     except _FromNothing as reason:
         return StartingWeights(None, None, str(reason))
-    except (TrackingError, ArtifactError, CheckpointError) as error:
+    except (TrackingError, ArtifactError, StorageError, CheckpointError) as error:
         return StartingWeights(None, None, f"the champion cannot be had: {error}")
     name = f"champion, version {champion.version} ({champion.model_version})"
     if checkpoint.options != model_options:

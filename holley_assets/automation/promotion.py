@@ -15,7 +15,7 @@ from holley_assets.resources.model_registry import (
     open_model_registry,
 )
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.storage import FileStore
+from holley_assets.resources.storage import FileStore, StorageError
 from holley_assets.resources.tracking_journal import TrackingJournal
 from holley_assets.settings import Settings
 
@@ -117,7 +117,7 @@ def _named(registry: ModelRegistry, config: PromotionConfig) -> RegisteredModel:
 def _require_checkpoint(model: RegisteredModel, store: FileStore) -> None:
     try:
         ArtifactStore(store, model.dagster_run_id).locate(model.reference)
-    except ArtifactError as error:
+    except (ArtifactError, StorageError) as error:
         raise PromotionRefused(
             f"the checkpoint of version {model.version} cannot be used: {error}"
         ) from error

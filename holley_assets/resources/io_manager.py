@@ -36,7 +36,7 @@ CHECKSUM = "sha256"
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):
-    """Writes each asset to ``$HOLLEY_DATA_DIR/assets/<asset>.parquet`` and reads it back as a ``pa.Table``.
+    """Writes each asset to ``assets/<asset>.parquet`` of the run's store and reads it back as a ``pa.Table``.
 
     An asset hands over a table, a stream of record batches (written as it comes, never held whole) or the
     path of a Parquet file that is already written (moved, not copied). A reader sees the previous file
@@ -58,7 +58,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         metadata = describe_parquet(staged)
         metadata[CHECKSUM] = dg.MetadataValue.text(checksum(staged))
         store.publish(staged, key)
-        metadata["path"] = dg.MetadataValue.path(store.local_path(key))
+        metadata["path"] = dg.MetadataValue.path(store.location(key))
         context.add_output_metadata(metadata)
 
     def load_input(self, context: dg.InputContext) -> pa.Table:

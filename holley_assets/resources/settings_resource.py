@@ -11,7 +11,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from holley_assets.resources.storage import FolderStore
+from holley_assets.resources.bucket_store import BucketStore
+from holley_assets.resources.storage import FileStore, FolderStore
 from holley_assets.settings import Settings, load_settings
 
 SETTINGS_FILE = "settings.json"
@@ -35,18 +36,18 @@ class SettingsResource(dg.ConfigurableResource):
         """Absolute path of ``HOLLEY_DATA_DIR``."""
         return self.load().run.data_dir
 
-    def store(self) -> FolderStore:
-        """Files under ``HOLLEY_DATA_DIR``."""
-        return FolderStore(self.data_dir())
+    def store(self) -> FileStore:
+        """Files under ``HOLLEY_DATA_DIR``, or in the bucket of ``HOLLEY_STORAGE_BUCKET``."""
+        return open_store(self.load())
 
-    def freeze(self, settings: Settings, run_id: str) -> Path:
-        """Write the resolved settings into the run's folder and return the file's path."""
-        store = FolderStore(settings.run.data_dir)
+    def freeze(self, settings: Settings, run_id: str) -> str:
+        """Write the resolved settings where the run's files are and return where that is."""
+        store = open_store(settings)
         key = settings_key(run_id)
         staged = store.staging_path(key)
         staged.write_text(settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
         store.publish(staged, key)
-        return store.local_path(key)
+        return store.location(key)
 
     def of_run(self, run: dg.DagsterRun) -> Settings:
         """Settings that ``run`` froze, or the run that it repeats; else the environment's.
@@ -59,6 +60,18 @@ class SettingsResource(dg.ConfigurableResource):
                 path = store.local_path(settings_key(run_id))
                 return Settings.model_validate_json(path.read_text(encoding="utf-8"))
         return self.load()
+
+
+def open_store(settings: Settings) -> FileStore:
+    """The bucket in production, where ``HOLLEY_DATA_DIR`` is scratch space; else ``HOLLEY_DATA_DIR`` itself."""
+    if settings.run.env == "prod" and settings.storage.bucket:
+        return BucketStore(
+            settings.storage.bucket,
+            settings.storage.folder,
+            settings.run.data_dir,
+            settings.storage.retry_seconds,
+        )
+    return FolderStore(settings.run.data_dir)
 
 
 def settings_key(run_id: str) -> str:

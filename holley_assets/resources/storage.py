@@ -16,6 +16,10 @@ from typing import Protocol
 _CHUNK = 1 << 20
 
 
+class StorageError(RuntimeError):
+    """A file cannot be read or written. The message is one line a person can act on."""
+
+
 class FileStore(Protocol):
     """Files by key, a path relative to the store such as ``assets/user_nodes.parquet``."""
 

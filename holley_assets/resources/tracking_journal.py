@@ -12,7 +12,7 @@ from pathlib import Path
 from holley_assets.resources.artifact_store import ArtifactError, ArtifactStore, Reference
 from holley_assets.resources.mlflow_store import TrackingError, TrackingRefusedError
 from holley_assets.resources.model_registry import ModelRegistry, open_model_registry
-from holley_assets.resources.storage import FileStore
+from holley_assets.resources.storage import FileStore, StorageError
 from holley_assets.resources.tracking import Tracker
 from holley_assets.resources.tracking_records import (
     DeliveryRecord,
@@ -161,6 +161,8 @@ class _Connection:
             return self._artifacts.locate(reference)
         except ArtifactError as error:
             raise TrackingRefusedError(f"MLflow has no use for a record without its file: {error}") from error
+        except StorageError as error:
+            raise TrackingError(f"a file for MLflow: {error}") from error
 
 
 def _with_problem(receipt: Receipt, problem: str) -> Receipt:

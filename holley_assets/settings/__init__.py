@@ -26,6 +26,7 @@ from holley_assets.settings.section import (
     SettingsError,
     variable_name,
 )
+from holley_assets.settings.storage import StorageSettings
 from holley_assets.settings.tracking import TrackingSettings
 from holley_assets.settings.warehouse import WarehouseSettings
 
@@ -44,6 +45,7 @@ __all__ = [
     "Section",
     "Settings",
     "SettingsError",
+    "StorageSettings",
     "TrackingSettings",
     "TrainingSettings",
     "WarehouseSettings",

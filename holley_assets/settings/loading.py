@@ -15,6 +15,7 @@ from holley_assets.settings.judging import CheckSettings, EvaluationSettings, Ru
 from holley_assets.settings.learning import ModelSettings, TrainingSettings
 from holley_assets.settings.run import RunSettings
 from holley_assets.settings.section import PREFIX, Section, SettingsError, variable_name
+from holley_assets.settings.storage import StorageSettings
 from holley_assets.settings.tracking import TrackingSettings
 from holley_assets.settings.warehouse import WarehouseSettings
 
@@ -36,6 +37,7 @@ class Settings(BaseModel):
     checks: CheckSettings
     warehouse: WarehouseSettings
     bigquery: BigQuerySettings
+    storage: StorageSettings
     tracking: TrackingSettings
     compute: ComputeSettings
 
@@ -49,6 +51,7 @@ SECTIONS: dict[str, type[Section]] = {
     "checks": CheckSettings,
     "warehouse": WarehouseSettings,
     "bigquery": BigQuerySettings,
+    "storage": StorageSettings,
     "tracking": TrackingSettings,
     "compute": ComputeSettings,
 }
