@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from holley_assets.gnn.attention import ragged_logsumexp, ragged_rows, ragged_scores
 from holley_assets.gnn.model import HeteroGAT, ModelOptions, NodeEncoder, Vectors
+from holley_assets.gnn.ragged import RaggedPairs, ragged_logsumexp, ragged_rows, ragged_scores
 from holley_assets.gnn.sampling import Candidates, Positives
 
 # Pairs of a car and a part in one step. The whole of a full-scale catalogue, five million, would take seconds.
@@ -84,12 +84,12 @@ class Demand:
     def __len__(self) -> int:
         return len(self.profiles)
 
-    def batch(self, cars: Tensor) -> _Batch:
+    def batch(self, cars: Tensor) -> DemandBatch:
         """The pairs of ``cars``."""
         sizes = torch.diff(self.offsets, append=torch.tensor([len(self.rows)], device=cars.device))[cars]
         offsets, rows, place = ragged_rows(sizes)
         pairs = place + self.offsets[cars][rows]
-        return _Batch(self.profiles[cars], self.products[pairs], offsets, rows, self.weights[pairs])
+        return DemandBatch(self.profiles[cars], self.products[pairs], offsets, rows, self.weights[pairs])
 
     def cars_in_step(self) -> int:
         """Cars whose pairs are about :data:`PAIRS_IN_STEP`."""
@@ -97,7 +97,9 @@ class Demand:
 
 
 @dataclass(frozen=True)
-class _Batch:
+class DemandBatch:
+    """The pairs of some cars; like those of :class:`Demand`."""
+
     profiles: Tensor
     products: Tensor
     offsets: Tensor
@@ -107,7 +109,8 @@ class _Batch:
     def negative_log_likelihood(self, vectors: Vectors) -> Tensor:
         """``−Σ weight · ln P(part | car)``."""
         user = vectors.user.index_select(0, self.profiles)
-        scores = ragged_scores(user, vectors.product, self.products, self.offsets, self.rows)
+        pairs = RaggedPairs(self.products, self.offsets, self.rows)
+        scores = ragged_scores(user, vectors.product, pairs)
         share = scores - ragged_logsumexp(scores, self.rows, len(user)).index_select(0, self.rows)
         return -(self.weights * share).sum()
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from holley_assets.gnn.attention import Adjacency
+from holley_assets.gnn.adjacency import Adjacency
 from holley_assets.gnn.graph import FITS, INTERACTS, REV_FITS, REV_INTERACTS, vehicle_demand
 from holley_assets.gnn.model import adjacencies_of
 

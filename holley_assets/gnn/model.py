@@ -1,6 +1,6 @@
 """The two-tower heterogeneous graph attention network.
 
-Nodes start as learned vectors fused with their features. Layers of ``HeteroConv`` over graph attention pass
+Nodes start as learned vectors fused with their features. Layers of graph attention over all relations pass
 messages with residual connections, and two towers add what the messages say to where the nodes started. The
 result is delivered as vectors of length one whose dot product is the score.
 """
@@ -14,13 +14,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import HeteroData
-from torch_geometric.nn import HeteroConv
 
-from holley_assets.gnn.attention import Adjacency, SparseGATConv
+from holley_assets.gnn.adjacency import Adjacency
+from holley_assets.gnn.attention import HeteroAttention, SparseGATConv
+from holley_assets.gnn.dropout import Dropout, dropout
 from holley_assets.gnn.graph import EDGE_TYPES, OWNS, TIERS
 
 # A product's bias and what fills each side up to length one take a channel each.
 EXTRA_CHANNELS = 3
+# Node types whose vectors are asked for.
+TOWERS = ("user", "product")
 # Centre and width of model years as a feature, so that they are of order one.
 MEAN_YEAR, YEAR_SCALE = 1990.0, 25.0
 # Standard deviation of learned vectors of vehicles at the start: small, for the prior pulls them to zero.
@@ -166,16 +169,18 @@ class HeteroGAT(nn.Module):
         self.project = nn.ModuleDict({kind: nn.Linear(dim, hidden) for kind in data.node_types})
         self.convolutions = nn.ModuleList()
         self.norms = nn.ModuleList()
-        for _ in range(options.layers):
+        for layer in range(options.layers):
+            # The towers ask the last layer for users and products alone.
+            last = layer == options.layers - 1
             self.convolutions.append(
-                HeteroConv(
+                HeteroAttention(
                     {
                         kind: SparseGATConv(
                             hidden, hidden, options.heads, data[kind].edge_attr.shape[1], options.dropout
                         )
                         for kind in EDGE_TYPES
-                    },
-                    aggr="sum",
+                        if not last or kind[2] in TOWERS
+                    }
                 )
             )
             self.norms.append(nn.ModuleDict({kind: nn.LayerNorm(hidden) for kind in data.node_types}))
@@ -187,21 +192,45 @@ class HeteroGAT(nn.Module):
         x, bias = self.encoder(data, features)
         return _vectors(x["user"], x["product"], bias)
 
-    def forward(self, data: HeteroData, adjacencies: dict[tuple[str, str, str], Adjacency]) -> Vectors:
-        """Vectors of every user node and product node, with the messages of ``adjacencies``."""
+    def forward(
+        self,
+        data: HeteroData,
+        adjacencies: dict[tuple[str, str, str], Adjacency],
+        users: Tensor | None = None,
+    ) -> Vectors:
+        """Vectors of user nodes and product nodes, with the messages of ``adjacencies``.
+
+        Args:
+            users: the user nodes whose vectors are asked for, ascending; the rows of all others stay zero. What
+                only they would need is not computed. All users where it is None.
+        """
         start, bias = self.encoder(data)
         x = {kind: self.project[kind](state) for kind, state in start.items()}
-        for convolution, norms in zip(self.convolutions, self.norms, strict=True):
+        for layer, (convolution, norms) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             normalised = {kind: norm(x[kind]) for kind, norm in cast(nn.ModuleDict, norms).items()}
-            messages = convolution(normalised, adjacencies)
+            targets = normalised
+            if layer == len(self.convolutions) - 1:
+                x = {kind: x[kind] for kind in TOWERS}
+                if users is not None:
+                    x["user"] = x["user"].index_select(0, users)
+                    targets = {**normalised, "user": normalised["user"].index_select(0, users)}
+                    adjacencies = {
+                        kind: adjacency.of_targets(users) if kind[2] == "user" else adjacency
+                        for kind, adjacency in adjacencies.items()
+                    }
+            messages = convolution(normalised, targets, adjacencies)
             x = {
-                kind: state
-                + functional.dropout(functional.elu(messages[kind]), self.options.dropout, self.training)
+                kind: state + dropout(functional.elu(messages[kind]), self.options.dropout, self.training)
                 for kind, state in x.items()
             }
-        user = start["user"] + self.user_tower(x["user"])
         heard = self.product_tower(x["product"])
-        return _vectors(user, start["product"] + heard[:, :-1], bias + heard[:, -1])
+        product, bias = start["product"] + heard[:, :-1], bias + heard[:, -1]
+        if users is None:
+            return _vectors(start["user"] + self.user_tower(x["user"]), product, bias)
+        told = x["user"] if len(self.convolutions) else x["user"].index_select(0, users)
+        asked = _vectors(start["user"].index_select(0, users) + self.user_tower(told), product, bias)
+        everyone = asked.user.new_zeros(len(start["user"]), asked.user.shape[1])
+        return Vectors(everyone.index_copy(0, users, asked.user), asked.product)
 
 
 def _vectors(user: Tensor, product: Tensor, bias: Tensor) -> Vectors:
@@ -229,4 +258,4 @@ def _mlp(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequentia
     last = nn.Linear(hidden, outputs)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), last)
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), Dropout(dropout), last)

@@ -12,8 +12,14 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from holley_assets.gnn.attention import ragged_logsumexp, ragged_rows, ragged_scores, weighted_sum
 from holley_assets.gnn.model import Vectors
+from holley_assets.gnn.ragged import (
+    RaggedPairs,
+    ragged_logsumexp,
+    ragged_rows,
+    ragged_scores,
+    weighted_sum,
+)
 from holley_assets.gnn.sampling import Positives
 
 # Steps of the ascent. Each is bounded by the curvature, so that it converges without a search. On samples,
@@ -76,12 +82,13 @@ def _deviations(
     offsets, rows, place = ragged_rows(counts)
     candidates = data.candidate_products.long()[place + data.candidate_offsets[row][rows]]
 
+    pairs = RaggedPairs(candidates, offsets, rows)
     deviation = base.new_zeros(len(base), base.shape[1] - 1)
     target = torch.zeros_like(deviation).index_add_(0, owner, product[chosen, :-1])
     choices = torch.bincount(owner, minlength=len(base)).to(base.dtype)[:, None]
     for _ in range(steps):
         user = torch.cat([base[:, :-1] + deviation, base[:, -1:]], dim=1)
-        scores = ragged_scores(user, product, candidates, offsets, rows)
+        scores = ragged_scores(user, product, pairs)
         share = (scores - ragged_logsumexp(scores, rows, len(user)).index_select(0, rows)).exp()
         expected = weighted_sum(product, candidates, offsets, share)[:, :-1]
         gradient = target - choices * expected - precision * deviation

@@ -136,7 +136,10 @@ def draw_negatives(
     frequency = torch.bincount(batch.product, minlength=num_products) / size
 
     def log_expected(row: Tensor, of: Tensor) -> Tensor:
-        fit = candidates.fits(row, of) / candidates.count(row)
+        share = 1.0 / candidates.count(row)
+        if fitting == options.count:  # what was drawn fits, and so does a positive
+            return (fitting * share).log()
+        fit = candidates.fits(row, of) * share
         return (in_batch * frequency[of] + fitting * fit + anywhere / num_products).log()
 
     return Negatives(

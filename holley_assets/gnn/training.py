@@ -23,13 +23,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import HeteroData
 
-from holley_assets.gnn.attention import pair_scores
 from holley_assets.gnn.checkpoint import Checkpoint, copy_weights, save_atomically, vocabularies_of
-from holley_assets.gnn.demand import Demand, DemandOptions, fit_demand, negative_log_prior
+from holley_assets.gnn.demand import (
+    Demand,
+    DemandBatch,
+    DemandOptions,
+    fit_demand,
+    negative_log_prior,
+)
 from holley_assets.gnn.graph import EDGE_TYPES, INTERACTS
 from holley_assets.gnn.message_graph import Adjacencies, MessageGraph
 from holley_assets.gnn.model import HeteroGAT, ModelOptions, Vectors
 from holley_assets.gnn.personal import add_personal_vectors
+from holley_assets.gnn.ragged import RaggedPairs, ragged_scores
 from holley_assets.gnn.sampling import Candidates, NegativeOptions, Negatives, Positives, draw_negatives
 from holley_assets.gnn.validation import reciprocal_ranks
 
@@ -233,39 +239,52 @@ class Training:
 
     def loss(self, batch: Positives, adjacencies: Adjacencies) -> Tensor:
         """Weighted loss of a batch, for users as they are and as users without history."""
-        vectors = self.model(self.data, adjacencies)
+        cars = self._draw_cars()
+        return self._loss(self.model(self.data, adjacencies, self._asked(batch, cars)), batch, cars)
+
+    def _draw_cars(self) -> DemandBatch | None:
+        """Some cars, whose demand is a part of the loss."""
+        if not self.options.demand_share:
+            return None
+        order = torch.randperm(len(self.demand), generator=self.generator, device=self.options.device)
+        return self.demand.batch(order[: self.demand.cars_in_step()])
+
+    def _asked(self, batch: Positives, cars: DemandBatch | None) -> Tensor:
+        """The user nodes that a loss reads."""
+        nodes = [batch.user, self.data["user"].cold_profile[batch.user]]
+        return torch.unique(torch.cat(nodes if cars is None else [*nodes, cars.profiles]))
+
+    def _loss(self, vectors: Vectors, batch: Positives, cars: DemandBatch | None) -> Tensor:
         negatives = draw_negatives(batch, self.known, self.candidates, self.options.negatives, self.generator)
+        drawn = RaggedPairs.of_table(negatives.product)
         cold = self.data["user"].cold_profile[batch.user]
         shares = ((batch.user, 1.0 - self.options.cold_share), (cold, self.options.cold_share))
         losses = [
-            share * self._pair_loss(vectors.user.index_select(0, rows), vectors.product, batch, negatives)
+            share
+            * self._pair_loss(vectors.user.index_select(0, rows), vectors.product, batch, negatives, drawn)
             for rows, share in shares
             if share
         ]
         loss = torch.stack(losses).sum()
-        if self.options.demand_share:
-            loss = loss + self.options.demand_share * self._demand_loss(vectors)
+        if cars is not None:
+            loss = loss + self.options.demand_share * self._demand_loss(vectors, cars)
         return loss
 
-    def _demand_loss(self, vectors: Vectors) -> Tensor:
+    def _demand_loss(self, vectors: Vectors, cars: DemandBatch) -> Tensor:
         """Mean loss of a choice that makes up the demand for some cars, with the prior's part in it."""
-        size = self.demand.cars_in_step()
-        cars = torch.randperm(len(self.demand), generator=self.generator, device=self.options.device)[:size]
-        batch = self.demand.batch(cars)
-        prior = (
-            size
-            / len(self.demand)
-            * negative_log_prior(self.model.encoder, self.options.demand, self.strength)
-        )
-        return (batch.negative_log_likelihood(vectors) + prior) / batch.weights.sum().clamp_min(1.0)
+        prior = negative_log_prior(self.model.encoder, self.options.demand, self.strength)
+        share = len(cars.profiles) / len(self.demand)
+        return (cars.negative_log_likelihood(vectors) + share * prior) / cars.weights.sum().clamp_min(1.0)
 
-    def _pair_loss(self, user: Tensor, product: Tensor, batch: Positives, negatives: Negatives) -> Tensor:
+    def _pair_loss(
+        self, user: Tensor, product: Tensor, batch: Positives, negatives: Negatives, drawn: RaggedPairs
+    ) -> Tensor:
         # Subtracting ln of the expected number of draws leaves the score an estimate of ln P(part | user),
         # however the negatives were drawn (noise-contrastive estimation, Gutmann & Hyvärinen 2012; the same
         # correction makes the softmax a sampled one, Bengio & Senécal 2008). Without it, in-batch negatives
         # punish a part for being popular.
         positive = (user * product.index_select(0, batch.product)).sum(1) - negatives.positive_log_expected
-        negative = pair_scores(user, product, negatives.product) - negatives.log_expected
+        negative = ragged_scores(user, product, drawn).view_as(negatives.product) - negatives.log_expected
         if self.options.loss == "bce":
             each = functional.softplus(-positive)
             each = each + (functional.softplus(negative) * negatives.valid).sum(1)
@@ -284,8 +303,14 @@ class Training:
             self.history.append(Epoch(number, train_loss, None, None, None, None, time.monotonic() - start))
             return
         self.model.eval()
+        random_state = self.generator.get_state()
+        self.generator.manual_seed(self.options.seed)  # the same negatives each time
+        cars = self._draw_cars()
+        vectors = self.model(self.data, self.validation_adjacencies, self._asked(self.validation, cars))
+        loss = self._loss(vectors, self.validation, cars).item()
+        self.generator.set_state(random_state)
         vectors = add_personal_vectors(
-            self.model(self.data, self.validation_adjacencies),
+            vectors,
             self.data,
             self.positives.take(torch.isin(self.positives.user, self.validation.user).nonzero().flatten()),
             self.options.personal_precision,
@@ -297,10 +322,6 @@ class Training:
             reciprocal_ranks(*vectors, self.validation, rows, self.candidates, eligible, self.known)
             for rows in rows_of
         ]
-        random_state = self.generator.get_state()
-        self.generator.manual_seed(self.options.seed)
-        loss = self.loss(self.validation, self.validation_adjacencies).item()
-        self.generator.set_state(random_state)
         each = torch.stack(ranks).mean(0)
         score = each.mean().item()
         if not math.isfinite(loss):

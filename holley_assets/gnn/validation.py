@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from holley_assets.gnn.attention import ragged_rows, ragged_scores
+from holley_assets.gnn.ragged import RaggedPairs, ragged_rows, ragged_scores
 from holley_assets.gnn.sampling import Candidates, Positives, contains
 
 
@@ -34,14 +34,8 @@ def reciprocal_ranks(
     start, owner, place = ragged_rows(count)
     other = candidates.products[candidates.offsets[positives.row][owner] + place]
     vectors = user[user_rows]
-    scores = ragged_scores(vectors, product, other, start, owner)
-    own = ragged_scores(
-        vectors,
-        product,
-        positives.product,
-        torch.arange(len(positives), device=user.device),
-        torch.arange(len(positives), device=user.device),
-    )[owner]
+    scores = ragged_scores(vectors, product, RaggedPairs(other, start, owner))
+    own = ragged_scores(vectors, product, RaggedPairs.of_table(positives.product[:, None]))[owner]
     rival = (
         eligible[other]
         & (other != positives.product[owner])

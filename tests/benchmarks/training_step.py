@@ -21,9 +21,9 @@ from torch_geometric.data import HeteroData
 from torch_geometric.nn import GATConv, HeteroConv
 
 from holley_assets.assets.model import training_options
-from holley_assets.gnn.attention import pair_scores
 from holley_assets.gnn.graph import EDGE_TYPES, INTERACTS, OWNS, REV_INTERACTS, REV_OWNS
 from holley_assets.gnn.model import ModelOptions
+from holley_assets.gnn.ragged import RaggedPairs, ragged_scores
 from holley_assets.gnn.sampling import Candidates, Positives, draw_negatives
 from holley_assets.gnn.training import Training, TrainingOptions
 from holley_assets.settings import load_settings
@@ -116,7 +116,8 @@ class PlainTraining:
             )
             rows = user[batch.user]
             positive = (rows * product[batch.product]).sum(1, keepdim=True)
-            scores = torch.cat([positive, pair_scores(rows, product, negatives.product)], dim=1)
+            negative = ragged_scores(rows, product, RaggedPairs.of_table(negatives.product))
+            scores = torch.cat([positive, negative.view_as(negatives.product)], dim=1)
             loss = -(batch.weight * scores.log_softmax(1)[:, 0]).sum() / batch.weight.sum()
             self.optimiser.zero_grad()
             loss.backward()

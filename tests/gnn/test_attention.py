@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from torch_geometric.nn import GATConv
+from torch_geometric.nn import GATConv, HeteroConv
 
-from holley_assets.gnn.attention import Adjacency, SparseGATConv
+from holley_assets.gnn.adjacency import Adjacency
+from holley_assets.gnn.attention import HeteroAttention, SparseGATConv
 
 SOURCES, TARGETS, EDGES, IN, OUT, HEADS, EDGE_DIM = 13, 7, 60, 6, 8, 2, 3
 
@@ -124,3 +125,34 @@ def test_gradient_check(graph, convolution):
     assert torch.autograd.gradcheck(
         messages, (source.requires_grad_(), target.requires_grad_(), features.requires_grad_())
     )
+
+
+def test_edges_into_some_targets_give_them_what_all_edges_give(graph, convolution):
+    edge_index, features, source, target = graph
+    multiplicity = torch.arange(1.0, EDGES + 1, dtype=torch.float64)
+    adjacency = Adjacency.build(edge_index, features, SOURCES, TARGETS, multiplicity)
+    some = torch.tensor([1, 4, TARGETS - 1])
+    torch.testing.assert_close(
+        convolution((source, target[some]), adjacency.of_targets(some)),
+        convolution((source, target), adjacency)[some],
+        rtol=0,
+        atol=1e-12,
+    )
+
+
+def test_attention_over_relations_is_hetero_conv_with_a_sum(graph, convolution):
+    edge_index, features, source, target = graph
+    torch.manual_seed(3)
+    kinds = [("a", "likes", "b"), ("a", "sees", "b"), ("b", "likes", "a")]
+    convolutions = {kind: SparseGATConv(IN, OUT, HEADS, EDGE_DIM).double() for kind in kinds}
+    adjacencies = {
+        kinds[0]: Adjacency.build(edge_index, features, SOURCES, TARGETS),
+        kinds[1]: Adjacency.build(edge_index.roll(1, 1), features, SOURCES, TARGETS),
+        kinds[2]: Adjacency.build(edge_index.flip(0), features, TARGETS, SOURCES),
+    }
+    x = {"a": source, "b": target}
+    ours = HeteroAttention(convolutions)(x, x, adjacencies)
+    theirs = HeteroConv(convolutions, aggr="sum")(x, adjacencies)
+    assert ours.keys() == theirs.keys()
+    for kind in ours:
+        torch.testing.assert_close(ours[kind], theirs[kind], rtol=0, atol=1e-12)

@@ -8,6 +8,7 @@ from gnn.small_world import make_graph, make_tables
 
 from holley_assets.gnn.graph import INTERACTS, OWNS, REV_INTERACTS, REV_OWNS
 from holley_assets.gnn.model import HeteroGAT, ModelOptions, adjacencies_of
+from holley_assets.gnn.training import Training, TrainingOptions
 
 OPTIONS = ModelOptions(embedding_dim=16, hidden_dim=16, heads=2, part_type_dim=4, dropout=0.0)
 
@@ -76,3 +77,35 @@ def test_loss_and_gradients_agree(graphs):
         scale = plain_gradients[name].abs().max().clamp_min(1.0)
         assert (gradient - plain_gradients[name]).abs().max() < 1e-5 * scale, name
     assert len(first) == collapsed["user"].num_nodes
+
+
+def test_the_loss_of_training_and_its_gradients_agree(graphs):
+    """What training minimises, with its negatives and the demand for cars, is the same on both graphs."""
+    _, collapsed, plain, _, _ = graphs
+    losses, gradients = [], []
+    for data in (collapsed, plain):
+        training = Training(data, OPTIONS, TrainingOptions(validation_share=0.2, seed=3))
+        torch.manual_seed(1)
+        for parameter in training.model.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+        loss = training.loss(training.positives, training.validation_adjacencies)
+        loss.backward()
+        losses.append(loss.item())
+        gradients.append({name: value.grad for name, value in training.model.named_parameters()})
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert all(gradient is not None for gradient in gradients[0].values()), "every weight is trained"
+    for name, gradient in gradients[0].items():
+        scale = gradients[1][name].abs().max().clamp_min(1.0)
+        assert (gradient - gradients[1][name]).abs().max() < 1e-5 * scale, name
+
+
+def test_vectors_that_are_asked_for_are_those_of_all(graphs):
+    model, collapsed, _, _, _ = graphs
+    everyone = model(collapsed, adjacencies_of(collapsed))
+    users = torch.arange(0, collapsed["user"].num_nodes, 3)
+    some = model(collapsed, adjacencies_of(collapsed), users)
+    torch.testing.assert_close(some.user[users], everyone.user[users])
+    torch.testing.assert_close(some.product, everyone.product)
+    others = torch.ones(len(some.user), dtype=torch.bool)
+    others[users] = False
+    assert not some.user[others].any()

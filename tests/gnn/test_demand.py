@@ -6,10 +6,10 @@ import pytest
 import torch
 from gnn.small_world import make_graph, make_tables
 
-from holley_assets.gnn.attention import pair_scores, ragged_logsumexp, ragged_scores
 from holley_assets.gnn.demand import Demand, DemandOptions, fit_demand, fit_popularity, negative_log_prior
 from holley_assets.gnn.model import HeteroGAT, ModelOptions
 from holley_assets.gnn.personal import add_personal_vectors
+from holley_assets.gnn.ragged import RaggedPairs, ragged_logsumexp, ragged_scores
 from holley_assets.gnn.sampling import Candidates, Positives
 
 MODEL = ModelOptions(embedding_dim=16, hidden_dim=16, heads=2, part_type_dim=4)
@@ -27,12 +27,13 @@ def test_ragged_scores_and_their_gradients_by_hand():
     left = torch.tensor([[1.0, 2.0], [0.0, 1.0]], requires_grad=True)
     right = torch.tensor([[1.0, 1.0], [2.0, 0.0], [0.0, 3.0]], requires_grad=True)
     index = torch.tensor([0, 2, 1])
-    scores = ragged_scores(left, right, index, torch.tensor([0, 2]), torch.tensor([0, 0, 1]))
+    scores = ragged_scores(left, right, RaggedPairs(index, torch.tensor([0, 2]), torch.tensor([0, 0, 1])))
     assert scores.tolist() == [3.0, 6.0, 0.0]
     (scores * torch.tensor([1.0, 10.0, 100.0])).sum().backward()
     assert left.grad.tolist() == [[1.0, 31.0], [200.0, 0.0]]
     assert right.grad.tolist() == [[1.0, 2.0], [0.0, 100.0], [10.0, 20.0]]
-    assert pair_scores(left, right, torch.tensor([[0, 1], [2, 2]])).tolist() == [[3.0, 2.0], [3.0, 3.0]]
+    table = RaggedPairs.of_table(torch.tensor([[0, 1], [2, 2]]))
+    assert ragged_scores(left, right, table).tolist() == [3.0, 2.0, 3.0, 3.0]
 
 
 def test_ragged_logsumexp_equals_torch_and_is_zero_for_an_empty_row():
