@@ -20,13 +20,17 @@ from holley_assets.assets.graphs import graphs
 from holley_assets.assets.model import embeddings, trained_checkpoint
 from holley_assets.assets.recommendations import recommendations
 from holley_assets.assets.report import eval_report
+from holley_assets.assets.serving import build_serving_table, mixed_recommendations, sql_recommendations
+from holley_assets.assets.serving_keys import MIXED, SQL_RECOMMENDATIONS
 from holley_assets.assets.sources import source_tables
 from holley_assets.assets.time_windows import time_windows
 from holley_assets.automation.executor import build_executor
 from holley_assets.automation.jobs import daily_score, weekly_retrain
 from holley_assets.automation.promotion import promote
+from holley_assets.automation.serving_jobs import serve_graph_again, serve_sql_only
 from holley_assets.checks.lineage import blocking_checks_upstream
 from holley_assets.checks.recommendation_checks import recommendation_checks
+from holley_assets.checks.serving_checks import serving_checks
 from holley_assets.checks.warning_checks import (
     events_reach_the_test_window,
     share_of_cold_users_is_usual,
@@ -44,6 +48,8 @@ _made = [
     trained_checkpoint,
     embeddings,
     recommendations,
+    sql_recommendations,
+    mixed_recommendations,
     evaluation_rankings,
     evaluation_rankings_before_rules,
     control_rankings,
@@ -51,6 +57,7 @@ _made = [
 ]
 _checks = [
     recommendation_checks,
+    serving_checks,
     events_reach_the_test_window,
     test_set_can_decide,
     share_of_cold_users_is_usual,
@@ -63,9 +70,16 @@ definitions = dg.Definitions(
         *_made,
         champion_model,
         build_recommendations_table(blocking_checks_upstream(STAGED, _made, _checks)),
+        build_serving_table(
+            blocking_checks_upstream(MIXED, _made, _checks),
+            required_without_graph=[
+                *blocking_checks_upstream(SQL_RECOMMENDATIONS, _made, _checks),
+                *(spec.key for spec in serving_checks.check_specs),
+            ],
+        ),
     ],
     asset_checks=_checks,
-    jobs=[weekly_retrain, daily_score, promote],
+    jobs=[weekly_retrain, daily_score, promote, serve_sql_only, serve_graph_again],
     resources={
         "settings": _settings,
         "warehouse": WarehouseResource(),

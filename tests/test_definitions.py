@@ -54,14 +54,14 @@ GROUPS = {
         "user_embeddings",
         "user_profiles",
     },
-    "recommendations": {"recommendations"},
+    "recommendations": {"mixed_recommendations", "recommendations", "sql_recommendations"},
     "evaluation": {
         "control_rankings",
         "eval_report",
         "evaluation_rankings",
         "evaluation_rankings_before_rules",
     },
-    "delivery": {"recommendations_table"},
+    "delivery": {"recommendations_table", "serving_table"},
 }
 WARNINGS = {"events_reach_the_test_window", "share_of_cold_users_is_usual", "test_set_can_decide"}
 EXTERNAL = GROUPS["sources"]
@@ -230,8 +230,16 @@ def test_daily_score_delivers_and_does_not_train() -> None:
         "eval_report",
         "evaluation_rankings",
         "test_clicks",
-        "popularity",
     }
+
+
+def test_the_kill_switch_needs_no_graph_and_no_model() -> None:
+    selected = {
+        key.to_user_string()
+        for key in definitions.resolve_job_def("serve_sql_only").asset_layer.selected_asset_keys
+    }
+    assert {"sql_recommendations", "mixed_recommendations", "serving_table"} <= selected
+    assert not selected & {*GROUPS["model"], "recommendations", "recommendations_table"}
 
 
 def test_graph_takes_the_tables_that_its_asset_loads() -> None:

@@ -9,16 +9,16 @@ import pyarrow as pa
 
 from holley_assets.assets.groups import DELIVERY, OWNERS
 from holley_assets.assets.model_choice import DELIVERED_TABLE, MODEL_VERSION, is_first_delivery
+from holley_assets.assets.publishing import prove
 from holley_assets.assets.time_windows import TimeWindows
-from holley_assets.checks.verdicts import newest_materialization, unproven
-from holley_assets.resources.io_manager import CHECKSUM, asset_file
+from holley_assets.resources.io_manager import CHECKSUM
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.storage import checksum
 from holley_assets.resources.tracking_journal import TrackingJournal
 from holley_assets.resources.tracking_records import DeliveryRecord
 from holley_assets.resources.warehouse_resource import WarehouseResource
+from holley_assets.settings import WORKING_DATASET
 
-OUTPUT_DATASET = "temp_holley_gnn"
+OUTPUT_DATASET = WORKING_DATASET
 OUTPUT_TABLE = "recommendations"
 STAGED = dg.AssetKey("recommendations")
 
@@ -44,26 +44,12 @@ def build_recommendations_table(required_checks: Sequence[dg.AssetCheckKey]) -> 
         that is delivered for the first time becomes the challenger in the model registry.
         """
         started = time.monotonic()
-        problems = unproven(context.instance, required_checks)
-        if problems:
-            raise dg.Failure(
-                f"Not published, the previous table stays: {'; '.join(problems)}", allow_retries=False
-            )
-        path = settings.store().local_path(asset_file(STAGED))
-        judged = newest_materialization(context.instance, STAGED)
-        found = checksum(path)
-        seen = judged.metadata.get(CHECKSUM) if judged else None
-        if judged is None or seen != found:
-            raise dg.Failure(
-                f"Not published, the previous table stays: {path.name} has SHA-256 {found}, "
-                f"the checks saw {seen}",
-                allow_retries=False,
-            )
+        proven = prove(context.instance, settings.store(), STAGED, required_checks)
         windows = TimeWindows.from_table(time_windows)
         run_settings = settings.of_run(context.run)
         opened = warehouse.open(run_settings, windows.source_location)
-        rows = opened.replace_table(OUTPUT_DATASET, OUTPUT_TABLE, path)
-        version = str(judged.metadata[MODEL_VERSION])
+        rows = opened.replace_table(OUTPUT_DATASET, OUTPUT_TABLE, proven.path)
+        version = str(proven.staged.metadata[MODEL_VERSION])
         journal = TrackingJournal(run_settings, settings.store())
         if is_first_delivery(context.instance, context.run, version):
             now = datetime.datetime.now(datetime.UTC)
@@ -79,10 +65,10 @@ def build_recommendations_table(required_checks: Sequence[dg.AssetCheckKey]) -> 
                 "dagster/row_count": rows,
                 "dagster/table_name": f"{OUTPUT_DATASET}.{OUTPUT_TABLE}",
                 "checks_passed": len(required_checks),
-                "staged_by_run": judged.run_id,
+                "staged_by_run": proven.staged.run_id,
                 MODEL_VERSION: version,
                 **tracked.metadata,
-                CHECKSUM: found,
+                CHECKSUM: proven.sha256,
                 "as_of": windows.as_of.isoformat(),
                 "seconds": round(time.monotonic() - started, 2),
             }

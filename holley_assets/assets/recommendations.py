@@ -2,13 +2,14 @@
 
 import datetime
 import time
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
 from holley_assets.assets.groups import OWNERS, RECOMMENDATIONS
 from holley_assets.assets.time_windows import TimeWindows
-from holley_assets.ranking import EmbeddingScorer, RankingOptions, build_candidates, rank_users
+from holley_assets.ranking import EmbeddingScorer, RankingOptions, Scorer, build_candidates, rank_users
 from holley_assets.ranking.recommendations import wide_table
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
@@ -34,6 +35,45 @@ def users_with_profiles(user_nodes: pa.Table, user_profiles: pa.Table, profile: 
         raise ValueError("user_profiles is of other users than user_nodes: materialize it again")
     users = user_nodes.select(["email_lower", "year", "make", "model"])
     return users.append_column("profile", user_profiles[profile])
+
+
+def stage_recommendations(
+    users: pa.Table,
+    scorer: Scorer,
+    *,
+    fitment: pa.Table,
+    parts: pa.Table,
+    purchases: pa.Table,
+    windows: TimeWindows,
+    settings: Settings,
+    model_version: str,
+) -> tuple[pa.Table, dict[str, Any]]:
+    """The wide table of all users as of ``as_of`` by one scorer, and what the UI shows of it."""
+    ranking = rank_users(
+        users,
+        build_candidates(fitment, parts, view="serving", apply_rules=True),
+        scorer,
+        purchases=purchases,
+        view_end=windows.as_of,
+        options=ranking_options(settings, settings.rules.maximum_parts),
+    )
+    table, dropped = wide_table(
+        ranking,
+        users,
+        parts,
+        view="serving",
+        minimum_parts=settings.rules.minimum_parts,
+        maximum_parts=settings.rules.maximum_parts,
+        generated_at=datetime.datetime.combine(windows.as_of, datetime.time(), tzinfo=datetime.UTC),
+        model_version=model_version,
+    )
+    return table, {
+        "users": users.num_rows,
+        "distinct_rankings": ranking.request_count,
+        "users_without_row": dropped,
+        "model_version": model_version,
+        "as_of": windows.as_of.isoformat(),
+    }
 
 
 @dg.asset(
@@ -63,36 +103,16 @@ def recommendations(
     table.
     """
     started = time.monotonic()
-    run_settings = settings.of_run(context.run)
-    windows = TimeWindows.from_table(time_windows)
-    users = users_with_profiles(user_nodes, user_profiles, "serving_profile")
-    ranking = rank_users(
-        users,
-        build_candidates(fitment, parts, view="serving", apply_rules=True),
+    table, metadata = stage_recommendations(
+        users_with_profiles(user_nodes, user_profiles, "serving_profile"),
         EmbeddingScorer.from_tables(user_embeddings, product_embeddings, "serving"),
+        fitment=fitment,
+        parts=parts,
         purchases=user_purchases,
-        view_end=windows.as_of,
-        options=ranking_options(run_settings, run_settings.rules.maximum_parts),
-    )
-    model_version = product_embeddings["model_version"][0].as_py()
-    table, dropped = wide_table(
-        ranking,
-        users,
-        parts,
-        view="serving",
-        minimum_parts=run_settings.rules.minimum_parts,
-        maximum_parts=run_settings.rules.maximum_parts,
-        generated_at=datetime.datetime.combine(windows.as_of, datetime.time(), tzinfo=datetime.UTC),
-        model_version=model_version,
+        windows=TimeWindows.from_table(time_windows),
+        settings=settings.of_run(context.run),
+        model_version=product_embeddings["model_version"][0].as_py(),
     )
     return dg.MaterializeResult(
-        value=table,
-        metadata={
-            "users": users.num_rows,
-            "distinct_rankings": ranking.request_count,
-            "users_without_row": dropped,
-            "model_version": model_version,
-            "as_of": windows.as_of.isoformat(),
-            "seconds": round(time.monotonic() - started, 2),
-        },
+        value=table, metadata={**metadata, "seconds": round(time.monotonic() - started, 2)}
     )

@@ -24,11 +24,14 @@ weekly_retrain = dg.define_asset_job(
     description="Train on the graph as of the cutoff, evaluate on the clicks after it, deliver as of today.",
 )
 
-_SCORING = dg.AssetSelection.assets("recommendations_table").upstream() - TRAINING
+# From the sources to both tables: what customers see, and what only we look at.
+DELIVERING = (
+    dg.AssetSelection.assets("recommendations_table", "serving_table").upstream() - TRAINING
+) | dg.AssetSelection.checks_for_assets("recommendations", "mixed_recommendations")
 
 daily_score = dg.define_asset_job(
     "daily_score",
-    selection=_SCORING | dg.AssetSelection.checks_for_assets("recommendations"),
+    selection=DELIVERING,
     tags=RUN_TAGS,
     description="Deliver as of today with the newest model that passed; nothing is trained or evaluated.",
 )

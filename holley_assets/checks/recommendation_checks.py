@@ -1,11 +1,12 @@
 """The rules on what is delivered, recomputed from the source facts.
 
-The ranker applied them already. These queries share no code with it: they look at the staged table as the
-e-mail system would and ask the catalogue, the fitment data and the orders.
+The ranker applied them already. These queries share no code with it: they look at a staged table as the
+e-mail system would and ask the catalogue, the fitment data and the orders. Whatever a customer may see is staged
+first and judged here: the graph's table, and the mixed table of graph and SQL pipeline.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -74,26 +75,25 @@ RULES = (
     ),
 )
 
-SPECS = [
-    dg.AssetCheckSpec(
+
+def recommendation_check_specs(asset: str, rules: Sequence[Rule] = RULES) -> list[dg.AssetCheckSpec]:
+    """The promises on a staged table, all blocking."""
+    enough_users = Rule(
         ENOUGH_USERS,
-        asset=CHECKED,
-        additional_deps=["time_windows"],
-        blocking=True,
-        description="prod: at least HOLLEY_CHECK_MINIMUM_USERS users; local: at least "
-        "HOLLEY_CHECK_MINIMUM_USERS_SHARE of the users whose vehicle has parts enough. Never none.",
-    ),
-    *(
+        "prod: at least HOLLEY_CHECK_MINIMUM_USERS users; local: at least HOLLEY_CHECK_MINIMUM_USERS_SHARE of "
+        "the users whose vehicle has parts enough. Never none.",
+        broken="",
+    )
+    return [
         dg.AssetCheckSpec(
             rule.name,
-            asset=CHECKED,
+            asset=asset,
             additional_deps=["time_windows"],
             blocking=True,
             description=rule.description,
         )
-        for rule in RULES
-    ),
-]
+        for rule in (enough_users, *rules)
+    ]
 
 
 def rule_parameters(settings: Settings, windows: TimeWindows) -> dict[str, object]:
@@ -102,27 +102,36 @@ def rule_parameters(settings: Settings, windows: TimeWindows) -> dict[str, objec
 
 
 def check_recommendations(
-    warehouse: Warehouse, parameters: dict[str, object], settings: Settings, folder: Path
+    warehouse: Warehouse,
+    parameters: Mapping[str, object],
+    settings: Settings,
+    folder: Path,
+    *,
+    asset: str = CHECKED,
+    rules: Sequence[Rule] = RULES,
 ) -> Iterator[dg.AssetCheckResult]:
     """Run every check.
 
     Args:
-        warehouse: knows the sources, the assets and :data:`DELIVERED_PARTS` at ``folder``.
-        parameters: from :func:`rule_parameters`.
+        warehouse: knows the sources, the assets, :data:`DELIVERED_PARTS` at ``folder`` and, under the name
+            ``recommendations``, the staged table.
+        parameters: from :func:`rule_parameters`, and what further rules need.
         settings: the run's.
         folder: for the results of the queries.
+        asset: whose promises these are.
+        rules: what is promised beside enough users.
     """
     warehouse.query_to_parquet(DELIVERED_PARTS, parameters, folder / f"{DELIVERED_PARTS}.parquet")
-    yield _enough_users(warehouse, parameters, settings, folder)
-    for rule in RULES:
+    yield _enough_users(warehouse, parameters, settings, folder, asset)
+    for rule in rules:
         result = warehouse.query_to_parquet(rule.name, parameters, folder / f"{rule.name}.parquet")
         with open_tables({"broken": result.path}) as connection:
             violations = find_violations(connection, "SELECT * FROM broken")
-        yield verdict(asset=CHECKED, check=rule.name, violations=violations, broken=rule.broken)
+        yield verdict(asset=asset, check=rule.name, violations=violations, broken=rule.broken)
 
 
 def _enough_users(
-    warehouse: Warehouse, parameters: dict[str, object], settings: Settings, folder: Path
+    warehouse: Warehouse, parameters: Mapping[str, object], settings: Settings, folder: Path, asset: str
 ) -> dg.AssetCheckResult:
     result = warehouse.query_to_parquet(ENOUGH_USERS, parameters, folder / f"{ENOUGH_USERS}.parquet")
     counts = pq.read_table(result.path).to_pylist()[0]
@@ -132,7 +141,7 @@ def _enough_users(
     else:
         minimum = max(1.0, settings.checks.minimum_users_share * possible)
     return threshold_verdict(
-        asset=CHECKED,
+        asset=asset,
         check=ENOUGH_USERS,
         value=delivered,
         low=minimum,
@@ -142,7 +151,7 @@ def _enough_users(
     )
 
 
-@dg.multi_asset_check(name="recommendation_checks", specs=SPECS)
+@dg.multi_asset_check(name="recommendation_checks", specs=recommendation_check_specs(CHECKED))
 def recommendation_checks(
     context: dg.AssetCheckExecutionContext,
     settings: SettingsResource,

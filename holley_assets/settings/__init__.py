@@ -22,10 +22,12 @@ from holley_assets.settings.section import (
     IDENTIFIER_PATTERN,
     PREFIX,
     PROJECT_PATTERN,
+    WORKING_DATASET,
     Section,
     SettingsError,
     variable_name,
 )
+from holley_assets.settings.serving import ServingSettings
 from holley_assets.settings.storage import StorageSettings
 from holley_assets.settings.tracking import TrackingSettings
 from holley_assets.settings.warehouse import WarehouseSettings
@@ -35,6 +37,7 @@ __all__ = [
     "PREFIX",
     "PROJECT_PATTERN",
     "SECTIONS",
+    "WORKING_DATASET",
     "BigQuerySettings",
     "CheckSettings",
     "ComputeSettings",
@@ -43,6 +46,7 @@ __all__ = [
     "RuleSettings",
     "RunSettings",
     "Section",
+    "ServingSettings",
     "Settings",
     "SettingsError",
     "StorageSettings",

@@ -15,6 +15,7 @@ from holley_assets.settings.judging import CheckSettings, EvaluationSettings, Ru
 from holley_assets.settings.learning import ModelSettings, TrainingSettings
 from holley_assets.settings.run import RunSettings
 from holley_assets.settings.section import PREFIX, Section, SettingsError, variable_name
+from holley_assets.settings.serving import ServingSettings
 from holley_assets.settings.storage import StorageSettings
 from holley_assets.settings.tracking import TrackingSettings
 from holley_assets.settings.warehouse import WarehouseSettings
@@ -35,6 +36,7 @@ class Settings(BaseModel):
     training: TrainingSettings
     evaluation: EvaluationSettings
     checks: CheckSettings
+    serving: ServingSettings
     warehouse: WarehouseSettings
     bigquery: BigQuerySettings
     storage: StorageSettings
@@ -49,6 +51,7 @@ SECTIONS: dict[str, type[Section]] = {
     "training": TrainingSettings,
     "evaluation": EvaluationSettings,
     "checks": CheckSettings,
+    "serving": ServingSettings,
     "warehouse": WarehouseSettings,
     "bigquery": BigQuerySettings,
     "storage": StorageSettings,
@@ -83,7 +86,12 @@ def _allowed(error: dict[str, Any]) -> str:
     if kind in bounds:
         words, key = bounds[kind]
         return f"{words} {context[key]}" + (" up" if kind == "greater_than_equal" else "")
-    types = {"int": "a whole number", "float": "a number", "date": "an ISO date such as 2026-02-01"}
+    types = {
+        "bool": "true or false",
+        "int": "a whole number",
+        "float": "a number",
+        "date": "an ISO date such as 2026-02-01",
+    }
     for name, words in types.items():
         if kind.startswith(name):
             return words

@@ -15,6 +15,8 @@ PREFIX = "HOLLEY_"
 # patterns are what stands between a setting and the text of a query.
 PROJECT_PATTERN = re.compile(r"^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$")
 IDENTIFIER_PATTERN = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,1023}$")
+# Of the delivered table and of everything else that nobody serves from.
+WORKING_DATASET = "temp_holley_gnn"
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]

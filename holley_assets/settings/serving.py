@@ -1,0 +1,47 @@
+"""What the e-mail system reads: who gets the graph's parts, who the SQL pipeline's."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from holley_assets.settings.section import IDENTIFIER_PATTERN, PREFIX, WORKING_DATASET, Section
+
+
+class ServingSettings(Section):
+    """The serving table and its arms."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX + "SERVING_")
+
+    mode: Literal["shadow", "ab", "rollout", "full"] = Field(
+        "shadow",
+        description="shadow: the serving table is not touched; ab: half of the users get the graph's parts; "
+        "rollout: a share of them; full: all",
+    )
+    share: Annotated[int, Field(ge=0, le=100)] = Field(
+        10, description="percent of the users who get the graph's parts in mode rollout: 10, 25, 50, then 100"
+    )
+    salt: str = Field(
+        "holley", min_length=1, description="of the hash that chooses them; another salt chooses others"
+    )
+    kill_switch: bool = Field(
+        False, description="true: every run that writes the serving table puts all users on the SQL pipeline"
+    )
+    dataset: str = Field("holley_serving", description="dataset of the serving table")
+    table: str = Field("email_recommendations", description="the table that the e-mail system reads")
+
+    @field_validator("dataset", "table")
+    @classmethod
+    def _names_a_table_of_its_own(cls, value: str, info: Any) -> str:
+        if not IDENTIFIER_PATTERN.match(value):
+            raise ValueError("letters, digits and _, not beginning with a digit")
+        if info.field_name == "dataset" and value == WORKING_DATASET:
+            raise ValueError(f"any dataset but {WORKING_DATASET}, whose tables nobody serves from")
+        return value
+
+    @property
+    def graph_percent(self) -> int:
+        """Share of the users who get the graph's parts, in percent."""
+        return {"shadow": 0, "ab": 50, "rollout": self.share, "full": 100}[self.mode]

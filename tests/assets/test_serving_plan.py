@@ -1,0 +1,71 @@
+"""Every case of what a run may do to the serving table."""
+
+from __future__ import annotations
+
+import pytest
+
+from holley_assets.assets.serving_plan import ServingPlan, plan_serving
+from holley_assets.settings import ServingSettings, SettingsError, load_settings
+
+
+def plan(mode: str, *, share: int = 10, **case: object) -> ServingPlan:
+    facts = {"kill_switch": False, "ever_served": True, "staged": "m1", "champion": "m1", **case}
+    return plan_serving(ServingSettings.model_construct(mode=mode, share=share), **facts)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("mode", "share", "buckets"),
+    [
+        ("ab", 10, 5000),
+        ("rollout", 10, 1000),
+        ("rollout", 25, 2500),
+        ("rollout", 100, 10_000),
+        ("full", 10, 10_000),
+    ],
+)
+def test_the_champion_fills_the_share_that_the_mode_says(mode: str, share: int, buckets: int) -> None:
+    found = plan(mode, share=share)
+    assert (found.touched, found.graph_buckets, found.model_version) == (True, buckets, "m1")
+
+
+@pytest.mark.parametrize("champion", [None, "m1"])
+def test_in_shadow_the_table_is_not_touched(champion: str | None) -> None:
+    assert not plan("shadow", champion=champion).touched
+
+
+@pytest.mark.parametrize("mode", ["ab", "rollout", "full"])
+@pytest.mark.parametrize(("staged", "champion"), [("m2", "m1"), ("m2", None), (None, "m1")])
+def test_nobody_but_the_champion_fills_it(mode: str, staged: str | None, champion: str | None) -> None:
+    found = plan(mode, staged=staged, champion=champion)
+    assert not found.touched
+    assert "champion" in found.reason or "promoted" in found.reason
+
+
+@pytest.mark.parametrize("mode", ["shadow", "ab", "rollout", "full"])
+def test_the_kill_switch_wins_over_every_mode(mode: str) -> None:
+    found = plan(mode, kill_switch=True, staged=None, champion=None)
+    assert (found.touched, found.graph_buckets, found.kill_switch) == (True, 0, True)
+
+
+def test_there_is_nothing_to_take_back_where_the_graph_never_served() -> None:
+    assert not plan("shadow", kill_switch=True, ever_served=False).touched
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "allowed"),
+    [
+        ("HOLLEY_SERVING_MODE", "everybody", "shadow, ab, rollout or full"),
+        ("HOLLEY_SERVING_SHARE", "101", "a number up to 100"),
+        ("HOLLEY_SERVING_DATASET", "temp_holley_gnn", "whose tables nobody serves from"),
+        ("HOLLEY_SERVING_TABLE", "emails; DROP TABLE x", "letters, digits and _"),
+        ("HOLLEY_SERVING_KILL_SWITCH", "perhaps", "true or false"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, allowed: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert f"{variable}={value}" in str(error.value) and allowed in str(error.value)
+    assert "\n" not in str(error.value)
