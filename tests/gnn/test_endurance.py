@@ -1,0 +1,130 @@
+"""Long trainings keep their memory, and those that die leave a state from which the retry goes on."""
+
+import ctypes
+import gc
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from gnn.small_world import make_graph, make_tables
+
+from holley_assets.gnn.model import ModelOptions
+from holley_assets.gnn.training import Training, TrainingOptions, train
+
+MODEL = ModelOptions(embedding_dim=16, hidden_dim=16, heads=2, part_type_dim=4)
+OPTIONS = TrainingOptions(epochs=8, patience=8, batches=2, validation_share=0.2)
+# Epochs after which memory is compared with that of the last one: until then allocators still settle.
+SETTLED, LAST = 20, 120
+MEBIBYTE = 1024 * 1024
+
+
+def resident_bytes():
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def growth(graph, state_path, last, leak=lambda: None):
+    """Resident memory that a training gains until epoch ``last``."""
+    measured = {}
+
+    def on_epoch(epoch):
+        leak()
+        if epoch.epoch in (SETTLED, last):
+            measured[epoch.epoch] = resident_bytes()
+
+    train(
+        graph, MODEL, replace(OPTIONS, epochs=last, patience=last), state_path=state_path, on_epoch=on_epoch
+    )
+    return measured[last] - measured[SETTLED]
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc/self/statm, which Linux has")
+def test_memory_does_not_grow_over_a_hundred_epochs(graph, tmp_path):
+    assert growth(graph, tmp_path / "state.pt", LAST) < 8 * MEBIBYTE
+    kept = []
+    leaking = growth(
+        graph, tmp_path / "state.pt", SETTLED + 20, leak=lambda: kept.append(torch.ones(MEBIBYTE // 4))
+    )
+    assert leaking > 16 * MEBIBYTE, "a mebibyte an epoch is seen"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("DefaultCPUAllocator: not enough memory"), torch.OutOfMemoryError("CUDA")],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_training_that_runs_out_of_memory_goes_on_where_it_was(graph, tmp_path, monkeypatch, error):
+    unbroken = train(graph, MODEL, OPTIONS)
+    compute, calls = Training._loss, []
+
+    def fail_in_the_middle_of_an_epoch(self, *arguments):
+        calls.append(len(self.history))
+        if len(self.history) == 6 and self.model.training and calls.count(6) == 2:
+            raise error
+        return compute(self, *arguments)
+
+    state = tmp_path / "state.pt"
+    with monkeypatch.context() as patched:
+        patched.setattr(Training, "_loss", fail_in_the_middle_of_an_epoch)
+        with pytest.raises(type(error)):
+            train(graph, MODEL, OPTIONS, state_path=state)
+    assert state.is_file()
+    seen = []
+    monkeypatch.setattr(Training, "epoch", _noting(Training.epoch, seen))
+    resumed = train(graph, MODEL, OPTIONS, state_path=state)
+    assert seen == [6, 7, 8], "epochs that were done are not done again"
+    assert resumed.checkpoint.fingerprint == unbroken.checkpoint.fingerprint
+    assert not state.exists()
+
+
+def _noting(epoch, seen):
+    def noted(self):
+        seen.append(len(self.history))
+        return epoch(self)
+
+    return noted
+
+
+def test_a_training_killed_by_the_system_goes_on_where_it_was(tmp_path):
+    """SIGKILL, which the out-of-memory killer sends, at whatever the process is doing then."""
+    state = tmp_path / "state.pt"
+    script = f"""
+        from pathlib import Path
+        from gnn.small_world import make_graph, make_tables
+        from gnn.test_endurance import MODEL, OPTIONS
+        from holley_assets.gnn.training import train
+        graph = make_graph(make_tables(users=60, active=50)).data
+        train(graph, MODEL, OPTIONS, state_path=Path({str(state)!r}),
+              on_epoch=lambda epoch: print(epoch.epoch, flush=True))
+    """
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, ["tests", *sys.path])),
+        "OMP_NUM_THREADS": str(torch.get_num_threads()),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=Path(__file__).parents[2],
+    )
+    with process:
+        for line in process.stdout:
+            if int(line) == 5:
+                process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert state.is_file()
+
+    graph = make_graph(make_tables(users=60, active=50)).data
+    seen = []
+    resumed = train(graph, MODEL, OPTIONS, state_path=state, on_epoch=seen.append)
+    assert resumed.checkpoint.fingerprint == train(graph, MODEL, OPTIONS).checkpoint.fingerprint
+    assert [epoch.epoch for epoch in seen] == list(range(9))
