@@ -27,6 +27,7 @@ from holley_assets.assets.time_windows import time_windows
 from holley_assets.automation.executor import build_executor
 from holley_assets.automation.jobs import daily_score, weekly_retrain
 from holley_assets.automation.promotion import promote
+from holley_assets.automation.rollback import rollback
 from holley_assets.automation.serving_jobs import serve_graph_again, serve_sql_only
 from holley_assets.checks.lineage import blocking_checks_upstream
 from holley_assets.checks.recommendation_checks import recommendation_checks
@@ -79,7 +80,7 @@ definitions = dg.Definitions(
         ),
     ],
     asset_checks=_checks,
-    jobs=[weekly_retrain, daily_score, promote, serve_sql_only, serve_graph_again],
+    jobs=[weekly_retrain, daily_score, promote, rollback, serve_sql_only, serve_graph_again],
     resources={
         "settings": _settings,
         "warehouse": WarehouseResource(),

@@ -52,7 +52,7 @@ def promote_model(
         raise TrackingError("; ".join(waiting.problems))
     registry = open_model_registry(settings)
     model = _named(registry, config)
-    _require_checkpoint(model, store)
+    require_checkpoint(model, store)
     return registry.promote(model.version, by=config.by, reason=config.reason, forced=config.force, now=now)
 
 
@@ -68,7 +68,7 @@ def restore_champion(
     registry = open_model_registry(settings)
     previous = registry.previous_champion()
     if previous is not None:
-        _require_checkpoint(previous, store)
+        require_checkpoint(previous, store)
     return registry.restore_previous_champion(by=by, reason=reason, now=now)
 
 
@@ -114,7 +114,8 @@ def _named(registry: ModelRegistry, config: PromotionConfig) -> RegisteredModel:
     return found
 
 
-def _require_checkpoint(model: RegisteredModel, store: FileStore) -> None:
+def require_checkpoint(model: RegisteredModel, store: FileStore) -> None:
+    """Raises PromotionRefused if the checkpoint of ``model`` is missing or not what was written."""
     try:
         ArtifactStore(store, model.dagster_run_id).locate(model.reference)
     except (ArtifactError, StorageError) as error:

@@ -1,0 +1,170 @@
+"""Job `rollback`: the previous champion and its tables come back together, or nothing is touched."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+from small_run import failure_of
+from tracking_world import delivery_of, evaluation_of, training_of
+
+from holley_assets.assets.model_choice import CHAMPION_MODEL, DELIVERED_TABLE
+from holley_assets.assets.serving_keys import SERVING_TABLE
+from holley_assets.automation import rollback as rollback_module
+from holley_assets.automation.rollback import rollback
+from holley_assets.resources.mlflow_store import TrackingError
+from holley_assets.resources.model_registry import open_model_registry
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.tracking_journal import TrackingJournal
+from holley_assets.resources.warehouse import Warehouse
+from holley_assets.resources.warehouse_resource import WarehouseResource
+
+NOW = datetime.datetime(2026, 2, 9, tzinfo=datetime.UTC)
+RESOURCE = SettingsResource()
+FIRST, SECOND, THIRD = "20260201-first", "20260202-second", "20260203-third"
+DELIVERED = ("temp_holley_gnn", "recommendations")
+SERVED = ("holley_serving", "email_recommendations")
+
+
+@pytest.fixture
+def instance(
+    empty_mlflow_database: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dg.DagsterInstance:
+    monkeypatch.setenv("HOLLEY_DATA_DIR", str(tmp_path))
+    (tmp_path / "mlflow.db").write_bytes(empty_mlflow_database)
+    return dg.DagsterInstance.ephemeral()
+
+
+def crown(*names: str) -> None:
+    """Train models on the days of one week and promote one after the other."""
+    journal, registry = (
+        TrackingJournal(RESOURCE.load(), RESOURCE.store()),
+        open_model_registry(RESOURCE.load()),
+    )
+    for day, name in enumerate(names, start=1):
+        training = training_of(name, RESOURCE.store(), day)
+        for record in (training, evaluation_of(training), delivery_of(training)):
+            assert journal.record(record).problems == ()
+        model = registry.by_model_version(training.model_version)
+        assert model is not None
+        registry.promote(model.version, by="ada", reason="won", forced=False, now=NOW)
+
+
+def tables() -> Warehouse:
+    return WarehouseResource().open(RESOURCE.load(), RESOURCE.load().run.data_dir)
+
+
+def fill(table: tuple[str, str], *versions: str, day: int) -> None:
+    rows = pa.table(
+        {"email_lower": [f"{v}@x" for v in versions], "model_version": versions, "day": [day] * len(versions)}
+    )
+    tables().replace_table(*table, rows)
+
+
+def content(table: tuple[str, str]) -> tuple[set[str], int]:
+    """Model versions in a table, and its day."""
+    found = tables().read_table(*table)
+    return set(found["model_version"].to_pylist()), found["day"][0].as_py()
+
+
+def serve(instance: dg.DagsterInstance) -> None:
+    """What a run says that published the serving table."""
+    instance.report_runless_asset_event(dg.AssetMaterialization(SERVING_TABLE))
+
+
+def execute(instance: dg.DagsterInstance, **config: str) -> dg.ExecuteInProcessResult:
+    return rollback.execute_in_process(
+        run_config={"ops": {"roll_back": {"config": {"by": "grace", "reason": "complaints", **config}}}},
+        resources={"settings": RESOURCE, "warehouse": WarehouseResource()},
+        instance=instance,
+        raise_on_error=False,
+    )
+
+
+def champion() -> str:
+    found = open_model_registry(RESOURCE.load()).champion()
+    assert found is not None
+    return found.model_version
+
+
+@pytest.fixture
+def week(instance: dg.DagsterInstance) -> dg.DagsterInstance:
+    """Two champions in turn: the second filled both tables twice, and a third model was staged since."""
+    crown("first", "second")
+    for day, version in ((1, FIRST), (2, FIRST), (3, SECOND), (4, SECOND), (5, THIRD)):
+        fill(DELIVERED, version, day=day)
+    for day, versions in ((1, ["sql"]), (2, [FIRST, "sql"]), (3, [SECOND, "sql"]), (4, [SECOND, "sql"])):
+        fill(SERVED, *versions, day=day)
+    serve(instance)
+    return instance
+
+
+def test_champion_and_tables_come_back_together(week: dg.DagsterInstance) -> None:
+    assert execute(week).success
+    assert champion() == FIRST
+    assert content(SERVED) == ({FIRST, "sql"}, 2), "the newest that the first champion filled"
+    assert content(DELIVERED) == ({FIRST}, 2)
+    for key in (DELIVERED_TABLE, SERVING_TABLE, CHAMPION_MODEL):
+        event = week.get_latest_materialization_event(key)
+        assert event is not None and event.asset_materialization is not None
+        assert event.asset_materialization.metadata["model_version"].value == FIRST
+        assert "complaints" in str(event.asset_materialization.metadata["reason"].value)
+
+
+def test_a_rollback_that_was_cut_off_is_run_again(
+    week: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*args: object, **kwargs: object) -> None:
+        raise TrackingError("the server is down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rollback_module, "restore_champion", down)
+        assert "Not rolled back: the server is down" in failure_of(execute(week), "roll_back")
+    assert (champion(), content(SERVED)) == (SECOND, ({FIRST, "sql"}, 2))
+    assert execute(week).success
+    assert (champion(), content(SERVED), content(DELIVERED)) == (FIRST, ({FIRST, "sql"}, 2), ({FIRST}, 2))
+
+    again = failure_of(execute(week), "roll_back")
+    assert again == "Not rolled back: there was no champion before the present one"
+    assert (champion(), content(SERVED)) == (FIRST, ({FIRST, "sql"}, 2))
+
+
+def test_a_serving_table_that_the_kill_switch_filled_stays(week: dg.DagsterInstance) -> None:
+    fill(SERVED, "sql", day=6)
+    assert execute(week).success
+    assert (champion(), content(SERVED)) == (FIRST, ({"sql"}, 6))
+
+
+def test_in_shadow_only_the_delivered_table_comes_back(instance: dg.DagsterInstance) -> None:
+    crown("first", "second")
+    fill(DELIVERED, FIRST, day=1)
+    fill(DELIVERED, SECOND, day=2)
+    assert execute(instance).success
+    assert (champion(), content(DELIVERED)) == (FIRST, ({FIRST}, 1))
+
+
+def test_without_a_table_to_go_back_to_nothing_is_touched(instance: dg.DagsterInstance) -> None:
+    crown("first", "second")
+    fill(DELIVERED, FIRST, day=1)
+    fill(DELIVERED, SECOND, day=2)
+    fill(SERVED, SECOND, "sql", day=2)
+    serve(instance)
+    refused = failure_of(execute(instance), "roll_back")
+    assert refused.startswith("Not rolled back: no kept version of holley_serving.email_recommendations")
+    assert "serve_sql_only" in refused and "\n" not in refused
+    assert (champion(), content(DELIVERED)) == (SECOND, ({SECOND}, 2))
+
+
+@pytest.mark.parametrize("config", [{"by": " "}, {"reason": ""}])
+def test_who_and_why_come_first(week: dg.DagsterInstance, config: dict[str, str]) -> None:
+    assert "say by whom" in failure_of(execute(week, **config), "roll_back")
+    assert (champion(), content(SERVED)[1]) == (SECOND, 4)
+
+
+def test_a_checkpoint_that_is_gone_cannot_come_back(week: dg.DagsterInstance, tmp_path: Path) -> None:
+    (tmp_path / "runs" / "first" / "model.pt").unlink()
+    assert "the checkpoint of version 1 cannot be used" in failure_of(execute(week), "roll_back")
+    assert (champion(), content(SERVED)[1]) == (SECOND, 4)
