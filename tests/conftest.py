@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from bigquery_emulator import BigQueryEmulator, running_emulator
+from mlflow_server import MlflowServer, running_mlflow
 from small_run import SMALL_RUN, FinishedRun, execute_cli
 from storage_emulator import StorageEmulator, running_storage
 
@@ -81,3 +82,12 @@ def empty_mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     open_client(f"sqlite:///{path}", TrackingSettings()).search_registered_models()
     return path.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(
+    empty_mlflow_database: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MlflowServer]:
+    """MLflow on loopback, which all tests share: use experiments and run ids of your own."""
+    with running_mlflow(tmp_path_factory.mktemp("mlflow_server"), empty_mlflow_database) as server:
+        yield server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import threading
 import time
@@ -30,12 +31,14 @@ class Fault:
         body: what is passed on in the place of the request's body.
         seconds: wait before anything else.
         drop: close the connection without an answer.
+        lose_answer: pass the request on whole, then close the connection without an answer.
     """
 
     status: int | None = None
     body: Callable[[bytes], bytes] | None = None
     seconds: float = 0.0
     drop: bool = False
+    lose_answer: bool = False
 
 
 @dataclass
@@ -62,6 +65,11 @@ def proxy_to(target: str) -> Iterator[FaultyProxy]:
 
     class Handler(BaseHTTPRequestHandler):
         def _handle(self) -> None:
+            # A server that is gone, or a client that did not wait, ends this request and nothing else.
+            with contextlib.suppress(ConnectionError, http.client.HTTPException):
+                self._pass_on()
+
+        def _pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             request = Request(self.command, self.path, body)
             proxy.requests.append(Request(self.command, self.path, b""))
@@ -82,8 +90,12 @@ def proxy_to(target: str) -> Iterator[FaultyProxy]:
                 headers["Content-Length"] = str(len(passed))
             connection.request(self.command, self.path, passed, headers)
             answer = connection.getresponse()
-            self._answer(answer.status, dict(answer.getheaders()), answer.read())
+            content = answer.read()
             connection.close()
+            if fault.lose_answer:
+                self.close_connection = True
+                return
+            self._answer(answer.status, dict(answer.getheaders()), content)
 
         def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
             self.send_response(status)

@@ -128,7 +128,7 @@ class ModelRegistry:
             metrics: validation metrics and graph statistics, by name.
         """
         facts = {"checkpoint": json.dumps(dataclasses.asdict(reference)), **_numbers("training", metrics)}
-        for known in self._search(dagster_run_id=dagster_run_id, model_version=model_version):
+        for known in self.versions(dagster_run_id=dagster_run_id, model_version=model_version):
             # A step that is tried again writes its checkpoint again.
             self._tag(known.version, facts)
             return self.get(known.version)
@@ -193,13 +193,13 @@ class ModelRegistry:
     @as_tracking_errors()
     def by_model_version(self, model_version: str) -> RegisteredModel | None:
         """The newest version with these weights."""
-        return next(iter(self._search(model_version=model_version)), None)
+        return next(iter(self.versions(model_version=model_version)), None)
 
     @as_tracking_errors()
     def newest_from_nothing(self) -> RegisteredModel | None:
         """The version with the newest data among those whose training started from nothing."""
-        found = (model for model in self._search() if model.started_from is None)
-        return max(found, key=lambda model: model.age, default=None)
+        rebuilt = (model for model in self.versions() if model.started_from is None)
+        return max(rebuilt, key=lambda model: model.age, default=None)
 
     @as_tracking_errors()
     def promote(
@@ -287,7 +287,8 @@ class ModelRegistry:
                 raise
             return None
 
-    def _search(self, **tags: str) -> list[RegisteredModel]:
+    @as_tracking_errors()
+    def versions(self, **tags: str) -> list[RegisteredModel]:
         """Versions with these tags, newest first."""
         conditions = [f"name = '{REGISTERED_MODEL}'"]
         conditions += [f"tags.{name} = '{value}'" for name, value in tags.items()]
@@ -339,11 +340,8 @@ def _decision(by: str, reason: str, now: datetime.datetime) -> dict[str, str]:
 
 def _numbers(prefix: str, values: Mapping[str, float | int | None]) -> dict[str, str]:
     """Numbers as tags; a tag's name may not hold ``@``."""
-    return {
-        f"{prefix}.{name.replace('@', '_at_')}": f"{value:.6g}"
-        for name, value in values.items()
-        if value is not None
-    }
+    known = {name.replace("@", "_at_"): value for name, value in values.items() if value is not None}
+    return {f"{prefix}.{name}": f"{value:.6g}" for name, value in known.items()}
 
 
 def _flag(value: str | None) -> bool | None:
