@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
-from holley_assets.gnn.model import HeteroGAT, ModelOptions, NodeEncoder, Vectors
+from holley_assets.gnn.model import HeteroGAT, ModelOptions, NodeEncoder
 from holley_assets.gnn.ragged import RaggedPairs, ragged_logsumexp, ragged_rows, ragged_scores
 from holley_assets.gnn.sampling import Candidates, Positives
 
@@ -106,13 +106,14 @@ class DemandBatch:
     rows: Tensor
     weights: Tensor
 
-    def negative_log_likelihood(self, vectors: Vectors) -> Tensor:
+    def scores(self, user: Tensor, product: Tensor) -> Tensor:
+        """Logit of each pair, from vectors of ``profiles`` and of all products."""
+        return ragged_scores(user, product, RaggedPairs(self.products, self.offsets, self.rows))
+
+    def negative_log_likelihood(self, scores: Tensor) -> Tensor:
         """``−Σ weight · ln P(part | car)``."""
-        user = vectors.user.index_select(0, self.profiles)
-        pairs = RaggedPairs(self.products, self.offsets, self.rows)
-        scores = ragged_scores(user, vectors.product, pairs)
-        share = scores - ragged_logsumexp(scores, self.rows, len(user)).index_select(0, self.rows)
-        return -(self.weights * share).sum()
+        total = ragged_logsumexp(scores, self.rows, len(self.profiles))
+        return -(self.weights * (scores - total.index_select(0, self.rows))).sum()
 
 
 def _priors(
@@ -161,6 +162,8 @@ def fit_demand(
     model.eval()
     with torch.no_grad():
         features = encoder.features(data)
+        # Where parts have no vectors yet, their biases alone make the scores.
+        biases_alone = math.isinf(strength) and not model.embed_nodes(data, features).product[:, :-1].any()
     size, last_loss = demand.cars_in_step(), 0.0
     order = torch.empty(0, dtype=torch.long, device=demand.rows.device)
     for _ in range(max(options.steps, options.passes * math.ceil(len(demand) / size))):
@@ -168,7 +171,11 @@ def fit_demand(
             order = torch.randperm(len(demand), generator=generator, device=demand.rows.device)
         batch, order = demand.batch(order[:size]), order[size:]
         scale = batch.weights.sum().clamp_min(1.0)
-        loss = batch.negative_log_likelihood(model.embed_nodes(data, features)) / scale
+        if biases_alone:
+            scores = encoder.bias(data, features[0][:, -1]).index_select(0, batch.products)
+        else:
+            scores = batch.scores(*model.embed_nodes(data, features, batch.profiles))
+        loss = batch.negative_log_likelihood(scores) / scale
         prior = negative_log_prior(encoder, options, strength) * (size / len(demand)) / scale
         model.zero_grad()
         (loss + prior).backward()

@@ -130,32 +130,38 @@ class NodeEncoder(nn.Module):
         vehicle = self.vehicle_features((data["vehicle"].features - self.vehicle_mean) / self.vehicle_scale)
         return product, vehicle
 
+    def bias(self, data: HeteroData, of_features: Tensor) -> Tensor:
+        """Bias of each product, ``[num_products]``; ``of_features`` is what features add to it."""
+        bias = of_features + self.part_type_bias(data["product"].part_type)[:, 0]
+        bias = bias + self.popularity * data["product"].features[:, 1]
+        return bias + self.product_bias.weight[:, 0] if self.use_identities else bias
+
     def forward(
-        self, data: HeteroData, features: tuple[Tensor, Tensor] | None = None
+        self,
+        data: HeteroData,
+        features: tuple[Tensor, Tensor] | None = None,
+        users: Tensor | slice = slice(None),
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Vectors ``[num_nodes, dim]`` by node type, and the bias of each product.
 
         Args:
             features: of :meth:`features`, where they are known because they do not change.
+            users: the user nodes that are asked for; all of them if not given.
         """
         fused, of_vehicle = self.features(data) if features is None else features
-        part_type = data["product"].part_type
-        product = fused[:, :-1] + self.part_type_identity(part_type)
-        bias = fused[:, -1] + self.part_type_bias(part_type)[:, 0]
-        bias = bias + self.popularity * data["product"].features[:, 1]
+        product = fused[:, :-1] + self.part_type_identity(data["product"].part_type)
         vehicle = self.make(data["vehicle"].make) + of_vehicle
         if self.use_identities:
             product = product + self.product_identity.weight
-            bias = bias + self.product_bias.weight[:, 0]
             vehicle = vehicle + self.vehicle_identity.weight
-        year = (data["user"].year.float() - MEAN_YEAR) / YEAR_SCALE
+        year = (data["user"].year[users].float() - MEAN_YEAR) / YEAR_SCALE
         user = (
-            vehicle.index_select(0, data["user"].vehicle)
-            + self.generation(data["user"].generation)
-            + self.tier(data["user"].tier)
+            vehicle.index_select(0, data["user"].vehicle[users])
+            + self.generation(data["user"].generation[users])
+            + self.tier(data["user"].tier[users])
             + self.year(torch.stack([year, year.square()], dim=1))
         )
-        return {"user": user, "product": product, "vehicle": vehicle}, bias
+        return {"user": user, "product": product, "vehicle": vehicle}, self.bias(data, fused[:, -1])
 
 
 class HeteroGAT(nn.Module):
@@ -187,9 +193,18 @@ class HeteroGAT(nn.Module):
         self.user_tower = _mlp(hidden, hidden, dim, options.dropout)
         self.product_tower = _mlp(hidden, hidden, dim + 1, options.dropout)
 
-    def embed_nodes(self, data: HeteroData, features: tuple[Tensor, Tensor] | None = None) -> Vectors:
-        """Vectors of nodes without their neighbours, which the demand for each car trains first."""
-        x, bias = self.encoder(data, features)
+    def embed_nodes(
+        self,
+        data: HeteroData,
+        features: tuple[Tensor, Tensor] | None = None,
+        users: Tensor | slice = slice(None),
+    ) -> Vectors:
+        """Vectors of nodes without their neighbours, which the demand for each car trains first.
+
+        Args:
+            features, users: as in :meth:`NodeEncoder.forward`.
+        """
+        x, bias = self.encoder(data, features, users)
         return _vectors(x["user"], x["product"], bias)
 
     def forward(

@@ -57,7 +57,9 @@ class RaggedPairs:
     @functools.cached_property
     def by_index(self) -> Tensor:
         """Positions of the pairs when ordered by ``index``; found once for all gradients, ``[num_pairs]``."""
-        return torch.argsort(self.index)
+        # Sorting short integers takes a quarter of the time.
+        short = len(self.index) > 0 and int(self.index.max()) <= torch.iinfo(torch.int16).max
+        return torch.argsort(self.index.to(torch.int16 if short else torch.int32), stable=True)
 
     @functools.cached_property
     def row_by_index(self) -> Tensor:

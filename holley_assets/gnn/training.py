@@ -274,7 +274,9 @@ class Training:
         """Mean loss of a choice that makes up the demand for some cars, with the prior's part in it."""
         prior = negative_log_prior(self.model.encoder, self.options.demand, self.strength)
         share = len(cars.profiles) / len(self.demand)
-        return (cars.negative_log_likelihood(vectors) + share * prior) / cars.weights.sum().clamp_min(1.0)
+        scores = cars.scores(vectors.user.index_select(0, cars.profiles), vectors.product)
+        loss = cars.negative_log_likelihood(scores)
+        return (loss + share * prior) / cars.weights.sum().clamp_min(1.0)
 
     def _pair_loss(
         self, user: Tensor, product: Tensor, batch: Positives, negatives: Negatives, drawn: RaggedPairs

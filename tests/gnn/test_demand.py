@@ -1,6 +1,7 @@
 """Demand is fitted by the logit it claims to be, with the priors it claims to have."""
 
 import math
+from copy import deepcopy
 
 import pytest
 import torch
@@ -63,7 +64,22 @@ def test_loss_is_the_multinomial_logit(world):
         mine = demand.rows == car
         share = (vectors.product[demand.products[mine]] @ vectors.user[profile]).log_softmax(0)
         expected -= float((demand.weights[mine] * share).sum().detach())
-    assert batch.negative_log_likelihood(vectors).item() == pytest.approx(expected, rel=1e-5)
+    scores = batch.scores(*model.embed_nodes(graph, users=batch.profiles))
+    assert batch.negative_log_likelihood(scores).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_biases_are_fitted_the_same_with_and_without_the_vectors_beside_them(world):
+    """Where parts have vectors, of length 1e-30 here, the fit cannot do without them."""
+    graph, positives, untrained = world
+    fitted = []
+    for value in (0.0, 1e-30):
+        model = deepcopy(untrained)
+        torch.nn.init.constant_(model.encoder.product_identity.weight, value)
+        generator = torch.Generator().manual_seed(0)
+        fit_demand(model, graph, Demand(graph, positives), DemandOptions(steps=20), math.inf, generator)
+        fitted.append(model.embed_nodes(graph).product[:, -1])
+    torch.testing.assert_close(fitted[0], fitted[1], rtol=1e-5, atol=1e-6)
+    assert fitted[0].std() > 0
 
 
 def test_biases_alone_leave_the_vectors_alone(world):
