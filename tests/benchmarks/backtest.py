@@ -59,7 +59,7 @@ def evaluate(study: Study, seed: int) -> dict[str, Any]:
         windows=study.windows,
         settings=study.settings,
     )
-    version = model_version(study.windows.to_table(), checkpoint)
+    version = model_version(study.windows, checkpoint)
     return build_report(
         run=RunIdentity(study.name, study.windows.as_of, study.windows.cutoff, version),
         clicks=study.tables["test_clicks"],
