@@ -27,6 +27,7 @@ from holley_assets.resources.step_resources import heavy_step
 from holley_assets.resources.tracking import flatten
 from holley_assets.resources.tracking_journal import TrackingJournal
 from holley_assets.resources.tracking_records import Parameter, TrainingRecord
+from holley_assets.resources.training_state import TrainingState
 from holley_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model.pt"
 FITTED_POPULARITY = "fitted_popularity"
-# Beside the runs and not in one: what goes on with a killed training is another run. Training resumes from
-# a state of the same graph and the same options alone.
-TRAINING_STATE_FILE = "training_state.pt"
 
 
 def training_options(settings: Settings) -> tuple["ModelOptions", "TrainingOptions"]:
@@ -104,20 +102,25 @@ def trained_checkpoint(
     context.log.info(f"The training starts from {started_from}: {start.reason}")
     context.instance.add_run_tags(context.run.run_id, {STARTED_FROM_TAG: started_from})
 
+    state = TrainingState(settings.store(), run_settings.run.data_dir)
+    state.fetch()
+
     def report(epoch: "Epoch") -> None:
         context.log.info(_progress(epoch))
+        state.share()
 
     result = train(
         graph,
         model_options,
         options,
-        state_path=run_settings.run.data_dir / TRAINING_STATE_FILE,
+        state_path=state.path,
         warm_start=start.checkpoint,
         on_epoch=report,
     )
     staged = artifacts.staging_path(MODEL_FILE)
     result.checkpoint.save(staged)
     reference = artifacts.publish(staged, MODEL_FILE)
+    state.forget()
     version = model_version(windows, result.checkpoint)
     history = [epoch._asdict() for epoch in result.history]
     best = history[result.checkpoint.best_epoch]
