@@ -1,7 +1,9 @@
 """One pass over all training edges: ours against the plain PyG formulation.
 
-    python tests/benchmarks/training_step.py --users 50000 --runs 3 --output training_step.json
+    python tests/benchmarks/training_step.py --users 50000 100000
+    python tests/benchmarks/training_step.py --graph data/runs/<run id>/heterodata.pt --skip-plain
 
+prints a table and writes ``data/benchmarks/training_step.json``; ``--graph`` takes the training graph of a run.
 The plain formulation is what PyG's heterogeneous examples do: a node and a learned vector for every user, and
 ``HeteroConv`` of ``GATConv`` over the whole graph for each batch. Both have the same layers, width, heads, batches
 and negatives, and take the same optimiser steps; ours also fits the demand for each car in every step.
@@ -11,17 +13,18 @@ from __future__ import annotations
 
 import argparse
 import copy
+from pathlib import Path
 from typing import Any
 
 import torch
-from measure import machine, measure, table, write_json
-from study import add_sample_arguments, sample_study, tell
+from measure import Measurement, machine, measure, table, write_json
+from study import RESULTS_FOLDER, WORK_FOLDER, add_sample_arguments, sample_study, tell
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import GATConv, HeteroConv
 
 from holley_assets.assets.model import training_options
-from holley_assets.gnn.graph import EDGE_TYPES, INTERACTS, OWNS, REV_INTERACTS, REV_OWNS
+from holley_assets.gnn.graph import EDGE_TYPES, INTERACTS, OWNS, REV_INTERACTS, REV_OWNS, load_graph
 from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.ragged import RaggedPairs, ragged_scores
 from holley_assets.gnn.sampling import Candidates, Positives, draw_negatives
@@ -124,30 +127,52 @@ class PlainTraining:
             self.optimiser.step()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    add_sample_arguments(parser, seeds=(0,), users=50_000)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--skip-plain", action="store_true", help="where the plain formulation does not fit")
-    arguments = parser.parse_args()
-    study = sample_study(arguments, arguments.seeds[0])
-    data = study.graph.data
+def compare(data: HeteroData, runs: int, skip_plain: bool) -> list[Measurement]:
+    """A pass over all training edges of a graph, by both."""
     model, options = training_options(load_settings())
     figures = {
-        "users": study.tables["user_nodes"].num_rows,
-        "user_nodes": int(data["user"].num_nodes),
-        "fits": int(data["product", "fits", "vehicle"].edge_index.shape[1]),
+        "users": int(data["user"].count.sum()),
+        "user nodes": int(data["user"].num_nodes),
+        "fits edges": int(data["product", "fits", "vehicle"].edge_index.shape[1]),
     }
     tell(f"graph of {figures}")
     training = Training(data, model, options)
-    results = [measure("ours", training.epoch, runs=arguments.runs, **figures)]
+    results = [measure("ours", training.epoch, runs=runs, **figures)]
     del training
-    if not arguments.skip_plain:
+    if not skip_plain:
         plain = PlainTraining(data, model, options)
-        results.append(measure("plain PyG", plain.epoch, runs=arguments.runs, **figures))
+        results.append(measure("plain PyG", plain.epoch, runs=runs, **figures))
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--graph", type=Path, help="a training graph that is there, instead of samples")
+    parser.add_argument("--users", type=int, nargs="+", default=[50_000], help="sizes of samples")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--skip-plain", action="store_true", help="where the plain formulation does not fit")
+    parser.add_argument("--work", type=Path, default=WORK_FOLDER, help="samples and tables are kept here")
+    parser.add_argument("--output", type=Path, default=RESULTS_FOLDER / "training_step.json")
+    arguments = parser.parse_args()
+    results: list[Measurement] = []
+    if arguments.graph:
+        results += compare(load_graph(arguments.graph), arguments.runs, arguments.skip_plain)
+    else:
+        for users in arguments.users:
+            sample = argparse.Namespace(
+                **{**vars(sample_arguments()), "users": users, "work": arguments.work}
+            )
+            data = sample_study(sample, sample.seeds[0]).graph.data
+            results += compare(data, arguments.runs, arguments.skip_plain)
     print(table(results))
-    if arguments.output:
-        write_json(arguments.output, results, machine=machine("torch", "torch-geometric"))
+    write_json(arguments.output, results, machine=machine("torch", "torch-geometric"))
+
+
+def sample_arguments() -> argparse.Namespace:
+    """What a study of a sample is asked for when nothing is said."""
+    parser = argparse.ArgumentParser()
+    add_sample_arguments(parser, seeds=(0,), users=50_000)
+    return parser.parse_args([])
 
 
 if __name__ == "__main__":
