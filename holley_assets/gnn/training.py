@@ -50,8 +50,8 @@ class TrainingOptions:
     batches: int = 5
     validation_share: float = 0.1
     validation_edges: int = 5000
-    embedding_learning_rate: float = 0.0001
-    learning_rate: float = 0.0003
+    embedding_learning_rate: float = 0.0003
+    learning_rate: float = 0.001
     gradient_norm: float = 1.0
     standard_errors: float = 1.0
     personal_precision: float = 5.0

@@ -57,8 +57,8 @@ class TrainingSettings(Section):
     batches: Count = Field(
         5, description="batches an epoch is cut into; each is hidden while it is asked for"
     )
-    embedding_learning_rate: Positive = Field(0.0001, description="Adam on learned embeddings")
-    learning_rate: Positive = Field(0.0003, description="Adam on everything else")
+    embedding_learning_rate: Positive = Field(0.0003, description="Adam on learned embeddings")
+    learning_rate: Positive = Field(0.001, description="Adam on everything else")
     loss: Literal["bce", "softmax", "bpr"] = Field(
         "softmax", description="loss of a positive and its negatives"
     )
