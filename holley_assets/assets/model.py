@@ -81,8 +81,8 @@ def trained_checkpoint(
     """Reference to `model.pt`: the weights of the epoch with the best validation MRR, and its history.
 
     Trained on the graph as of the cutoff, so that the clicks after it are a fair test. 10 % of the
-    interactions are held out to stop in time. It starts from the champion's weights, and every four weeks from
-    nothing. Curves, parameters, graph statistics and the checkpoint are in MLflow, in the run that carries this
+    interactions are held out to stop in time. Message passing starts from the champion's weights, and every four weeks
+    from nothing. Curves, parameters, graph statistics and the checkpoint are in MLflow, in the run that carries this
     run's id, which is a version of `holley-gnn`. A training that was killed goes on where it stopped.
     """
     from holley_assets.gnn.graph import load_graph
@@ -133,7 +133,7 @@ def trained_checkpoint(
         **{f"best_{name}": value for name, value in best.items() if name.startswith("validation") and value},
         "started_from": started_from,
         "started_from_reason": start.reason,
-        "warm_start_rows": result.warm_start_rows,
+        "warm_start_weights": result.warm_start_weights,
         "device": options.device,
     }
     tracked = TrackingJournal(run_settings, settings.store()).record(

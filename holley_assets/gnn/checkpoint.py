@@ -25,6 +25,8 @@ KEYED_TABLES = {
     "encoder.part_type_bias.weight": "part_types",
     "encoder.make.weight": "makes",
 }
+# What is learned of each node without its neighbours.
+_NODE_PREFIX = "encoder."
 
 
 class CheckpointError(RuntimeError):
@@ -87,7 +89,7 @@ class Checkpoint:
     def model(self, data: HeteroData) -> HeteroGAT:
         """The network on ``data``, with these weights; a node that they do not know has a zero vector."""
         model = HeteroGAT(data, self.options)
-        copy_weights(self, model, data, unknown="zero")
+        copy_weights(self, model, data)
         return model.eval()
 
 
@@ -107,38 +109,52 @@ def vocabularies_of(data: HeteroData) -> dict[str, list[str]]:
     return {name: list(getattr(data, name)) for name in KEYED_TABLES.values()}
 
 
-def copy_weights(checkpoint: Checkpoint, model: HeteroGAT, data: HeteroData, *, unknown: str) -> int:
+def copy_weights(checkpoint: Checkpoint, model: HeteroGAT, data: HeteroData) -> None:
     """Copy weights into ``model``, learned tables by key and never by position.
 
-    Args:
-        unknown: what a row of ``data`` gets that the checkpoint does not know: ``"zero"``, the mean of what
-            identity dropout showed the network in training, or ``"keep"``, its present value.
-
-    Returns:
-        The number of rows that were found by key.
+    A row of ``data`` that the checkpoint does not know becomes zero, the mean of what identity dropout showed
+    the network in training.
 
     Raises:
         CheckpointError: the checkpoint's network has another shape.
     """
     state = model.state_dict()
-    found = 0
     merged: dict[str, Tensor] = {}
     for name, value in checkpoint.state.items():
         vocabulary = KEYED_TABLES.get(name)
-        if name not in state or (vocabulary is None and state[name].shape != value.shape):
-            raise CheckpointError(
-                f"the checkpoint's {name} {tuple(value.shape)} does not fit the network's "
-                f"{tuple(state[name].shape) if name in state else 'shape'}: train with the same model settings, "
-                "or without HOLLEY_TRAINING_WARM_START"
-            )
         if vocabulary is None:
-            merged[name] = value
+            merged[name] = _of_shape(name, value, state)
             continue
+        if name not in state:
+            raise _misfit(name, value, state)
         position = {key: row for row, key in enumerate(checkpoint.vocabularies[vocabulary])}
         rows = torch.tensor([position.get(key, -1) for key in getattr(data, vocabulary)])
-        table = torch.zeros_like(state[name]) if unknown == "zero" else state[name].clone()
+        table = torch.zeros_like(state[name])
         table[rows >= 0] = value[rows[rows >= 0]]
-        found += int((rows >= 0).sum())
         merged[name] = table
     model.load_state_dict(merged)
-    return found
+
+
+def message_weights(checkpoint: Checkpoint, model: HeteroGAT) -> dict[str, Tensor]:
+    """The weights of ``checkpoint`` that pass messages and belong to no node: layers and towers.
+
+    Raises:
+        CheckpointError: the checkpoint's network has another shape.
+    """
+    state = model.state_dict()
+    shared = {name: value for name, value in checkpoint.state.items() if not name.startswith(_NODE_PREFIX)}
+    return {name: _of_shape(name, value, state) for name, value in shared.items()}
+
+
+def _of_shape(name: str, value: Tensor, state: dict[str, Tensor]) -> Tensor:
+    if name not in state or state[name].shape != value.shape:
+        raise _misfit(name, value, state)
+    return value
+
+
+def _misfit(name: str, value: Tensor, state: dict[str, Tensor]) -> CheckpointError:
+    return CheckpointError(
+        f"the checkpoint's {name} {tuple(value.shape)} does not fit the network's "
+        f"{tuple(state[name].shape) if name in state else 'shape'}: train with the same model settings, "
+        "or without HOLLEY_TRAINING_WARM_START"
+    )

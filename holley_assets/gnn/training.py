@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import HeteroData
 
-from holley_assets.gnn.checkpoint import Checkpoint, copy_weights, save_atomically, vocabularies_of
+from holley_assets.gnn.checkpoint import Checkpoint, message_weights, save_atomically, vocabularies_of
 from holley_assets.gnn.demand import (
     Demand,
     DemandBatch,
@@ -77,12 +77,12 @@ class Epoch(NamedTuple):
 
 
 class TrainingResult(NamedTuple):
-    """The best weights, and how training went."""
+    """The best weights, how training went, and how many weights it took over from another model."""
 
     checkpoint: Checkpoint
     history: list[Epoch]
     stopped_early: bool
-    warm_start_rows: int
+    warm_start_weights: int
 
 
 def resolve_device(device: str) -> str:
@@ -109,7 +109,9 @@ def train(
     Args:
         state_path: where each epoch's state is kept. A state of the same data and options is resumed from,
             and gives the weights that an unbroken training gives. It is removed at the end.
-        warm_start: weights to start from, matched by key.
+        warm_start: a model whose layers and towers message passing starts from. Its node vectors are not taken
+            over: it has seen the edges that are held out now, so that validation would prefer what it remembers
+            to what can be learned. They are fitted to the demand anew, which takes no longer from anywhere.
         on_epoch: called after each epoch, also for those before a resumption.
     """
     run = Training(data, model_options, options, warm_start)
@@ -136,7 +138,8 @@ def train(
         history=[dict(epoch._asdict()) for epoch in run.history],
         best_epoch=run.best_epoch,
     )
-    return TrainingResult(checkpoint, run.history, run.stopped_early, run.warm_start_rows)
+    taken_over = sum(value.numel() for value in run.warm_start.values())
+    return TrainingResult(checkpoint, run.history, run.stopped_early, taken_over)
 
 
 class Training:
@@ -153,9 +156,7 @@ class Training:
         self.options = options
         self.model = HeteroGAT(data, model_options).to(options.device)
         self.data = data.to(options.device)
-        self.warm_start_rows = (
-            copy_weights(warm_start, self.model, data, unknown="keep") if warm_start is not None else 0
-        )
+        self.warm_start = message_weights(warm_start, self.model) if warm_start is not None else {}
         self.generator = torch.Generator(options.device).manual_seed(options.seed)
         self.candidates = Candidates(self.data)
         self.messages = MessageGraph(self.data)
@@ -215,7 +216,7 @@ class Training:
             )
         if number == len(strengths) + 1:
             # Tastes that validation did not confirm are no ground to build on.
-            self.model.load_state_dict(self.best_state)
+            self.model.load_state_dict({**self.best_state, **self.warm_start})
         return self.epoch()
 
     def epoch(self) -> float:

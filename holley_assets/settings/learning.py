@@ -80,7 +80,7 @@ class TrainingSettings(Section):
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes CUDA where there is one")
     warm_start: Path | None = Field(
-        None, description="checkpoint (model.pt) whose weights training starts from, matched by key"
+        None, description="checkpoint (model.pt) whose layers and towers training starts from"
     )
 
     full_rebuild_days: Annotated[int, Field(ge=0)] = Field(

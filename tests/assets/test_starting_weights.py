@@ -57,7 +57,7 @@ def test_the_next_training_starts_from_the_champion_and_says_so(
     assert result.success
     found = trained(instance)
     assert found["started_from"] == f"champion, version 1 ({champion.model_version})"
-    assert int(str(found["warm_start_rows"])) > 0
+    assert int(str(found["warm_start_weights"])) > 0
     assert result.dagster_run.run_id in {run.run_id for run in instance.get_runs()}
     run = instance.get_run_by_id(result.run_id)
     assert run is not None and run.tags[STARTED_FROM_TAG] == found["started_from"]

@@ -136,35 +136,47 @@ def test_validation_edges_and_their_reverses_are_out_of_the_message_graph(graph)
         torch.testing.assert_close(kept[kind].features[others], full.features[others])
 
 
-def test_warm_start_matches_by_key_never_by_position(graph):
+def test_weights_find_their_rows_by_key_never_by_position(graph):
     checkpoint = train(graph, MODEL, replace(QUICK, epochs=1)).checkpoint
     tables = make_tables()
     order = np.random.default_rng(0).permutation(tables.product_nodes.num_rows)
     shuffled = make_graph(replace(tables, product_nodes=tables.product_nodes.take(order))).data
     model = HeteroGAT(shuffled, MODEL)
-    copy_weights(checkpoint, model, shuffled, unknown="keep")
+    copy_weights(checkpoint, model, shuffled)
     table = model.state_dict()["encoder.product_identity.weight"]
     source = checkpoint.state["encoder.product_identity.weight"]
     for row, sku in enumerate(shuffled.products):
         assert torch.equal(table[row], source[graph.products.index(sku)])
 
 
-def test_an_unknown_part_starts_from_zero_when_scored_and_keeps_its_start_when_trained(graph):
+def test_an_unknown_part_starts_from_zero_when_scored(graph):
     checkpoint = train(graph, MODEL, replace(QUICK, epochs=1)).checkpoint
     names = {**checkpoint.vocabularies, "products": ["OLD", *checkpoint.vocabularies["products"][1:]]}
     older = replace(checkpoint, vocabularies=names)
     assert older.model(graph).encoder.product_identity.weight[0].abs().sum() == 0
-    model = HeteroGAT(graph, MODEL)
-    before = model.encoder.product_identity.weight[0].clone()
-    copy_weights(older, model, graph, unknown="keep")
-    assert torch.equal(model.encoder.product_identity.weight[0], before)
+
+
+def test_a_warm_start_takes_over_what_passes_messages_and_nothing_that_remembers_an_edge(graph):
+    """A champion has seen the edges that are held out now: its node vectors would win by what they remember."""
+    cold = train(graph, MODEL, QUICK)
+    champion = replace(
+        cold.checkpoint,
+        state={name: torch.full_like(value, 0.01) for name, value in cold.checkpoint.state.items()},
+    )
+    warm = train(graph, MODEL, QUICK, warm_start=champion)
+    fits = 1 + len(QUICK.demand.strengths)
+    assert [epoch.validation_mrr for epoch in warm.history[:fits]] == [
+        epoch.validation_mrr for epoch in cold.history[:fits]
+    ]
+    assert warm.history[fits].validation_loss != cold.history[fits].validation_loss
+    assert warm.warm_start_weights > 0 and cold.warm_start_weights == 0
 
 
 def test_a_checkpoint_of_another_shape_is_refused_by_name(graph):
     checkpoint = train(graph, MODEL, replace(QUICK, epochs=1)).checkpoint
     wider = HeteroGAT(graph, replace(MODEL, hidden_dim=32))
     with pytest.raises(CheckpointError, match="HOLLEY_TRAINING_WARM_START"):
-        copy_weights(checkpoint, wider, graph, unknown="keep")
+        copy_weights(checkpoint, wider, graph)
 
 
 def test_checkpoint_round_trip(graph, tmp_path):
