@@ -20,6 +20,7 @@ from holley_assets.assets.graphs import graphs
 from holley_assets.assets.model import embeddings, trained_checkpoint
 from holley_assets.assets.recommendations import recommendations
 from holley_assets.assets.report import eval_report
+from holley_assets.assets.run_comparison import run_comparison
 from holley_assets.assets.serving import build_serving_table, mixed_recommendations, sql_recommendations
 from holley_assets.assets.serving_keys import MIXED, SQL_RECOMMENDATIONS
 from holley_assets.assets.sources import source_tables
@@ -54,6 +55,7 @@ _made = [
     evaluation_rankings,
     evaluation_rankings_before_rules,
     control_rankings,
+    run_comparison,
     eval_report,
 ]
 _checks = [

@@ -100,6 +100,9 @@ def test_artifacts_of_the_run_are_beside_its_settings(weekly_run: FinishedRun, r
         "serving_heterodata.pt",
         "eval_report.json",
         "eval_report.html",
+        "run_summary.json",
+        "shown_parts.parquet",
+        "vector_sample.parquet",
     }
     assert json.loads((folder / "eval_report.json").read_text()) == report
 

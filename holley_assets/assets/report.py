@@ -15,10 +15,13 @@ from holley_assets.assets.report_sections import (
     headline_numbers,
     metrics_by_name,
     nearest_section,
+    no_worse,
+    previous_run_section,
     training_section,
     training_vectors,
 )
 from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.checks.comparison_checks import NO_WORSE_THAN_BEFORE
 from holley_assets.checks.verdicts import newest_materialization
 from holley_assets.resources.artifact_store import ArtifactStore, Reference
 from holley_assets.resources.settings_resource import SettingsResource
@@ -49,6 +52,7 @@ def eval_report(
     product_embeddings: pa.Table,
     recommendations: pa.Table,
     parts: pa.Table,
+    run_comparison: pa.Table,
 ) -> dg.MaterializeResult:
     """Did the graph beat the SQL pipeline, for whom, and how sure is that? One decision, with its reason.
 
@@ -94,6 +98,7 @@ def eval_report(
             ),
             "delivered": delivered(recommendations, parts),
             "nearest": nearest_section(products, vectors),
+            "previous_run": previous_run_section(run_comparison),
         },
     )
     text = to_json(report)
@@ -109,7 +114,10 @@ def eval_report(
             dagster_run_id=trained.run_id,
             model_version=report["model_version"],
             outcome=report["decision"]["outcome"],
-            gates={gate["name"]: gate["passed"] for gate in report["gates"]},
+            gates={
+                **{gate["name"]: gate["passed"] for gate in report["gates"]},
+                NO_WORSE_THAN_BEFORE: no_worse(run_comparison),
+            },
             metrics=metrics_by_name(report),
             headline=headline_numbers(report),
             artifacts=[reference, page_reference],

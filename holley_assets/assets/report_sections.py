@@ -76,6 +76,23 @@ def embedding_points(products: pa.Table, vectors: np.ndarray) -> pa.Table:
     return embedding_map(vectors, products["part_type"].to_pylist())
 
 
+def no_worse(run_comparison: pa.Table) -> bool:
+    """Whether the run kept every limit that a promotion asks for."""
+    judged = run_comparison.filter(pc.equal(run_comparison["kind"], "worse"))
+    return bool(pc.all(pc.fill_null(judged["kept"], True)).as_py() is not False)
+
+
+def previous_run_section(run_comparison: pa.Table) -> dict[str, Any]:
+    """Every measure against the run before; ``run_id`` is None where there was none."""
+    rows = run_comparison.to_pylist()
+    run_id = rows[0]["previous_run"] if rows else None
+    return {
+        "run_id": run_id,
+        "no_worse": no_worse(run_comparison),
+        "measures": [{name: row[name] for name in row if name != "previous_run"} for row in rows],
+    }
+
+
 def headline_numbers(report: Mapping[str, Any]) -> dict[str, float]:
     """Hit Rate@4 of both systems and the lift by tier, for plots over time. What is null is left out."""
     numbers: dict[str, float | None] = {}

@@ -121,3 +121,43 @@ def delivered(recommendations: pa.Table, parts: pa.Table) -> dict[str, Any]:
         "parts": pc.count_distinct(shown).as_py(),
         "part_types": part_type_counts(parts.column("part_type").take(row)),
     }
+
+
+def delivered_exposure(
+    recommendations: pa.Table, parts: pa.Table, products: pa.Table, users: pa.Table
+) -> dict[str, float | None]:
+    """What the delivered table shows, in numbers that are plotted over time.
+
+    Args:
+        recommendations: email_lower, rec_part_1 … rec_part_4.
+        parts: sku, base_sku.
+        products: base_sku, part_type, serving_log_popularity: the catalogue as of today.
+        users: email_lower, serving_engagement_tier.
+
+    Returns:
+        ``cold_user_coverage`` (share of the cold users with a row), ``catalogue_coverage``, ``exposure_gini`` and
+        ``popularity_percentile`` as in :func:`exposure`.
+    """
+    base_of, skus = parts.column("base_sku"), parts.column("sku").cast(pa.string()).combine_chunks()
+    shown = pa.concat_tables(
+        [
+            pa.table({"base_sku": base_of.take(pc.index_in(pc.drop_null(column.cast(pa.string())), skus))})
+            for name, column in zip(recommendations.column_names, recommendations.columns, strict=True)
+            if name.startswith("rec_part_")
+        ]
+    )
+    rankings = shown.append_column("system", pa.repeat("delivered", len(shown)))
+    rankings = rankings.append_column("rank", pa.repeat(pa.scalar(1, pa.int64()), len(shown)))
+    catalogue = products.select(["base_sku", "part_type"]).append_column(
+        "log_popularity", products.column("serving_log_popularity")
+    )
+    found = exposure(rankings, catalogue, ["delivered"])["delivered"]
+    is_cold = pc.equal(users.column("serving_engagement_tier").cast(pa.string()), "cold")
+    cold = users.filter(is_cold).column("email_lower")
+    served = pc.sum(pc.is_in(cold, value_set=recommendations.column("email_lower").combine_chunks())).as_py()
+    return {
+        "cold_user_coverage": served / len(cold) if len(cold) else None,
+        "catalogue_coverage": found["coverage"],
+        "exposure_gini": found["gini"],
+        "popularity_percentile": found["popularity_percentile"],
+    }

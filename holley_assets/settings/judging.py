@@ -69,3 +69,21 @@ class CheckSettings(Section):
     minimum_rows_share: Share = Field(0.8, description="rows of a table against the previous run's")
     cold_share_low: Share = Field(0.90, description="share of cold users below which a warning is raised")
     cold_share_high: Share = Field(0.999, description="share of cold users above which a warning is raised")
+    hit_rate_drop: Share = Field(
+        0.02,
+        description="most that Hit Rate@4 of a tier may fall since the previous run, and two standard errors",
+    )
+    graph_change: Positive = Field(
+        0.5,
+        description="most that the nodes or edges of one type may change since the previous run, relatively",
+    )
+    part_type_change: Share = Field(
+        0.3,
+        description="most of the delivered slots that may go to other part types than in the previous run",
+    )
+    users_changed: Share = Field(
+        0.95, description="largest share of users who may be shown other parts than in the previous run"
+    )
+    psi: Positive = Field(
+        0.25, description="population stability index of scores, features or similarities that is a drift"
+    )

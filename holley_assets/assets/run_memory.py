@@ -1,0 +1,133 @@
+"""What is kept of a run for the runs after it, since the tables themselves are overwritten.
+
+Under ``runs/<run_id>/``: numbers as JSON, the parts that each user is shown as hashes, and a sample of the
+vectors. No address is among them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from holley_assets.evaluation.drift import VectorDrift, vector_drift
+from holley_assets.evaluation.run_comparison import RunSummary
+from holley_assets.evaluation.stability import changed_share
+from holley_assets.ranking.encoding import hash_strings
+from holley_assets.ranking.recommendations import SLOTS
+from holley_assets.resources.artifact_store import ArtifactStore
+from holley_assets.resources.storage import FileStore
+
+SUMMARY_FILE = "run_summary.json"
+SHOWN_FILE = "shown_parts.parquet"
+VECTORS_FILE = "vector_sample.parquet"
+# Vectors of one kind that are kept: all pairs of them are compared.
+SAMPLE = 512
+_EMPTY_SLOT = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class RunMemory:
+    """What is kept of one run.
+
+    Attributes:
+        summary: its numbers.
+        shown: ``user`` and ``slot_1`` … ``slot_4``, hashes as int64; −1 in an empty slot.
+        vectors: ``kind`` (parts or vehicles), ``key``, ``embedding``.
+    """
+
+    summary: RunSummary
+    shown: pa.Table
+    vectors: pa.Table
+
+    def save(self, artifacts: ArtifactStore) -> None:
+        """Write the run's three files; the summary last, so that one that is there is whole."""
+        for table, name in ((self.shown, SHOWN_FILE), (self.vectors, VECTORS_FILE)):
+            staged = artifacts.staging_path(name)
+            pq.write_table(table, staged, compression="zstd")
+            artifacts.publish(staged, name)
+        artifacts.publish_text(json.dumps(dataclasses.asdict(self.summary), indent=2) + "\n", SUMMARY_FILE)
+
+    @classmethod
+    def load(cls, store: FileStore, run_id: str) -> Self | None:
+        """The memory of a run; ``None`` where its folder is gone."""
+        try:
+            summary, shown, vectors = (
+                store.local_path(f"runs/{run_id}/{name}") for name in (SUMMARY_FILE, SHOWN_FILE, VECTORS_FILE)
+            )
+        except FileNotFoundError:
+            return None
+        return cls(_read_summary(summary), pq.read_table(shown), pq.read_table(vectors))
+
+
+def _read_summary(path: Path) -> RunSummary:
+    return RunSummary.from_json(json.loads(path.read_text(encoding="utf-8")))
+
+
+def shown_parts(recommendations: pa.Table) -> pa.Table:
+    """:attr:`RunMemory.shown` of a delivered table."""
+    columns = {"user": _hashes(recommendations["email_lower"])}
+    for slot in range(1, SLOTS + 1):
+        part = recommendations[f"rec_part_{slot}"]
+        columns[f"slot_{slot}"] = np.where(pc.is_null(part).to_numpy(), _EMPTY_SLOT, _hashes(part))
+    return pa.table(columns)
+
+
+def vector_sample(kind: str, keys: pa.Array, vectors: np.ndarray) -> pa.Table:
+    """:attr:`RunMemory.vectors` of one kind: those with the lowest hashes, mostly the same in every run.
+
+    Args:
+        keys: string [N], unique.
+        vectors: float32 [N, D].
+    """
+    lowest = np.argsort(_hashes(keys), kind="stable")[:SAMPLE]
+    chosen = np.ascontiguousarray(vectors[lowest], np.float32)
+    return pa.table(
+        {
+            "kind": pa.repeat(kind, len(lowest)),
+            "key": keys.take(pa.array(lowest)),
+            "embedding": pa.FixedSizeListArray.from_arrays(pa.array(chosen.reshape(-1)), vectors.shape[1]),
+        }
+    )
+
+
+def users_changed(before: pa.Table, now: pa.Table) -> tuple[float | None, int]:
+    """Share of the common users who are shown other parts, and how many those users are."""
+    return changed_share(*_users_and_parts(before), *_users_and_parts(now))
+
+
+def drift_by_kind(before: pa.Table, now: pa.Table) -> dict[str, VectorDrift]:
+    """Drift of the vectors that both samples hold, by kind."""
+    found = {}
+    for kind in pc.unique(now["kind"]).to_pylist():
+        (keys_before, vectors_before), (keys_now, vectors_now) = (
+            _vectors(table, kind) for table in (before, now)
+        )
+        places = pc.index_in(keys_now, value_set=keys_before)
+        common = np.flatnonzero(pc.is_valid(places).to_numpy(zero_copy_only=False))
+        rows_before = pc.drop_null(places).to_numpy()
+        found[kind] = vector_drift(vectors_before[rows_before], vectors_now[common])
+    return found
+
+
+def _vectors(table: pa.Table, kind: str) -> tuple[pa.Array, np.ndarray]:
+    rows = table.filter(pc.equal(table["kind"], kind))
+    column = rows["embedding"].combine_chunks()
+    # A Parquet file without rows has no chunk to flatten.
+    values = column.flatten().to_numpy() if len(column) else np.empty(0, np.float32)
+    return rows["key"].combine_chunks(), values.reshape(len(column), column.type.list_size)
+
+
+def _users_and_parts(shown: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    slots = [shown[f"slot_{slot}"].to_numpy() for slot in range(1, SLOTS + 1)]
+    return shown["user"].to_numpy(), np.stack(slots, axis=1)
+
+
+def _hashes(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    return hash_strings(values).view(np.int64)

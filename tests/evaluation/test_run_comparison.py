@@ -1,0 +1,111 @@
+"""When a run counts as worse than the one before it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from holley_assets.evaluation.drift import VectorDrift
+from holley_assets.evaluation.run_comparison import (
+    Measure,
+    RunSummary,
+    Thresholds,
+    compare_runs,
+    distribution,
+    measures_table,
+    objections,
+)
+
+SCORES = np.linspace(0.1, 0.9, 500)
+
+
+def summary(rate: float = 0.30, users: int = 4000, **changes: object) -> RunSummary:
+    scopes = ("overall", "cold", "warm")
+    return dataclasses.replace(
+        RunSummary(
+            hit_rates={**dict.fromkeys(scopes, rate), "hot": None},
+            test_users={**dict.fromkeys(scopes, users), "hot": 0},
+            graph={"nodes.user": 1000.0, "edges.interacts": 200.0},
+            part_types={"Intake": 600, "Brake": 400},
+            distributions={"scores": distribution(SCORES)},
+        ),
+        **changes,
+    )
+
+
+def compare(now: RunSummary, *, scores: np.ndarray = SCORES, changed: float | None = 0.4) -> list[Measure]:
+    return compare_runs(
+        summary(),
+        now,
+        {"scores": scores},
+        users_changed=changed,
+        vectors={"parts": VectorDrift(50, 0.02, 0.99, 0.01, 0.1)},
+        thresholds=Thresholds(),
+    )
+
+
+def test_the_same_again_is_neither_worse_nor_drifted() -> None:
+    measures = compare(summary())
+    assert objections(measures, "worse") == objections(measures, "drift") == []
+    by_name = {measure.name: measure for measure in measures}
+    assert by_name["hot_hit_rate_at_4_drop"].kept is None, "an empty tier is nothing to compare"
+    assert by_name["scores_psi"].value == 0
+
+
+@pytest.mark.parametrize(
+    ("rate", "users", "worse"),
+    [(0.29, 4000, False), (0.27, 4000, True), (0.27, 300, False), (0.20, 300, True), (0.40, 4000, False)],
+)
+def test_a_drop_counts_beyond_the_threshold_and_beyond_chance(rate: float, users: int, worse: bool) -> None:
+    """At 30 % the difference of 4,000 and 300 users has a standard error of 2.7 points, of twice 4,000 one."""
+    found = objections(compare(summary(rate, users)), "worse")
+    assert bool(found) == worse
+    if worse:
+        assert found[0].startswith("overall_hit_rate_at_4_drop is 0.") and "from 0.3 to" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"graph": {"nodes.user": 1000.0, "edges.interacts": 20.0}}, "edges.interacts_change is 0.9"),
+        ({"graph": {"nodes.user": 1600.0, "edges.interacts": 200.0}}, "nodes.user_change is 0.6"),
+        ({"part_types": {"Brake": 1000}}, "part_type_change is 0.6"),
+    ],
+)
+def test_what_changed_too_much_is_named(changes: dict, words: str) -> None:
+    (found,) = objections(compare(summary(**changes)), "worse")
+    assert found.startswith(words)
+
+
+def test_nearly_everybody_being_shown_other_parts_is_too_much() -> None:
+    assert objections(compare(summary(), changed=0.99), "worse") == [
+        "users_changed_share is 0.99, at most 0.95"
+    ]
+    assert objections(compare(summary(), changed=None), "worse") == []
+
+
+def test_scores_on_another_scale_drifted_and_keep_nobody_from_promoting() -> None:
+    measures = compare(summary(), scores=SCORES * 2)
+    assert objections(measures, "worse") == []
+    (found,) = objections(measures, "drift")
+    assert found.startswith("scores_psi is ")
+
+
+def test_a_value_that_is_no_number_is_an_objection() -> None:
+    assert Measure("x", "worse", None, None, math.nan, 1.0).kept is False
+
+
+def test_a_summary_survives_json() -> None:
+    known = summary(shown={"gini": 0.5})
+    assert RunSummary.from_json(json.loads(json.dumps(dataclasses.asdict(known)))) == known
+
+
+def test_the_table_has_a_row_a_measure() -> None:
+    table = measures_table(compare(summary()), "a-run")
+    assert table.num_rows == len(compare(summary()))
+    assert set(table["previous_run"].to_pylist()) == {"a-run"}
+    assert measures_table([], None).num_rows == 0
