@@ -7,15 +7,18 @@ from collections.abc import Sequence
 import dagster as dg
 import pyarrow as pa
 
+from holley_assets.assets.failures import one_line
 from holley_assets.assets.groups import DELIVERY, OWNERS
 from holley_assets.assets.model_choice import DELIVERED_TABLE, MODEL_VERSION, is_first_delivery
 from holley_assets.assets.publishing import prove
 from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.checks.staged_table import publish_judged
 from holley_assets.resources.io_manager import CHECKSUM
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.tracking_journal import TrackingJournal
 from holley_assets.resources.tracking_records import DeliveryRecord
-from holley_assets.resources.warehouse_resource import WarehouseResource
+from holley_assets.resources.warehouse import WarehouseError
+from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import WORKING_DATASET
 
 OUTPUT_DATASET = WORKING_DATASET
@@ -40,15 +43,25 @@ def build_recommendations_table(required_checks: Sequence[dg.AssetCheckKey]) -> 
         Before it writes, it re-reads from the event log the verdict of every blocking check, on the staged
         table and on everything that the table was made of, for exactly the data that it is about to publish.
         One that failed, did not run or judged other data ends the run with a line that names it, and the
-        previous table stays as it was. Readers see the old table or the new one, never a part of either. A model
-        that is delivered for the first time becomes the challenger in the model registry.
+        previous table stays as it was. What it publishes is the table in the warehouse that the checks ran on, by
+        its fingerprint. Readers see the old table or the new one, never a part of either. A model that is
+        delivered for the first time becomes the challenger in the model registry.
         """
         started = time.monotonic()
         proven = prove(context.instance, settings.store(), STAGED, required_checks)
         windows = TimeWindows.from_table(time_windows)
         run_settings = settings.of_run(context.run)
-        opened = warehouse.open(run_settings, windows.source_location)
-        rows = opened.replace_table(OUTPUT_DATASET, OUTPUT_TABLE, proven.path)
+        with one_line(WarehouseError):
+            opened = warehouse.open(run_settings, windows.source_location, origin=origin_of(context))
+            rows = publish_judged(
+                opened,
+                context.instance,
+                required_checks,
+                STAGED,
+                proven.sha256,
+                OUTPUT_DATASET,
+                OUTPUT_TABLE,
+            )
         version = str(proven.staged.metadata[MODEL_VERSION])
         journal = TrackingJournal(run_settings, settings.store())
         if is_first_delivery(context.instance, context.run, version):

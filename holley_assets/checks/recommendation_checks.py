@@ -14,11 +14,15 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from holley_assets.assets.failures import one_line
 from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.checks.staged_table import stage_recommendations
 from holley_assets.checks.violations import find_violations, open_tables, threshold_verdict, verdict
+from holley_assets.resources.io_manager import asset_file
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.warehouse import Warehouse
-from holley_assets.resources.warehouse_resource import WarehouseResource
+from holley_assets.resources.storage import checksum
+from holley_assets.resources.warehouse import Warehouse, WarehouseError
+from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import Settings
 
 CHECKED = "recommendations"
@@ -158,15 +162,24 @@ def recommendation_checks(
     warehouse: WarehouseResource,
     time_windows: pa.Table,
 ) -> Iterator[dg.AssetCheckResult]:
-    """All blocking checks on the staged table, in one step."""
+    """All blocking checks on the staged table, in one step.
+
+    The step loads the table into the warehouse, under a name of its own, and checks it there.
+    """
     run_settings = settings.of_run(context.run)
     windows = TimeWindows.from_table(time_windows)
-    with TemporaryDirectory(dir=run_settings.run.data_dir) as folder:
+    path = settings.store().local_path(asset_file(dg.AssetKey(CHECKED)))
+    run_settings.run.data_dir.mkdir(parents=True, exist_ok=True)
+    with one_line(WarehouseError), TemporaryDirectory(dir=run_settings.run.data_dir) as folder:
         opened = warehouse.open(
             run_settings,
             windows.source_location,
             {DELIVERED_PARTS: Path(folder) / f"{DELIVERED_PARTS}.parquet"},
+            origin=origin_of(context),
         )
-        yield from check_recommendations(
-            opened, rule_parameters(run_settings, windows), run_settings, Path(folder)
-        )
+        staged = stage_recommendations(opened, CHECKED, path, checksum(path))
+        judged = opened.with_staged({CHECKED: staged.name})
+        for result in check_recommendations(
+            judged, rule_parameters(run_settings, windows), run_settings, Path(folder)
+        ):
+            yield result._replace(metadata={**result.metadata, **staged.metadata()})

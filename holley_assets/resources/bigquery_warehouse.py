@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -59,6 +61,7 @@ class BigQueryWarehouse(BigQueryTables):
             client, read_client, settings, snapshots=snapshots, temporary_directory=temporary_directory
         )
         self._origin = origin
+        self._staged: Mapping[str, str] = {}
         self._datasets = Datasets(
             settings.company_dataset, settings.data_company_dataset, settings.working_dataset
         )
@@ -80,14 +83,13 @@ class BigQueryWarehouse(BigQueryTables):
         except WarehouseError as error:
             raise SourceTableError(f"{table}: {error}") from error
 
-    def query_to_parquet(
-        self,
-        name: str,
-        parameters: Mapping[str, object],
-        path: Path,
-        *,
-        staged: Mapping[str, str] | None = None,
-    ) -> QueryResult:
+    def with_staged(self, staged: Mapping[str, str]) -> Self:
+        """The same warehouse, where queries that read an asset of these names read a staged table instead."""
+        other = copy.copy(self)
+        other._staged = staged
+        return other
+
+    def query_to_parquet(self, name: str, parameters: Mapping[str, object], path: Path) -> QueryResult:
         """Run ``sql/**/<name>.sql`` into table ``name`` of the working dataset, and write that to ``path``.
 
         ``drop_reason`` and ``duplicate_rows`` are counted and left out, as on DuckDB.
@@ -99,7 +101,7 @@ class BigQueryWarehouse(BigQueryTables):
         """
         query = read_query(name, self._datasets)
         values = _values(query, parameters)
-        text = self._with_staged(query.text, staged or {})
+        text = self._reading_staged(query.text)
         runner = QueryRunner(self._client, self._settings, self._origin)
         plan = runner.plan(name, text, values)
         counting = [column for column in plan.columns if column in _COUNTING]
@@ -118,9 +120,9 @@ class BigQueryWarehouse(BigQueryTables):
         rows = self._write(query, table, path)
         return QueryResult(path, rows, dropped, runner.costs())
 
-    def _with_staged(self, text: str, staged: Mapping[str, str]) -> str:
-        for asset, table in staged.items():
-            working = self._settings.working_dataset
+    def _reading_staged(self, text: str) -> str:
+        working = self._settings.working_dataset
+        for asset, table in self._staged.items():
             text = text.replace(f"`{working}.{asset}`", f"`{working}.{table}`")
         return text
 

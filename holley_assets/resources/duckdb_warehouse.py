@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 import duckdb
 
@@ -58,6 +60,7 @@ class DuckDBWarehouse(DuckDBTables):
         self._temporary_directory = temporary_directory
         self._memory_limit = memory_limit
         self._datasets = Datasets()
+        self._staged: Mapping[str, str] = {}
 
     def describe_source(self, table: str) -> TableDescription:
         """Columns, rows and age of a source table, from the metadata of its files.
@@ -67,14 +70,13 @@ class DuckDBWarehouse(DuckDBTables):
         """
         return describe_parquet(SOURCE_TABLES[table], self._sources.get(table))
 
-    def query_to_parquet(
-        self,
-        name: str,
-        parameters: Mapping[str, object],
-        path: Path,
-        *,
-        staged: Mapping[str, str] | None = None,
-    ) -> QueryResult:
+    def with_staged(self, staged: Mapping[str, str]) -> Self:
+        """The same warehouse, where queries that read an asset of these names read a staged table instead."""
+        other = copy.copy(self)
+        other._staged = staged
+        return other
+
+    def query_to_parquet(self, name: str, parameters: Mapping[str, object], path: Path) -> QueryResult:
         """Run ``sql/**/<name>.sql`` and write its rows to the Parquet file ``path``, at once or not at all.
 
         A query may end in two columns that are not written. ``drop_reason``: a row where it is not null
@@ -83,8 +85,6 @@ class DuckDBWarehouse(DuckDBTables):
 
         Args:
             parameters: values of the query's @parameters; others are ignored.
-            path: the file.
-            staged: staged tables that stand for assets of these names.
 
         Raises:
             QueryError: there is no such query, or a parameter has no value.
@@ -99,25 +99,19 @@ class DuckDBWarehouse(DuckDBTables):
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
             with scratch_connection(self._temporary_directory, self._memory_limit) as connection:
-                self._prepare(connection, name, query, staged or {})
+                self._prepare(connection, name, query)
                 rows, dropped = _write_query(connection, query.select, values, partial)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
         return QueryResult(path, rows, dropped, costs={})
 
-    def _prepare(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        name: str,
-        query: DuckDBQuery,
-        staged: Mapping[str, str],
-    ) -> None:
+    def _prepare(self, connection: duckdb.DuckDBPyConnection, name: str, query: DuckDBQuery) -> None:
         for dataset in sorted({dataset for dataset, _ in query.tables}):
             connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{dataset}"')
         for dataset, table in sorted(query.tables):
-            if dataset == self._datasets.working and table in staged:
-                select = f"SELECT * FROM {self.attach_staged(connection, staged[table])}"
+            if dataset == self._datasets.working and table in self._staged:
+                select = f"SELECT * FROM {self.attach_staged(connection, self._staged[table])}"
             elif dataset == self._datasets.working:
                 path = self._assets.get(table)
                 if path is None or not path.is_file():

@@ -11,7 +11,7 @@ import datetime
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 import pyarrow as pa
 
@@ -57,18 +57,8 @@ class Warehouse(Protocol):
     def describe_source(self, table: str) -> TableDescription:
         """Columns, rows and age of a source table, without reading its rows."""
 
-    def query_to_parquet(
-        self,
-        name: str,
-        parameters: Mapping[str, object],
-        path: Path,
-        *,
-        staged: Mapping[str, str] | None = None,
-    ) -> QueryResult:
-        """Run the query that makes table ``name`` and write its rows to ``path``.
-
-        ``staged`` names the staged table that stands for each asset which is not made by a query.
-        """
+    def query_to_parquet(self, name: str, parameters: Mapping[str, object], path: Path) -> QueryResult:
+        """Run the query that makes table ``name`` and write its rows to ``path``."""
 
     def describe_table(self, dataset: str, table: str) -> TableDescription:
         """Columns, rows and age of a table that :meth:`replace_table` wrote."""
@@ -83,6 +73,9 @@ class Warehouse(Protocol):
 
     def stage_table(self, table: str, data: Path, version: str) -> str:
         """Load the Parquet file of an output table beside it, to be checked; returns the staged table's name."""
+
+    def with_staged(self, staged: Mapping[str, str]) -> Self:
+        """The same warehouse, where queries that read an asset of these names read a staged table instead."""
 
     def publish_staged(self, staged: str, dataset: str, table: str, *, keep_snapshot: bool = True) -> int:
         """Put a staged table in the place of a table, at once, as :meth:`replace_table` does; returns its rows."""

@@ -1,0 +1,271 @@
+"""The BigQuery warehouse through Google's client, against the emulator: costs, retries, refusals, publishing."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from bigquery_emulator import BigQueryEmulator
+from flaky_server import FlakyServer
+
+from holley_assets.resources import bigquery_warehouse as warehouse_module
+from holley_assets.resources.bigquery_client import open_client
+from holley_assets.resources.bigquery_jobs import BudgetError
+from holley_assets.resources.bigquery_warehouse import BigQueryWarehouse
+from holley_assets.resources.source_tables import SourceTableError, validate_source_tables
+from holley_assets.resources.sql_files import Query, QueryError
+from holley_assets.resources.warehouse import Origin, WarehouseError, snapshot_name
+from holley_assets.settings import BigQuerySettings
+
+WORKING, OUTPUT, TABLE = "warehouse_work", "warehouse_output", "recommendations"
+Open = Callable[..., BigQueryWarehouse]
+
+
+@pytest.fixture(scope="module")
+def emulator(bigquery_emulator: BigQueryEmulator) -> BigQueryEmulator:
+    with bigquery_emulator.client() as client:
+        for dataset in (WORKING, OUTPUT):
+            client.create_dataset(dataset)
+    return bigquery_emulator
+
+
+@pytest.fixture
+def open_warehouse(emulator: BigQueryEmulator, tmp_path: Path) -> Open:
+    """Opens the warehouse for a step of a run; keywords change its settings."""
+
+    def open_(run_id: str | None = None, **settings: object) -> BigQueryWarehouse:
+        values = BigQuerySettings(
+            **{
+                "project": emulator.project,
+                "working_dataset": WORKING,
+                "emulator": emulator.url,
+                "retry_seconds": 10.0,
+                **settings,
+            }  # type: ignore[arg-type]
+        )
+        origin = Origin(run_id, "fitment", datetime.datetime.now(datetime.UTC)) if run_id else None
+        return BigQueryWarehouse(
+            open_client(values),
+            None,
+            values,
+            snapshots=2,
+            temporary_directory=tmp_path / "tmp",
+            origin=origin,
+        )
+
+    return open_
+
+
+@pytest.fixture
+def flaky(emulator: BigQueryEmulator) -> Iterator[FlakyServer]:
+    """A server before the emulator that refuses what a test tells it to."""
+    with FlakyServer(emulator.url) as server:
+        yield server
+
+
+@pytest.fixture
+def write_query(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a SELECT in the place of every query."""
+
+    def write(select: str) -> None:
+        monkeypatch.setattr(warehouse_module, "read_query", lambda name, _: Query(name, (), select))
+
+    return write
+
+
+def table(*values: str) -> pa.Table:
+    return pa.table({"email_lower": pa.array(values)})
+
+
+def delivered(warehouse: BigQueryWarehouse) -> list[str]:
+    return sorted(warehouse.read_table(OUTPUT, TABLE)["email_lower"].to_pylist())
+
+
+class TestQueries:
+    def test_a_query_says_what_it_cost(self, open_warehouse, write_query, tmp_path):
+        write_query("SELECT @day AS day, x FROM UNNEST([3, 1, 2]) AS x ORDER BY x DESC")
+        result = open_warehouse("run-costs").query_to_parquet(
+            "rows", {"day": datetime.date(2026, 2, 1)}, tmp_path / "rows.parquet"
+        )
+        assert pq.read_table(result.path).to_pydict() == {
+            "day": [datetime.date(2026, 2, 1)] * 3,
+            "x": [3, 2, 1],
+        }
+        assert result.costs == {"bytes_billed": 1 << 30, "slot_seconds": 1.0, "estimated_dollars": 0.0061}
+
+    def test_dropped_rows_are_counted_and_left_out(self, open_warehouse, write_query, tmp_path):
+        write_query(
+            """
+            SELECT x, IF(x > 2, 'too large', NULL) AS drop_reason, IF(x = 2, 5, 0) AS duplicate_rows
+            FROM UNNEST([1, 2, 3, 4]) AS x ORDER BY x
+            """
+        )
+        result = open_warehouse().query_to_parquet("judged_rows", {}, tmp_path / "rows.parquet")
+        assert result.dropped == {"duplicate row": 5, "too large": 2}
+        assert pq.read_table(result.path).to_pydict() == {"x": [1, 2]}
+
+    def test_no_row_at_all_is_a_file_with_columns(self, open_warehouse, write_query, tmp_path):
+        write_query("SELECT x, CAST(x AS STRING) AS text FROM UNNEST([1]) AS x WHERE x > 1")
+        result = open_warehouse().query_to_parquet("no_rows", {}, tmp_path / "rows.parquet")
+        assert (result.rows, pq.read_schema(result.path)) == (
+            0,
+            pa.schema([("x", pa.int64()), ("text", pa.string())]),
+        )
+
+    def test_a_step_that_is_tried_again_finds_its_job(self, open_warehouse, write_query, emulator, tmp_path):
+        write_query("SELECT RAND() AS number")
+        first, again = (
+            pq.read_table(open_warehouse("run-again").query_to_parquet("again", {}, tmp_path / name).path)
+            for name in ("first.parquet", "again.parquet")
+        )
+        assert first.equals(again), "the query ran once"
+        other = open_warehouse("run-other").query_to_parquet("again", {}, tmp_path / "other.parquet")
+        assert not pq.read_table(other.path).equals(first), "another run runs it anew"
+        with emulator.client() as client:
+            (job,) = [job for job in client.list_jobs(page_size=1000) if "run-again" in job.job_id]
+            assert {
+                "pipeline": "holley_gnn",
+                "asset": "fitment",
+                "run_id": "run-again",
+            }.items() <= job.labels.items()
+
+    def test_a_job_that_failed_is_followed_by_another(self, open_warehouse, write_query, tmp_path):
+        write_query("SELECT IF(EXISTS(SELECT 1 FROM `warehouse_work.late`), 1, 0) AS x")
+        with pytest.raises(WarehouseError, match=r"BigQuery: query late_rows failed.*late"):
+            open_warehouse("run-late").query_to_parquet("late_rows", {}, tmp_path / "rows.parquet")
+        write_query("SELECT 1 AS x")
+        open_warehouse("run-late").query_to_parquet("late", {}, tmp_path / "late.parquet")
+        write_query("SELECT IF(EXISTS(SELECT 1 FROM `warehouse_work.late`), 1, 0) AS x")
+        result = open_warehouse("run-late").query_to_parquet("late_rows", {}, tmp_path / "rows.parquet")
+        assert pq.read_table(result.path).to_pydict() == {"x": [1]}
+
+    def test_a_run_stops_before_it_spends_more_than_it_may(self, open_warehouse, write_query, tmp_path):
+        # Every query of the emulator is one GiB; three are allowed, in whatever steps.
+        budget = {"run_budget_dollars": 3.0, "dollars_per_tib": 1024.0}
+        for number in range(3):
+            write_query(f"SELECT {number} AS x")
+            open_warehouse("run-budget", **budget).query_to_parquet("cheap", {}, tmp_path / "rows.parquet")
+        write_query("SELECT 4 AS x")
+        with pytest.raises(BudgetError) as error:
+            open_warehouse("run-budget", **budget).query_to_parquet("dear", {}, tmp_path / "dear.parquet")
+        assert str(error.value) == (
+            "BigQuery: query dear was not started: it would read 1.0 GiB for $1.00, and the run, which has spent "
+            "$3.00, would have cost $4.00; HOLLEY_BIGQUERY_RUN_BUDGET_DOLLARS=3 allows less"
+        )
+        assert not (tmp_path / "dear.parquet").exists()
+
+    def test_missing_parameter_is_named(self, open_warehouse, tmp_path):
+        with pytest.raises(QueryError, match="query order_lines: no value for as_of, intent_start"):
+            open_warehouse().query_to_parquet("order_lines", {}, tmp_path / "rows.parquet")
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("status", "reason", "message"),
+        [
+            (403, "accessDenied", "query rows is not permitted .*grant the role that README.md lists"),
+            (403, "quotaExceeded", "query rows is not permitted .*wait, or ask for more quota"),
+            (404, "notFound", "query rows failed, something does not exist: Refused by a test"),
+            (400, "invalidQuery", "query rows failed: Refused by a test"),
+        ],
+    )
+    def test_what_is_refused_is_one_line(
+        self, open_warehouse, write_query, flaky, tmp_path, status, reason, message
+    ):
+        write_query("SELECT 1 AS x")
+        flaky.refuse("/jobs", status, reason, times=100)
+        with pytest.raises(WarehouseError, match=message) as error:
+            open_warehouse(emulator=flaky.url).query_to_parquet("rows", {}, tmp_path / "rows.parquet")
+        assert "\n" not in str(error.value)
+        assert flaky.refused == 1, "trying again would not help"
+
+    @pytest.mark.parametrize(("status", "reason"), [(429, "rateLimitExceeded"), (503, "backendError")])
+    def test_what_is_refused_for_a_while_is_tried_again(
+        self, open_warehouse, write_query, flaky, tmp_path, status, reason
+    ):
+        write_query("SELECT 1 AS x")
+        flaky.refuse("/jobs", status, reason, times=2)
+        result = open_warehouse(emulator=flaky.url).query_to_parquet("rows", {}, tmp_path / "rows.parquet")
+        assert (result.rows, flaky.refused) == (1, 2)
+
+    def test_a_quota_that_stays_exhausted_ends_in_one_line(
+        self, open_warehouse, write_query, flaky, tmp_path
+    ):
+        write_query("SELECT 1 AS x")
+        flaky.refuse("/jobs", 429, "rateLimitExceeded", times=100)
+        with pytest.raises(
+            WarehouseError, match="HOLLEY_BIGQUERY_RETRY_SECONDS allows; the last answer: Refused"
+        ):
+            open_warehouse(emulator=flaky.url, retry_seconds=1.5).query_to_parquet(
+                "rows", {}, tmp_path / "rows.parquet"
+            )
+        assert flaky.refused > 1
+
+    def test_an_address_where_nobody_answers(self, open_warehouse):
+        warehouse = open_warehouse(emulator="http://127.0.0.1:9", retry_seconds=0.5)
+        with pytest.raises(WarehouseError, match=r"BigQuery: reading holley-emulated\.warehouse_output\.x "):
+            warehouse.describe_table(OUTPUT, "x")
+
+    def test_missing_datasets_and_columns_are_named_together(self, open_warehouse, emulator, tmp_path):
+        pq.write_table(pa.table({"ITEM": ["a"], "ORDER_DATE": [1]}), tmp_path / "orders.parquet")
+        emulator.load_parquet("elsewhere", "import_orders", tmp_path / "orders.parquet")
+        warehouse = open_warehouse(data_company_dataset="elsewhere", company_dataset="nowhere")
+        with pytest.raises(SourceTableError) as error:
+            validate_source_tables(warehouse)
+        for problem in (
+            "treatment_interaction: the table is missing; expected nowhere.treatment_interaction in BigQuery",
+            "import_orders: column SHIP_TO_EMAIL is missing; expected STRING, found columns ITEM, ORDER_DATE",
+            "import_orders: column ORDER_DATE is INT64; expected STRING",
+        ):
+            assert problem in str(error.value)
+
+
+class TestPublishing:
+    def test_a_table_is_replaced_described_and_restored(self, open_warehouse):
+        warehouse = open_warehouse()
+        written = []
+        for name in ("first", "second", "third", "fourth"):
+            warehouse.replace_table(OUTPUT, TABLE, table(name))
+            written.append(warehouse.describe_table(OUTPUT, TABLE).last_modified)
+        snapshots = warehouse.list_snapshots(OUTPUT, TABLE)
+        assert snapshots == [snapshot_name(TABLE, at) for at in reversed(written[1:3])], "two are kept"
+        assert warehouse.restore_snapshot(OUTPUT, TABLE, snapshots[1]) == 1
+        assert delivered(warehouse) == ["second"]
+        described = warehouse.describe_table(OUTPUT, TABLE)
+        assert (described.rows, described.columns) == (1, {"email_lower": "STRING"})
+        assert described.last_modified > written[-1]
+
+    def test_a_staged_table_is_checked_and_published_as_it_is(self, open_warehouse, write_query, tmp_path):
+        warehouse = open_warehouse()
+        warehouse.replace_table(OUTPUT, TABLE, table("old"))
+        pq.write_table(table("new", "newer"), tmp_path / "new.parquet")
+        staged = warehouse.stage_table(TABLE, tmp_path / "new.parquet", "0123456789abcdef0123")
+        assert staged == "recommendations_staged_0123456789abcdef"
+        write_query(f"SELECT email_lower FROM `{WORKING}.recommendations` ORDER BY email_lower")
+        judged = warehouse.with_staged({TABLE: staged}).query_to_parquet(
+            "judged", {}, tmp_path / "judged.parquet"
+        )
+        assert pq.read_table(judged.path).to_pydict() == {"email_lower": ["new", "newer"]}
+        assert delivered(warehouse) == ["old"]
+        assert warehouse.publish_staged(staged, OUTPUT, TABLE) == 2
+        assert delivered(warehouse) == ["new", "newer"]
+        with pytest.raises(WarehouseError, match="does not exist or has expired: stage and check"):
+            warehouse.publish_staged("recommendations_staged_gone", OUTPUT, TABLE)
+
+    def test_embeddings_arrive_as_arrays(self, open_warehouse):
+        rows = pa.table(
+            {"base_sku": ["A"], "embedding": [[0.5, 0.25]], "run_id": ["r"], "model_version": ["m"]}
+        )
+        warehouse = open_warehouse()
+        warehouse.replace_table(OUTPUT, "product_embeddings", rows, keep_snapshot=False)
+        assert warehouse.describe_table(OUTPUT, "product_embeddings").columns["embedding"] == ["FLOAT64"]
+        assert warehouse.read_table(OUTPUT, "product_embeddings").to_pylist() == rows.to_pylist()
+
+    @pytest.mark.parametrize("name", ["a b", 't"; DROP TABLE x', "a.b"])
+    def test_names_are_identifiers(self, open_warehouse, name):
+        with pytest.raises(WarehouseError, match="is not an identifier"):
+            open_warehouse().replace_table(OUTPUT, name, table("a"))
