@@ -3,6 +3,9 @@
 - A query with functions before it (``CREATE TEMP FUNCTION …; SELECT …``) ignores its parameters, and one that names
   a parameter in a comment miscounts them: here they become literals.
 - A query's destination table is not written: here it is, with sums of INT64 as INT64.
+- A job forgets its labels: here it keeps them.
+- A copy job with WRITE_TRUNCATE keeps the columns and the row count of the table that it replaces: here it replaces
+  the table.
 - A job id that exists is used again: here it is refused with 409, as BigQuery does.
 - A dry run estimates no bytes: here each is ``EMULATED_BYTES`` long (1 GiB), and so is each query.
 
@@ -20,6 +23,7 @@ from bqemulator.api.routes import jobs
 from bqemulator.catalog.ddl_sync import sync_created_table
 from bqemulator.cli import main
 from bqemulator.domain.errors import AlreadyExistsError
+from bqemulator.jobs import executor
 from bqemulator.storage.sql_identifiers import quoted_table_ref
 
 EMULATED_BYTES = os.environ.get("EMULATED_BYTES", str(1 << 30))
@@ -32,6 +36,7 @@ _LITERALS = {
 }
 
 _emulated_query_job = jobs._handle_query_job
+_emulated_copy = executor._copy_table_into_destination
 
 
 def with_literals(query: str, parameters: list[dict[str, Any]]) -> str:
@@ -73,6 +78,7 @@ async def handle_query_job(
         return answer
     if answer.error_result is None and "destinationTable" in query:
         write_destination(job_id, query["destinationTable"], ctx)
+    answer.configuration["labels"] = config.get("labels", {})
     answer.statistics["totalSlotMs"] = "1000"
     answer.statistics.setdefault("query", {}).update(
         totalBytesProcessed=EMULATED_BYTES, totalBytesBilled=EMULATED_BYTES, totalSlotMs="1000"
@@ -80,6 +86,24 @@ async def handle_query_job(
     return answer
 
 
+async def copy_table(
+    *, dst_proj: str, dst_ds: str, dst_table_id: str, write_disposition: str, ctx: Any, **others: Any
+) -> None:
+    """The emulator's own copy, to a table that is not there yet."""
+    if write_disposition == "WRITE_TRUNCATE" and ctx.catalog.get_table(dst_proj, dst_ds, dst_table_id):
+        ctx.engine.execute(f"DROP TABLE {quoted_table_ref(dst_proj, dst_ds, dst_table_id)}")
+        ctx.catalog.delete_table(dst_proj, dst_ds, dst_table_id)
+    await _emulated_copy(
+        dst_proj=dst_proj,
+        dst_ds=dst_ds,
+        dst_table_id=dst_table_id,
+        write_disposition=write_disposition,
+        ctx=ctx,
+        **others,
+    )
+
+
 if __name__ == "__main__":
     jobs._handle_query_job = handle_query_job
+    executor._copy_table_into_destination = copy_table
     main()

@@ -19,8 +19,7 @@ from google.cloud.bigquery_storage import BigQueryReadClient
 from holley_assets.resources.warehouse import WarehouseError
 from holley_assets.settings import BigQuerySettings
 
-# Letters of an error page, not of a message.
-_REQUEST_LINE = re.compile(r"^\d{3} (?:GET|POST|PUT|PATCH|DELETE) \S+: ")
+_REQUEST_LINE = re.compile(r"^(?:\d{3} )?(?:GET|POST|PUT|PATCH|DELETE) \S+: ")
 _MESSAGE_LENGTH = 300
 
 
@@ -94,7 +93,7 @@ def readable_errors(doing: str) -> Iterator[None]:
     except google_errors.Forbidden as error:
         advice = (
             "wait, or ask for more quota"
-            if "quota" in str(error).lower()
+            if any("quota" in str(detail.get("reason")).lower() for detail in error.errors)
             else "grant the role that README.md lists for it"
         )
         raise WarehouseError(f"BigQuery: {doing} is not permitted ({_message(error)}); {advice}") from error

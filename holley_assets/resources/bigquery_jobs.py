@@ -71,7 +71,8 @@ class QueryRunner:
         config = self._config(name, parameters)
         config.dry_run = True
         with readable_errors(f"query {name}"):
-            job = self._client.query(query, job_config=config, retry=self._retry)
+            # Left alone, the client goes on for another 40 minutes after its patience has ended.
+            job = self._client.query(query, job_config=config, retry=self._retry, job_retry=None)
         columns = [field.name for field in job.schema or []]
         return Plan(name, query, dict(parameters), columns, int(job.total_bytes_processed or 0))
 
@@ -98,7 +99,7 @@ class QueryRunner:
             config.write_disposition = bigquery.WriteDisposition.WRITE_TRUNCATE
         with readable_errors(f"query {plan.name}"):
             job = self._start(plan, config, f"{plan.query}\n{sorted(plan.parameters.items())}\n{destination}")
-            job.result(retry=self._retry)
+            job.result(retry=self._retry, job_retry=None)
         self.jobs.append(job)
         return job
 
