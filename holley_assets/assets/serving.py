@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from holley_assets.assets.delivery import STAGED
+from holley_assets.assets.failures import one_line
 from holley_assets.assets.groups import DELIVERY, OWNERS, RECOMMENDATIONS
 from holley_assets.assets.model_choice import MODEL_VERSION
 from holley_assets.assets.publishing import prove
@@ -16,6 +17,7 @@ from holley_assets.assets.recommendations import stage_recommendations
 from holley_assets.assets.serving_keys import MIXED, SERVING_TABLE, SQL_RECOMMENDATIONS
 from holley_assets.assets.serving_plan import KILL_SWITCH, ServingPlan, champion_version, plan_of_run
 from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.checks.staged_table import publish_judged
 from holley_assets.checks.verdicts import newest_materialization
 from holley_assets.ranking import PairScorer
 from holley_assets.ranking.arms import ARM, GRAPH_ARM, SQL_ARM, mix_arms
@@ -23,7 +25,8 @@ from holley_assets.resources.io_manager import CHECKSUM, asset_file, read_parque
 from holley_assets.resources.mlflow_store import TrackingError
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
-from holley_assets.resources.warehouse_resource import WarehouseResource
+from holley_assets.resources.warehouse import WarehouseError
+from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import Settings
 
 GRAPH_BUCKETS = "graph_buckets"
@@ -175,9 +178,17 @@ def build_serving_table(
             _require_champion(run_settings, str(staged[MODEL_VERSION]))
         windows = TimeWindows.from_table(time_windows)
         serving = run_settings.serving
-        rows = warehouse.open(run_settings, windows.source_location).replace_table(
-            serving.dataset, serving.table, proven.path
-        )
+        with one_line(WarehouseError):
+            opened = warehouse.open(run_settings, windows.source_location, origin=origin_of(context))
+            rows = publish_judged(
+                opened,
+                context.instance,
+                required_checks,
+                MIXED,
+                proven.sha256,
+                serving.dataset,
+                serving.table,
+            )
         shown = ("mode", "reason", KILL_SWITCH, GRAPH_BUCKETS, MODEL_VERSION, USERS_OF_GRAPH, USERS_OF_SQL)
         return dg.MaterializeResult(
             metadata={

@@ -155,6 +155,44 @@ def _enough_users(
     )
 
 
+def check_in_warehouse(
+    context: dg.AssetCheckExecutionContext,
+    settings: SettingsResource,
+    warehouse: WarehouseResource,
+    windows: TimeWindows,
+    asset: str,
+    rules: Sequence[Rule],
+    parameters: Mapping[str, object],
+) -> Iterator[dg.AssetCheckResult]:
+    """Load staged recommendations into the warehouse and run every check on them there.
+
+    Each result names the staged table and its fingerprint, by which :func:`..staged_table.publish_judged` finds it.
+
+    Raises:
+        dg.Failure: the warehouse refuses a step.
+    """
+    run_settings = settings.of_run(context.run)
+    path = settings.store().local_path(asset_file(dg.AssetKey(asset)))
+    with one_line(WarehouseError), TemporaryDirectory() as name:
+        folder = Path(name)
+        opened = warehouse.open(
+            run_settings,
+            windows.source_location,
+            {DELIVERED_PARTS: folder / f"{DELIVERED_PARTS}.parquet"},
+            origin=origin_of(context),
+        )
+        staged = stage_recommendations(opened, asset, path, checksum(path))
+        for result in check_recommendations(
+            opened.with_staged({CHECKED: staged.name}),
+            {**rule_parameters(run_settings, windows), **parameters},
+            run_settings,
+            folder,
+            asset=asset,
+            rules=rules,
+        ):
+            yield result._replace(metadata={**result.metadata, **staged.metadata()})
+
+
 @dg.multi_asset_check(name="recommendation_checks", specs=recommendation_check_specs(CHECKED))
 def recommendation_checks(
     context: dg.AssetCheckExecutionContext,
@@ -166,20 +204,5 @@ def recommendation_checks(
 
     The step loads the table into the warehouse, under a name of its own, and checks it there.
     """
-    run_settings = settings.of_run(context.run)
     windows = TimeWindows.from_table(time_windows)
-    path = settings.store().local_path(asset_file(dg.AssetKey(CHECKED)))
-    run_settings.run.data_dir.mkdir(parents=True, exist_ok=True)
-    with one_line(WarehouseError), TemporaryDirectory(dir=run_settings.run.data_dir) as folder:
-        opened = warehouse.open(
-            run_settings,
-            windows.source_location,
-            {DELIVERED_PARTS: Path(folder) / f"{DELIVERED_PARTS}.parquet"},
-            origin=origin_of(context),
-        )
-        staged = stage_recommendations(opened, CHECKED, path, checksum(path))
-        judged = opened.with_staged({CHECKED: staged.name})
-        for result in check_recommendations(
-            judged, rule_parameters(run_settings, windows), run_settings, Path(folder)
-        ):
-            yield result._replace(metadata={**result.metadata, **staged.metadata()})
+    yield from check_in_warehouse(context, settings, warehouse, windows, CHECKED, RULES, {})
