@@ -10,6 +10,7 @@ import dagster as dg
 
 from holley_assets.assets.champion import champion_model
 from holley_assets.assets.delivery import STAGED, build_recommendations_table
+from holley_assets.assets.embedding_tables import embedding_tables
 from holley_assets.assets.evaluation import (
     control_rankings,
     evaluation_rankings,
@@ -72,6 +73,7 @@ definitions = dg.Definitions(
         *source_tables,
         *_made,
         champion_model,
+        embedding_tables,
         build_recommendations_table(blocking_checks_upstream(STAGED, _made, _checks)),
         build_serving_table(
             blocking_checks_upstream(MIXED, _made, _checks),

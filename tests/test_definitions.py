@@ -62,7 +62,7 @@ GROUPS = {
         "evaluation_rankings_before_rules",
         "run_comparison",
     },
-    "delivery": {"recommendations_table", "serving_table"},
+    "delivery": {"embedding_tables", "recommendations_table", "serving_table"},
 }
 NOT_BLOCKING = {
     "events_reach_the_test_window",

@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from holley_assets.assets.failures import one_line
 from holley_assets.assets.groups import EVALUATION, OWNERS
+from holley_assets.assets.live_baseline import read_live_baseline, with_live_baseline
 from holley_assets.assets.recommendations import ranking_options, users_with_profiles
 from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.evaluation.labels import ground_truth
@@ -21,7 +24,9 @@ from holley_assets.ranking import (
     rank_users,
 )
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.settings import Settings
+from holley_assets.resources.warehouse import WarehouseError
+from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
+from holley_assets.settings import Settings, SettingsError
 
 RANKING_COLUMNS = ["email_lower", "system", "rank", "base_sku", "score"]
 # Of these systems none may see a test click; all rank the same users over the same parts.
@@ -118,6 +123,7 @@ def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> d
     def rankings(
         context: dg.AssetExecutionContext,
         settings: SettingsResource,
+        warehouse: WarehouseResource,
         time_windows: pa.Table,
         user_nodes: pa.Table,
         user_profiles: pa.Table,
@@ -134,6 +140,7 @@ def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> d
         run_settings = settings.of_run(context.run)
         labels = ground_truth(run_settings.evaluation.labels, test_clicks, test_interactions)
         users = clicking_users(users_with_profiles(user_nodes, user_profiles, "profile"), labels)
+        windows = TimeWindows.from_table(time_windows)
         table = rank_all_systems(
             users,
             fitment=fitment,
@@ -141,13 +148,28 @@ def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> d
             popularity=popularity,
             gnn=EmbeddingScorer.from_tables(user_embeddings, product_embeddings, "training"),
             purchases=user_purchases,
-            windows=TimeWindows.from_table(time_windows),
+            windows=windows,
             settings=run_settings,
             apply_rules=apply_rules,
         )
+        metadata: dict[str, Any] = {"test_users": users.num_rows}
+        # The live table has the rules in it: without them there is nothing to compare it with.
+        if run_settings.evaluation.live_table and apply_rules:
+            with one_line(SettingsError, WarehouseError):
+                opened = warehouse.open(run_settings, windows.source_location, origin=origin_of(context))
+                live = read_live_baseline(
+                    opened, users["email_lower"].combine_chunks(), cutoff=windows.cutoff
+                )
+            table = with_live_baseline(table, live)
+            metadata |= {
+                "sql_is": run_settings.evaluation.live_table,
+                "sql_generated": live.generated.isoformat(),
+                "sql_days_before_the_cutoff": (windows.cutoff - live.generated).days,
+                "sql_users": live.users,
+            }
         return dg.MaterializeResult(
             value=table,
-            metadata={"test_users": users.num_rows, "seconds": round(time.monotonic() - started, 2)},
+            metadata={**metadata, "seconds": round(time.monotonic() - started, 2)},
         )
 
     return rankings
@@ -158,7 +180,8 @@ evaluation_rankings = _evaluation_rankings(
     """One row a test user, system and rank from 1 to 20: what each system would have shown at the cutoff.
 
 All systems rank the same users over the same parts with the same rules and the same code, so that only the
-scores differ. Systems: `gnn`, `sql` (the pipeline to beat), `popularity` (all orders alone) and `random`.""",
+scores differ. Systems: `gnn`, `sql` (the pipeline to beat, computed here or, with HOLLEY_EVALUATION_LIVE_TABLE,
+the four parts that the live one showed), `popularity` (all orders alone) and `random`.""",
     apply_rules=True,
 )
 evaluation_rankings_before_rules = _evaluation_rankings(

@@ -26,7 +26,8 @@ weekly_retrain = dg.define_asset_job(
 
 # From the sources to both tables: what customers see, and what only we look at.
 DELIVERING = (
-    dg.AssetSelection.assets("recommendations_table", "serving_table").upstream() - TRAINING
+    dg.AssetSelection.assets("recommendations_table", "serving_table", "embedding_tables").upstream()
+    - TRAINING
 ) | dg.AssetSelection.checks_for_assets("recommendations", "mixed_recommendations")
 
 daily_score = dg.define_asset_job(

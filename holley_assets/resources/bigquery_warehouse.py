@@ -45,6 +45,8 @@ class BigQueryWarehouse(BigQueryTables):
         snapshots: how many earlier versions of an output table are kept.
         temporary_directory: for files on their way.
         origin: the step of a run that asks.
+        stand_ins: ``dataset.table`` or ``project.dataset.table`` that queries read in the place of assets of
+            these names.
     """
 
     def __init__(
@@ -56,12 +58,13 @@ class BigQueryWarehouse(BigQueryTables):
         snapshots: int,
         temporary_directory: Path,
         origin: Origin | None = None,
+        stand_ins: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(
             client, read_client, settings, snapshots=snapshots, temporary_directory=temporary_directory
         )
         self._origin = origin
-        self._staged: Mapping[str, str] = {}
+        self._stand_ins = dict(stand_ins or {})
         self._datasets = Datasets(
             settings.company_dataset, settings.data_company_dataset, settings.working_dataset
         )
@@ -86,7 +89,8 @@ class BigQueryWarehouse(BigQueryTables):
     def with_staged(self, staged: Mapping[str, str]) -> Self:
         """The same warehouse, where queries that read an asset of these names read a staged table instead."""
         other = copy.copy(self)
-        other._staged = staged
+        tables = {asset: f"{self._settings.working_dataset}.{table}" for asset, table in staged.items()}
+        other._stand_ins = {**self._stand_ins, **tables}
         return other
 
     def query_to_parquet(self, name: str, parameters: Mapping[str, object], path: Path) -> QueryResult:
@@ -101,7 +105,7 @@ class BigQueryWarehouse(BigQueryTables):
         """
         query = read_query(name, self._datasets)
         values = _values(query, parameters)
-        text = self._reading_staged(query.text)
+        text = self._reading_stand_ins(query.text)
         runner = QueryRunner(self._client, self._settings, self._origin)
         plan = runner.plan(name, text, values)
         counting = [column for column in plan.columns if column in _COUNTING]
@@ -120,10 +124,9 @@ class BigQueryWarehouse(BigQueryTables):
         rows = self._write(query, table, path)
         return QueryResult(path, rows, dropped, runner.costs())
 
-    def _reading_staged(self, text: str) -> str:
-        working = self._settings.working_dataset
-        for asset, table in self._staged.items():
-            text = text.replace(f"`{working}.{asset}`", f"`{working}.{table}`")
+    def _reading_stand_ins(self, text: str) -> str:
+        for asset, table in self._stand_ins.items():
+            text = text.replace(f"`{self._settings.working_dataset}.{asset}`", f"`{table}`")
         return text
 
     def _count_dropped(

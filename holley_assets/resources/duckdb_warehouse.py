@@ -88,7 +88,7 @@ class DuckDBWarehouse(DuckDBTables):
 
         Raises:
             QueryError: there is no such query, or a parameter has no value.
-            WarehouseError: a table that it reads is missing.
+            WarehouseError: a table that it reads is missing, or has not the columns that it names.
         """
         query = to_duckdb(read_query(name, self._datasets))
         missing = sorted(query.parameters - parameters.keys())
@@ -102,6 +102,9 @@ class DuckDBWarehouse(DuckDBTables):
                 self._prepare(connection, name, query)
                 rows, dropped = _write_query(connection, query.select, values, partial)
             partial.replace(path)
+        except duckdb.BinderException as error:
+            reason = " ".join(str(error).split("LINE")[0].split())
+            raise WarehouseError(f"query {name} does not fit the tables that it reads: {reason}") from error
         finally:
             partial.unlink(missing_ok=True)
         return QueryResult(path, rows, dropped, costs={})

@@ -16,6 +16,8 @@ from holley_assets.settings import Settings
 DATABASE_FILE = "warehouse.duckdb"
 ASSET_FOLDER = "assets"
 TEMPORARY_FOLDER = "tmp"
+# What queries call the live pipeline's table.
+LIVE_RECOMMENDATIONS = "live_recommendations"
 
 
 class WarehouseResource(dg.ConfigurableResource):
@@ -43,6 +45,7 @@ class WarehouseResource(dg.ConfigurableResource):
             WarehouseError: there are no credentials for BigQuery.
         """
         data_dir = settings.run.data_dir
+        live = settings.evaluation.live_table
         if settings.run.env == "prod":
             # Seconds of imports that a local run does not need.
             from holley_assets.resources.bigquery_client import open_client, open_read_client
@@ -55,11 +58,17 @@ class WarehouseResource(dg.ConfigurableResource):
                 snapshots=settings.warehouse.snapshots,
                 temporary_directory=data_dir / TEMPORARY_FOLDER,
                 origin=origin,
+                stand_ins={LIVE_RECOMMENDATIONS: live} if live else {},
             )
+        named = (
+            {LIVE_RECOMMENDATIONS: source_path(Path(source_location), live.rpartition(".")[2])}
+            if live
+            else {}
+        )
         written = {path.stem: path for path in (data_dir / ASSET_FOLDER).glob("[!.]*.parquet")}
         return DuckDBWarehouse(
             sources={table: source_path(Path(source_location), table) for table in SOURCE_TABLES},
-            assets={**written, **(assets or {})},
+            assets={**written, **named, **(assets or {})},
             database=data_dir / DATABASE_FILE,
             temporary_directory=data_dir / TEMPORARY_FOLDER,
             snapshots=settings.warehouse.snapshots,

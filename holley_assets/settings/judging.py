@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from holley_assets.settings.section import PREFIX, Count, Positive, Section, Share
+from holley_assets.settings.section import (
+    IDENTIFIER_PATTERN,
+    PREFIX,
+    PROJECT_PATTERN,
+    Count,
+    Positive,
+    Section,
+    Share,
+)
 
 
 class RuleSettings(Section):
@@ -49,12 +57,28 @@ class EvaluationSettings(Section):
         description="what the test set is made of: e-mail clicks, new parts that registered users met on the "
         "site in the test window, or both",
     )
+    live_table: str | None = Field(
+        None,
+        description="table that the live SQL pipeline writes, dataset.table or project.dataset.table, as system "
+        "sql; locally <table>.parquet in HOLLEY_SOURCE_DIR; unset: the same pipeline, computed here",
+    )
     clear_win: Positive = Field(
         0.03, description="absolute Hit Rate@4 lift on cold users that is a clear win"
     )
     marginal: Positive = Field(
         0.01, description="lift that is marginal; within ± it is neutral, below − worse"
     )
+
+    @field_validator("live_table")
+    @classmethod
+    def _is_table(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        *project, dataset, table = ["", "", *value.rsplit(".", 2)][-3:]
+        names = IDENTIFIER_PATTERN.match(dataset) and IDENTIFIER_PATTERN.match(table)
+        if not names or (project[0] and not PROJECT_PATTERN.match(project[0])):
+            raise ValueError("dataset.table or project.dataset.table")
+        return value
 
 
 class CheckSettings(Section):

@@ -1,0 +1,112 @@
+"""The vectors as tables of the warehouse, ready for a search by nearest neighbours."""
+
+import time
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from holley_assets.assets.delivery import OUTPUT_DATASET
+from holley_assets.assets.failures import one_line
+from holley_assets.assets.groups import DELIVERY, OWNERS
+from holley_assets.assets.model_choice import DELIVERED_TABLE, MODEL_VERSION
+from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.warehouse import WarehouseError
+from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
+
+EMBEDDING_TABLES = dg.AssetKey("embedding_tables")
+USERS, PRODUCTS = "user_embeddings", "product_embeddings"
+
+
+def user_vectors(user_embeddings: pa.Table, user_profiles: pa.Table, run_id: str) -> pa.Table:
+    """``profile, emails, embedding, model_version, run_id``: one row a vector, with all customers who share it.
+
+    Args:
+        user_embeddings: asset of that name.
+        user_profiles: asset of that name.
+        run_id: of the run that publishes.
+    """
+    vectors = _serving(user_embeddings).sort_by("profile")
+    profiles = user_profiles["serving_profile"].to_numpy()
+    order = np.argsort(profiles, kind="stable")
+    counts = np.bincount(profiles, minlength=vectors.num_rows)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
+    emails = user_profiles["email_lower"].cast(pa.string()).combine_chunks().take(pa.array(order))
+    return pa.table(
+        {
+            "profile": vectors["profile"].cast(pa.int64()),
+            "emails": pa.ListArray.from_arrays(offsets, emails),
+            **_columns(vectors, run_id),
+        }
+    )
+
+
+def product_vectors(product_embeddings: pa.Table, run_id: str) -> pa.Table:
+    """``base_sku, embedding, model_version, run_id``: one row a part.
+
+    Args:
+        product_embeddings: asset of that name.
+        run_id: of the run that publishes.
+    """
+    vectors = _serving(product_embeddings)
+    return pa.table({"base_sku": vectors["base_sku"].cast(pa.string()), **_columns(vectors, run_id)})
+
+
+def _serving(embeddings: pa.Table) -> pa.Table:
+    return embeddings.filter(pc.equal(embeddings["view"].cast(pa.string()), "serving"))
+
+
+def _columns(vectors: pa.Table, run_id: str) -> dict[str, pa.ChunkedArray | pa.Array]:
+    return {
+        "embedding": vectors["embedding"].cast(pa.list_(pa.float64())),
+        MODEL_VERSION: vectors[MODEL_VERSION].cast(pa.string()),
+        "run_id": pa.repeat(pa.scalar(run_id), vectors.num_rows),
+    }
+
+
+@dg.asset(
+    key=EMBEDDING_TABLES,
+    group_name=DELIVERY,
+    owners=OWNERS,
+    kinds={"duckdb", "bigquery"},
+    # After the table that customers get: what its checks refuse is no vector to search by either.
+    deps=[DELIVERED_TABLE],
+)
+def embedding_tables(
+    context: dg.AssetExecutionContext,
+    settings: SettingsResource,
+    warehouse: WarehouseResource,
+    time_windows: pa.Table,
+    user_profiles: pa.Table,
+    user_embeddings: pa.Table,
+    product_embeddings: pa.Table,
+) -> dg.MaterializeResult:
+    """Tables `temp_holley_gnn.user_embeddings` and `product_embeddings`: vectors as of `as_of`, as ARRAY<FLOAT64>.
+
+    A row of users is one vector and all customers who share it: those with the same car and no history do. Each
+    table is replaced as a whole, without earlier versions beside it. The score of a part for a customer is the
+    dot product. README.md has a query for VECTOR_SEARCH.
+    """
+    started = time.monotonic()
+    windows = TimeWindows.from_table(time_windows)
+    tables = {
+        USERS: user_vectors(user_embeddings, user_profiles, context.run.run_id),
+        PRODUCTS: product_vectors(product_embeddings, context.run.run_id),
+    }
+    with one_line(WarehouseError):
+        opened = warehouse.open(
+            settings.of_run(context.run), windows.source_location, origin=origin_of(context)
+        )
+        rows = {
+            name: opened.replace_table(OUTPUT_DATASET, name, table, keep_snapshot=False)
+            for name, table in tables.items()
+        }
+    return dg.MaterializeResult(
+        metadata={
+            "rows": rows,
+            "dimensions": len(tables[PRODUCTS]["embedding"][0]) if rows[PRODUCTS] else 0,
+            "seconds": round(time.monotonic() - started, 2),
+        }
+    )
