@@ -46,10 +46,6 @@ def promote_model(
             written; force does not help against the last.
         TrackingError: the registry does not answer.
     """
-    # What waits in the journal may be the very model that is asked for.
-    waiting = TrackingJournal(settings, store).send()
-    if waiting.waiting:
-        raise TrackingError("; ".join(waiting.problems))
     registry = open_model_registry(settings)
     model = _named(registry, config)
     require_checkpoint(model, store)
@@ -80,10 +76,13 @@ def restore_champion(
 )
 def promote_op(context: dg.OpExecutionContext, config: PromotionConfig, settings: SettingsResource) -> None:
     """Promote, and tell the asset graph."""
+    loaded, store = settings.load(), settings.store()
+    # What waits in the journal may be the very model that is asked for.
+    sent = TrackingJournal(loaded, store).send()
+    if sent.warning:
+        context.log.warning(sent.warning)
     try:
-        model = promote_model(
-            settings.load(), settings.store(), config, now=datetime.datetime.now(datetime.UTC)
-        )
+        model = promote_model(loaded, store, config, now=datetime.datetime.now(datetime.UTC))
     except (PromotionRefused, TrackingError) as error:
         raise dg.Failure(f"{_STAYS}: {error}", allow_retries=False) from None
     context.log_event(champion_materialization(model))

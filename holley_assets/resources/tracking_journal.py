@@ -92,7 +92,11 @@ class TrackingJournal:
         waiting = sorted(self._store.keys(PENDING))
         connection = _Connection(self._settings, self._store)
         for sent, key in enumerate(waiting):
-            text = self._store.local_path(key).read_text(encoding="utf-8")
+            try:
+                text = self._store.local_path(key).read_text(encoding="utf-8")
+            except FileNotFoundError:
+                # Another step of the run sends what waits, too, and was quicker.
+                continue
             try:
                 mlflow_run, version = connection.send(read_record(text))
             except TrackingRefusedError as error:

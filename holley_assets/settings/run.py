@@ -23,7 +23,9 @@ class RunSettings(Section):
         description="folder with one <table>.parquet (a file, or a folder of part files) for each source "
         "table; unset: sample data is generated",
     )
-    data_dir: Path = Field(Path("data"), description="everything a local run writes lives under it")
+    data_dir: Path = Field(
+        Path("data"), description="everything a local run writes lives under it; prod: scratch space"
+    )
     as_of: datetime.date | None = Field(None, description="the run's today, an ISO date in UTC; unset: today")
     intent_start: datetime.date = Field(
         datetime.date(2025, 9, 1),

@@ -114,3 +114,17 @@ def test_a_checkpoint_that_is_not_what_was_written_is_never_promoted(
         )
     with pytest.raises(PromotionRefused, match="none before"):
         restore_champion(RESOURCE.load(), RESOURCE.store(), by="ada", reason="x", now=NOW)
+
+
+def test_a_registry_that_is_away_keeps_the_champion_and_the_daily_run_goes_on(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train("first", 1)
+    assert execute(instance).success
+    monkeypatch.setenv("HOLLEY_MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("HOLLEY_MLFLOW_RETRIES", "0")
+    refused = failure_of(execute(instance), "promote_model")
+    assert refused.startswith("The champion stays: MLflow") and "\n" not in refused
+    assert champion_of(instance).startswith(
+        "20260201-first: the champion by the event log, version 1: MLflow"
+    )

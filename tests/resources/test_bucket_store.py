@@ -6,6 +6,8 @@ import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
+import pyarrow as pa
 import pytest
 from faulty_proxy import Fault, FaultyProxy, proxy_to
 from storage_emulator import BUCKET, StorageEmulator
@@ -13,6 +15,7 @@ from storage_emulator import BUCKET, StorageEmulator
 from holley_assets.resources import bucket_store
 from holley_assets.resources.artifact_store import ArtifactError, ArtifactStore
 from holley_assets.resources.bucket_store import BucketStore
+from holley_assets.resources.io_manager import ParquetIOManager
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage import FileStore, FolderStore, StorageError
 
@@ -205,21 +208,56 @@ def test_without_credentials_it_says_so(tmp_path: Path, monkeypatch: pytest.Monk
     assert "\n" not in str(refused.value)
 
 
-def test_production_writes_to_the_bucket(
+@pytest.fixture
+def production(
     proxy: FaultyProxy, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOLLEY_DATA_DIR", str(tmp_path / "scratch"))
-    assert isinstance(SettingsResource().store(), FolderStore)
-    production = {
+) -> SettingsResource:
+    """Settings of a step in production, on a machine with a scratch folder of its own."""
+    values = {
+        "HOLLEY_DATA_DIR": str(tmp_path / "scratch"),
         "HOLLEY_ENV": "prod",
         "HOLLEY_STORAGE_BUCKET": BUCKET,
         "HOLLEY_STORAGE_FOLDER": folder,
         "HOLLEY_MLFLOW_TRACKING_URI": "http://127.0.0.1:5000",
         "HOLLEY_BIGQUERY_PROJECT": "holley-emulated",
     }
-    for name, value in production.items():
+    for name, value in values.items():
         monkeypatch.setenv(name, value)
-    resource = SettingsResource()
+    return SettingsResource()
+
+
+def test_a_laptop_writes_to_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLLEY_DATA_DIR", str(tmp_path))
+    assert isinstance(SettingsResource().store(), FolderStore)
+
+
+def test_settings_are_frozen_in_the_bucket(production: SettingsResource, folder: str) -> None:
+    resource = production
     assert resource.store().location("assets/x.parquet") == f"gs://{BUCKET}/{folder}/assets/x.parquet"
     where = resource.freeze(resource.load(), "run-1")
     assert where == f"gs://{BUCKET}/{folder}/runs/run-1/settings.json"
+    assert resource.of_run(dg.DagsterRun(job_name="weekly_retrain", run_id="run-1")).run.env == "prod"
+
+
+def test_parquet_goes_from_asset_to_asset_through_the_bucket(
+    production: SettingsResource, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received: list[pa.Table] = []
+
+    @dg.asset
+    def cars() -> dg.MaterializeResult:
+        return dg.MaterializeResult(value=pa.table({"make": ["FORD"], "year": [1969]}))
+
+    @dg.asset
+    def years(cars: pa.Table) -> dg.MaterializeResult:
+        received.append(cars)
+        return dg.MaterializeResult(value=cars.select(["year"]))
+
+    resources = {"io_manager": ParquetIOManager(settings=production)}
+    first = dg.materialize([cars, years], resources=resources, selection=[cars])
+    # The next step is a pod of its own.
+    monkeypatch.setenv("HOLLEY_DATA_DIR", str(tmp_path / "another machine"))
+    assert dg.materialize([cars, years], resources=resources, selection=[years]).success
+    assert received[0].to_pylist() == [{"make": "FORD", "year": 1969}]
+    metadata = first.asset_materializations_for_node("cars")[0].metadata
+    assert metadata["path"].value == f"gs://{BUCKET}/{folder}/assets/cars.parquet"
