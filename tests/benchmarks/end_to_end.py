@@ -122,17 +122,17 @@ def run_job(arguments: argparse.Namespace, users: int) -> Run:
             log=folder / "run.log",
         )
         with dg.DagsterInstance.from_config(str(home)) as instance:
-            steps, nodes = read_steps(instance)
-    stages = [*summarise(steps, watched), whole(steps, watched, nodes)]
+            steps, figures = read_steps(instance)
+    stages = [*summarise(steps, watched), whole(watched, figures)]
     if generated:
         stages.insert(0, generated)
     return Run(users, stages, tables_of(steps, watched))
 
 
 def read_steps(instance: dg.DagsterInstance) -> tuple[list[Step], dict[str, int]]:
-    """Steps of the newest run, in the order of their start, and the nodes of its training graph."""
+    """Steps of the newest run, in the order of their start, and what its training worked on."""
     steps: dict[str, Step] = {}
-    nodes: dict[str, int] = {}
+    figures: dict[str, int] = {}
     (run,) = instance.get_runs(limit=1)
     for entry in instance.all_logs(run.run_id):
         event, name = entry.dagster_event, entry.step_key
@@ -149,8 +149,11 @@ def read_steps(instance: dg.DagsterInstance) -> tuple[list[Step], dict[str, int]
                 steps[name].query_seconds = float(metadata["seconds"].value)  # type: ignore[arg-type]
                 steps[name].checking_seconds = float(metadata["seconds_checking"].value)  # type: ignore[arg-type]
             if materialization.asset_key.to_user_string() == "training_graph":
-                nodes = {kind: int(count) for kind, count in metadata["nodes"].value.items()}  # type: ignore[union-attr]
-    return sorted(steps.values(), key=lambda step: step.start), nodes
+                counts = metadata["nodes"].value
+                figures |= {f"{kind} nodes": int(count) for kind, count in counts.items()}  # type: ignore[union-attr]
+            if "epochs" in metadata:
+                figures["epochs"] = int(metadata["epochs"].value)  # type: ignore[arg-type]
+    return sorted(steps.values(), key=lambda step: step.start), figures
 
 
 def summarise(steps: Iterable[Step], watched: WatchedCommand) -> list[Measurement]:
@@ -177,9 +180,8 @@ def busy_seconds(steps: Sequence[Step]) -> float:
     return total
 
 
-def whole(steps: Sequence[Step], watched: WatchedCommand, nodes: dict[str, int]) -> Measurement:
+def whole(watched: WatchedCommand, figures: dict[str, int]) -> Measurement:
     """The job from its command to its exit, with what starts and logs the steps."""
-    figures = {f"{kind} nodes": count for kind, count in nodes.items()}
     return _measurement(WHOLE, watched.seconds, list(watched.processes.values()), **figures)
 
 
@@ -257,6 +259,7 @@ def main() -> None:
         tell(f"{users:,} users")
         runs.append(run_job(arguments, users))
         print(f"\n{users:,} users\n\n{plain_table(runs[-1].stages)}\n")
+        print(", ".join(f"{count:,} {name}" for name, count in runs[-1].stages[-1].figures.items()) + "\n")
         print(f"{plain_table(runs[-1].tables)}\n", flush=True)
         content = {
             "machine": machine("dagster", "duckdb", "torch"),
