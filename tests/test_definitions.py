@@ -27,6 +27,7 @@ GROUPS = {
     },
     "graph_tables": {
         "co_purchased_edges",
+        "daily_orders",
         "fitment",
         "fits_edges",
         "interaction_events",

@@ -18,12 +18,12 @@ import pytest
 
 from holley_assets.assets.evaluation import clicking_users, rank_all_systems
 from holley_assets.assets.graph_tables import query_dependencies, query_parameters
-from holley_assets.assets.model import training_options
+from holley_assets.assets.model import COUNTS, training_options
 from holley_assets.assets.recommendations import ranking_options, users_with_profiles
 from holley_assets.assets.report import evaluation_options
 from holley_assets.assets.table_specs import TABLE_SPECS
 from holley_assets.assets.time_windows import TimeWindows
-from holley_assets.evaluation.report import CONTROL, RunIdentity, build_report
+from holley_assets.evaluation.report import RunIdentity, build_report
 from holley_assets.ranking import EmbeddingScorer, build_candidates, rank_users
 from holley_assets.resources.duckdb_warehouse import DuckDBWarehouse
 from holley_assets.resources.source_tables import SOURCE_TABLES
@@ -83,6 +83,7 @@ def report_on(tables: dict[str, pa.Table], settings: Settings) -> dict[str, Any]
         view_end=WINDOWS.cutoff,
         order_weight=settings.run.order_weight,
         decay_days=settings.run.decay_days,
+        season_days=settings.run.season_days,
     )
     trained = train(graph.data, *training_options(settings))
     vectors = embed(graph.data, trained.checkpoint, personal_precision=settings.training.personal_precision)
@@ -103,16 +104,24 @@ def report_on(tables: dict[str, pa.Table], settings: Settings) -> dict[str, Any]
         settings=settings,
         apply_rules=True,
     )
-    same_profile = pa.array(np.zeros(users.num_rows, np.int32))
-    counted = fit_popularity(graph.data, seed=settings.training.seed)
-    control = rank_users(
-        users.set_column(users.schema.get_field_index("profile"), "profile", same_profile),
-        build_candidates(**shared, view="training", apply_rules=True),
-        EmbeddingScorer(np.ones((1, 1), np.float32), np.asarray(counted, np.float32)[:, None], products),
-        purchases=tables["user_purchases"],
-        view_end=WINDOWS.cutoff,
-        options=ranking_options(settings, settings.evaluation.depth),
+    alike = users.set_column(
+        users.schema.get_field_index("profile"), "profile", pa.array(np.zeros(users.num_rows, np.int32))
     )
+    controls = [
+        rank_users(
+            alike,
+            build_candidates(**shared, view="training", apply_rules=True),
+            EmbeddingScorer(
+                np.ones((1, 1), np.float32),
+                fit_popularity(graph.data, seed=settings.training.seed, fitted=fitted)[:, None],
+                products,
+            ),
+            purchases=tables["user_purchases"],
+            view_end=WINDOWS.cutoff,
+            options=ranking_options(settings, settings.evaluation.depth),
+        ).to_table(system)
+        for system, fitted in COUNTS.items()
+    ]
     return build_report(
         run=RunIdentity("null", WINDOWS.as_of, WINDOWS.cutoff, "null"),
         clicks=tables["test_clicks"],
@@ -121,7 +130,7 @@ def report_on(tables: dict[str, pa.Table], settings: Settings) -> dict[str, Any]
         rankings=rankings,
         rankings_before_rules=rankings,
         products=tables["product_nodes"],
-        control_rankings=control.to_table(CONTROL),
+        control_rankings=pa.concat_tables(controls),
         options=evaluation_options(settings),
     )
 

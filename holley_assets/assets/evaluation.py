@@ -15,6 +15,7 @@ from holley_assets.assets.live_baseline import read_live_baseline, with_live_bas
 from holley_assets.assets.recommendations import ranking_options, users_with_profiles
 from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.evaluation.labels import ground_truth
+from holley_assets.evaluation.report import CONTROLS
 from holley_assets.ranking import (
     EmbeddingScorer,
     PairScorer,
@@ -77,29 +78,35 @@ def control_rankings(
     test_clicks: pa.Table,
     test_interactions: pa.Table,
 ) -> dg.MaterializeResult:
-    """One row a test user and rank from 1 to 20 by `fitted_popularity`: the control that a lift must beat too.
+    """One row a test user, count and rank from 1 to 20: the controls that a lift must beat too.
 
     The model reads what every visitor chose and for which cars a part can be. Popularity counted on the same
-    data, one number a part and no tastes, shows how much of a lift over `sql` is better counting.
+    data, one number a part and no tastes, shows how much of a lift over `sql` is better counting. Systems:
+    `counted_popularity` (everybody who looked at a part) and `fitted_popularity` (how often it is chosen among
+    the parts that fit the same car).
     """
     training = product_embeddings.filter(pc.equal(product_embeddings["view"].cast(pa.string()), "training"))
-    popularity = training["fitted_popularity"].to_numpy()[:, None]
     run_settings = settings.of_run(context.run)
     labels = ground_truth(run_settings.evaluation.labels, test_clicks, test_interactions)
     users = clicking_users(users_with_profiles(user_nodes, user_profiles, "profile"), labels)
     users = users.set_column(
         users.schema.get_field_index("profile"), "profile", pa.array(np.zeros(users.num_rows, np.int32))
     )
-    ranking = rank_users(
-        users,
-        build_candidates(fitment, parts, view="training", apply_rules=True),
-        EmbeddingScorer(np.ones((1, 1), np.float32), popularity, training["base_sku"].combine_chunks()),
-        purchases=user_purchases,
-        view_end=TimeWindows.from_table(time_windows).cutoff,
-        options=ranking_options(run_settings, run_settings.evaluation.depth),
-    )
+    candidates = build_candidates(fitment, parts, view="training", apply_rules=True)
+    base_skus, one = training["base_sku"].combine_chunks(), np.ones((1, 1), np.float32)
+    rankings = [
+        rank_users(
+            users,
+            candidates,
+            EmbeddingScorer(one, training[system].to_numpy()[:, None], base_skus),
+            purchases=user_purchases,
+            view_end=TimeWindows.from_table(time_windows).cutoff,
+            options=ranking_options(run_settings, run_settings.evaluation.depth),
+        ).to_table(system)
+        for system in CONTROLS
+    ]
     return dg.MaterializeResult(
-        value=ranking.to_table("fitted_popularity").select(RANKING_COLUMNS),
+        value=pa.concat_tables(rankings).select(RANKING_COLUMNS),
         metadata={"test_users": users.num_rows},
     )
 

@@ -36,6 +36,7 @@ GRAPH_TABLE_NAMES = (
     "fitment",
     "user_purchases",
     "visitor_demand",
+    "daily_orders",
 )
 # A customer's vehicle is a column of user_nodes too; the graph is built once this table's checks have passed.
 _INPUTS = ["time_windows", *GRAPH_TABLE_NAMES, "owns_edges"]
@@ -140,6 +141,7 @@ def _build(
         view_end=windows.cutoff if view == "training" else windows.as_of,
         order_weight=settings.run.order_weight,
         decay_days=settings.run.decay_days,
+        season_days=settings.run.season_days,
     )
     staged = artifacts.staging_path(GRAPH_FILES[view])
     save_graph(graph.data, staged)

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from holley_assets.gnn.training import Epoch, TrainingOptions
 
 MODEL_FILE = "model.pt"
-FITTED_POPULARITY = "fitted_popularity"
+# Columns of popularity without tastes, and whether it is fitted to which parts fit the same car.
+COUNTS = {"fitted_popularity": True, "counted_popularity": False}
 
 
 def training_options(settings: Settings) -> tuple["ModelOptions", "TrainingOptions"]:
@@ -211,8 +212,8 @@ was delivered while none was ever promoted.""",
             description="""One row a view and base SKU: its vector of length one.
 
 A part that the weights do not know yet has a vector from its features and its neighbours.
-`fitted_popularity` (training view) is popularity counted on the same data without tastes: what the model must
-beat for a lift to be the graph's own.""",
+`counted_popularity` and `fitted_popularity` (training view) are popularity counted on the same data without
+tastes: what the model must beat for a lift to be the graph's own.""",
         ),
     ],
 )
@@ -242,12 +243,17 @@ def embeddings(
         graph = load_graph(artifacts.locate(Reference.from_table(reference)))
         base_skus = pa.array(graph.products, pa.string())
         vectors = embed(graph, checkpoint, personal_precision=chosen.personal_precision, device=device)
-        popularity = fit_popularity(graph, seed=chosen.seed) if view == "training" else None
         profiles = pa.array(np.arange(len(vectors.user), dtype=np.int32))
         users.append(_vector_table(view, "profile", profiles, vectors.user, model.model_version))
         table = _vector_table(view, "base_sku", base_skus, vectors.product, model.model_version)
-        fitted = pa.nulls(len(base_skus), pa.float32()) if popularity is None else pa.array(popularity)
-        products.append(table.append_column(FITTED_POPULARITY, fitted))
+        for name, fitted in COUNTS.items():
+            popularity = (
+                pa.array(fit_popularity(graph, seed=chosen.seed, fitted=fitted))
+                if view == "training"
+                else pa.nulls(len(base_skus), pa.float32())
+            )
+            table = table.append_column(name, popularity)
+        products.append(table)
     metadata: dict[str, Any] = {
         MODEL_VERSION: model.model_version,
         "model_of_run": model.reference.run_id,

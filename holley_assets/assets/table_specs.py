@@ -101,6 +101,15 @@ Up to three events report one purchase: `counts_as_order` marks one line a buyer
 counts twice. Dropped and counted: dates that do not parse, lines without SKU or buyer, exact repeats.""",
     ),
     TableSpec(
+        name="daily_orders",
+        key=("base_sku", "order_date"),
+        weights=("orders",),
+        may_be_empty=True,
+        description="""One row a part and day on which it was ordered: how many buyers ordered it.
+
+Popularity is its sum; what is in season is how its last weeks differ from all time.""",
+    ),
+    TableSpec(
         name="parts",
         key=("sku",),
         eligible="serving_ineligible_reason",
@@ -125,11 +134,17 @@ a cart or an order. Dropped and counted: accounts without a usable vehicle, by w
     TableSpec(
         name="product_nodes",
         key=("base_sku",),
-        not_null=("log_popularity", "serving_log_popularity", "fitment_breadth"),
+        not_null=(
+            "log_popularity",
+            "serving_log_popularity",
+            "log_visitors",
+            "serving_log_visitors",
+            "fitment_breadth",
+        ),
         description="""One row a base SKU: the features of a product node.
 
 Colour and finish variants (a last letter B, R, G or P after a digit) are one product to the graph. Type and
-price are those of the best-selling variant.""",
+price are those of the best-selling variant. `log_visitors` counts everybody who viewed, carted or ordered it.""",
     ),
     TableSpec(
         name="vehicle_nodes",

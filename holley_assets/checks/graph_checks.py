@@ -83,6 +83,25 @@ _POPULARITY = """
     LEFT JOIN before_cutoff AS known USING (base_sku)
     WHERE abs(products.log_popularity - ln(1 + coalesce(known.orders, 0))) > 1e-9
 """
+_VISITORS = """
+    WITH before_cutoff AS (
+        SELECT base_sku, count(DISTINCT visitor) AS visitors
+        FROM (
+            SELECT base_sku, coalesce(email_lower, user_id) AS visitor
+            FROM interaction_events
+            WHERE event_date < $cutoff
+            UNION ALL
+            SELECT base_sku, buyer
+            FROM order_lines
+            WHERE order_date < $cutoff AND source = 'import_orders' AND counts_in_popularity
+        )
+        GROUP BY ALL
+    )
+    SELECT 'log_visitors' AS counted, products.base_sku AS item
+    FROM product_nodes AS products
+    LEFT JOIN before_cutoff AS known USING (base_sku)
+    WHERE abs(products.log_visitors - ln(1 + coalesce(known.visitors, 0))) > 1e-9
+"""
 _CO_PURCHASES = """
     WITH before_cutoff AS (
         SELECT DISTINCT buyer, base_sku FROM order_lines WHERE order_date < $cutoff
@@ -146,7 +165,7 @@ def check_training_graph(
     """
     found = Violations(0, [])
     with open_tables(tables) as connection:
-        for query in (_INTERACTIONS, _TIERS, _POPULARITY, _CO_PURCHASES, _VISITOR_DEMAND):
+        for query in (_INTERACTIONS, _TIERS, _POPULARITY, _VISITORS, _CO_PURCHASES, _VISITOR_DEMAND):
             broken = find_violations(connection, query, {"cutoff": cutoff})
             found = Violations(found.count + broken.count, found.examples or broken.examples)
         known = _count(connection, _KNOWN_PAIRS, cutoff)

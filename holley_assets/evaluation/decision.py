@@ -145,7 +145,7 @@ def decide_beyond_popularity(
     Args:
         comparison: the model against the SQL pipeline.
         power: from the same call.
-        control_comparison: the model against the count, system ``fitted_popularity``.
+        control_comparison: the model against the better count of :data:`.report.CONTROLS`.
         control_power: from the same call.
         clicks: clicks in the test set, repeated ones included.
         rule: thresholds.

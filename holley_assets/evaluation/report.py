@@ -20,7 +20,7 @@ import pyarrow as pa
 from holley_assets.evaluation.bias import click_bias, shown_by
 from holley_assets.evaluation.decision import decide, decide_beyond_popularity
 from holley_assets.evaluation.exposure import exposure, score_histograms
-from holley_assets.evaluation.gates import DecisionRule, evaluate_gates
+from holley_assets.evaluation.gates import DECIDING_TIER, DecisionRule, evaluate_gates
 from holley_assets.evaluation.labels import LABEL_UNITS, LabelSource
 from holley_assets.evaluation.metrics import (
     compute_metrics,
@@ -32,7 +32,7 @@ from holley_assets.evaluation.significance import ALPHA, POWER, Bootstrap, compa
 
 SYSTEMS = ("gnn", "sql", "popularity", "random")
 TREATMENT, BASELINE = "gnn", "sql"
-CONTROL = "fitted_popularity"
+CONTROLS = ("fitted_popularity", "counted_popularity")
 # Starts at the @ and looks back: from the left, a long word without any @, such as an embedded image, would
 # be scanned again from each of its letters.
 EMAIL_ADDRESS = re.compile(r"(?<=[\w.+-])@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
@@ -83,16 +83,16 @@ def build_report(
         rankings: email_lower, system, rank, base_sku, score: after the rules, as of the cutoff.
         rankings_before_rules: the same over every part that fits.
         products: base_sku, part_type, log_popularity: the catalogue as of the cutoff.
-        control_rankings: rankings of system ``fitted_popularity``, popularity counted on the data that the
-            model reads; a gain is granted only if it holds against them too.
+        control_rankings: rankings of systems :data:`CONTROLS`, popularity counted on the data that the
+            model reads; a gain is granted only if it holds against the better of them too.
         options: thresholds, bootstrap, systems and what the test set is made of.
         extras: more sections, such as ``training``, ``graph``, ``backtest``; kept as they are.
 
     Returns:
-        The contract's keys; ``control`` (``metrics`` of ``fitted_popularity`` and the ``comparison`` with it),
-        or None; ``power`` and ``label_source``; ``click_bias`` with ``metrics_outside_sql_top4`` and
-        ``comparison_outside_sql_top4``; ``exposure`` and ``scores``; and the extras. Plain Python values; a
-        number that does not exist is None.
+        The contract's keys; ``control`` (``metrics`` of the counts, the better ``system`` and the
+        ``comparison`` with it), or None; ``power`` and ``label_source``; ``click_bias`` with
+        ``metrics_outside_sql_top4`` and ``comparison_outside_sql_top4``; ``exposure`` and ``scores``; and the
+        extras. Plain Python values; a number that does not exist is None.
 
     Raises:
         EvaluationError: malformed rankings or clicks.
@@ -108,9 +108,11 @@ def build_report(
     decision = decide(comparison, power, clicks=clicks.num_rows, rule=options.rule, unit=unit)
     control: dict[str, Any] | None = None
     if control_rankings is not None:
-        control_values = score_systems(control_rankings, truth, [CONTROL])
+        control_values = score_systems(control_rankings, truth, CONTROLS)
+        control_metrics = summarise(control_values, truth)
+        better = max(CONTROLS, key=lambda system: control_metrics[system][DECIDING_TIER]["hit_rate@4"] or 0.0)
         control_comparison, control_power = compare(
-            values[TREATMENT], control_values[CONTROL], truth, bootstrap
+            values[TREATMENT], control_values[better], truth, bootstrap
         )
         decision = decide_beyond_popularity(
             comparison,
@@ -121,7 +123,7 @@ def build_report(
             rule=options.rule,
             unit=unit,
         )
-        control = {"metrics": summarise(control_values, truth), "comparison": control_comparison}
+        control = {"system": better, "metrics": control_metrics, "comparison": control_comparison}
 
     is_shown = shown_by(rankings, clicks, system=BASELINE)
     unshown_clicks = clicks.filter(pa.array(~is_shown))

@@ -185,18 +185,21 @@ def fit_demand(
 
 
 def fit_popularity(
-    data: HeteroData, *, seed: int, options: DemandOptions | None = None
+    data: HeteroData, *, seed: int, fitted: bool = True, options: DemandOptions | None = None
 ) -> NDArray[np.float32]:
     """Popularity of each product among the parts that fit the same car, ``[num_products]``, without tastes.
 
-    The first fit alone: one number a part, from everything the model learns from. It is the control that tells
-    a lift by graph structure from one by better counting.
+    The first fit alone and the season: one number a part, from everything the model learns from. It is the
+    control that tells a lift by graph structure from one by better counting.
+
+    Args:
+        fitted: False takes the number of visitors as it is, where validation did not confirm the fit.
     """
     options = options or DemandOptions()
     torch.manual_seed(seed)
     model = HeteroGAT(data, ModelOptions(layers=0))
-    positives = Positives.of(data, Candidates(data), minimum_weight=0.0)
-    demand = Demand(data, positives)
-    fit_demand(model, data, demand, options, math.inf, torch.Generator().manual_seed(seed))
+    if fitted:
+        demand = Demand(data, Positives.of(data, Candidates(data), minimum_weight=0.0))
+        fit_demand(model, data, demand, options, math.inf, torch.Generator().manual_seed(seed))
     with torch.no_grad():
-        return model.embed_nodes(data).product[:, -1].numpy()
+        return (model.embed_nodes(data).product[:, -1] + data["product"].season).numpy()

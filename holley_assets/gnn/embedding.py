@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.checkpoint import Checkpoint
-from holley_assets.gnn.model import adjacencies_of
+from holley_assets.gnn.model import Vectors, adjacencies_of
 from holley_assets.gnn.personal import add_personal_vectors
 from holley_assets.gnn.sampling import Candidates, Positives
 
@@ -29,6 +29,13 @@ class Embeddings(NamedTuple):
     temperature: float
 
 
+def in_season(vectors: Vectors, shift: torch.Tensor) -> Vectors:
+    """``vectors`` with ``shift`` ``[num_products]`` added to the products' biases."""
+    product = vectors.product.clone()
+    product[:, -1] += shift
+    return Vectors(vectors.user, product)
+
+
 @torch.no_grad()
 def embed(
     data: HeteroData, checkpoint: Checkpoint, *, personal_precision: float, device: str = "cpu"
@@ -42,5 +49,7 @@ def embed(
     data = data.to(device)
     vectors = model(data, adjacencies_of(data))
     positives = Positives.of(data, Candidates(data), minimum_weight=0.0)
-    user, product, temperature = add_personal_vectors(vectors, data, positives, personal_precision).unit()
+    # In this order: what a user chose was chosen in any season.
+    vectors = add_personal_vectors(vectors, data, positives, personal_precision)
+    user, product, temperature = in_season(vectors, data["product"].season).unit()
     return Embeddings(user.cpu().numpy(), product.cpu().numpy(), temperature)

@@ -20,9 +20,21 @@ import torch
 from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
+from holley_assets.gnn.arrow_keys import (
+    SEPARATOR,
+    FloatArray,
+    IntArray,
+    index_of,
+    integers,
+    joined_key,
+    known_index,
+    stacked,
+    to_numpy,
+    vocabulary,
+)
+from holley_assets.gnn.season import season
+
 View = Literal["training", "serving"]
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.floating]
 
 INTERACTS = ("user", "interacts", "product")
 FITS = ("product", "fits", "vehicle")
@@ -34,11 +46,11 @@ REV_OWNS = ("vehicle", "rev_owns", "user")
 EDGE_TYPES = (INTERACTS, REV_INTERACTS, FITS, REV_FITS, OWNS, REV_OWNS, CO_PURCHASED)
 
 TIERS = ("cold", "warm", "hot")
+# The product feature that an untrained network ranks by: who looks is many times who buys.
+LOG_VISITORS = 4
 # A model changes more between generations than within one. On samples three years did as well as one, with a
 # third of the vectors, and better than five or ten.
 GENERATION_YEARS = 3
-# Separates the parts of a composite key; no make, model or SKU holds the ASCII unit separator.
-SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,7 @@ class GraphTables:
     fitment: pa.Table
     user_purchases: pa.Table
     visitor_demand: pa.Table
+    daily_orders: pa.Table
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,13 @@ class BuiltGraph:
 
 
 def build_graph(
-    tables: GraphTables, *, view: View, view_end: datetime.date, order_weight: float, decay_days: float
+    tables: GraphTables,
+    *,
+    view: View,
+    view_end: datetime.date,
+    order_weight: float,
+    decay_days: float,
+    season_days: int,
 ) -> BuiltGraph:
     """Build the graph as of the cutoff (``view="training"``) or as of the run's day (``"serving"``).
 
@@ -79,26 +98,30 @@ def build_graph(
     * ``user``: ``tier``, ``year``, ``vehicle``, ``generation`` (make, model and three years),
       ``vehicle_year`` (row of the candidate lists, −1 where nothing fits), ``count`` (users behind the node) and
       ``cold_profile`` (the node of the same car without history), each ``[num_profiles]``;
-    * ``product``: ``part_type`` and ``features`` ``[num_products, 4]``: log price, log popularity, log fitment
-      breadth, price known; ``eligible``;
+    * ``product``: ``part_type`` and ``features`` ``[num_products, 5]``: log price, log popularity, log fitment
+      breadth, price known, log visitors (:data:`LOG_VISITORS`); ``eligible``; ``season``
+      (see :mod:`holley_assets.gnn.season`);
     * ``vehicle``: ``make`` and ``features`` ``[num_vehicles, 2]``: log user count, log product count;
     * ``edge_attr`` of each edge type, ``[num_edges, dim]``; for interacts ``weight`` and ``orders`` too;
     * ``candidate_offsets``, ``candidate_products``: the parts that fit each year, make and model;
       ``candidate_demand``: visitors without a registered car that wanted the part for it;
+    * ``season_mixture``: what foretells demand, recent weeks to all time;
     * ``products``, ``vehicles``, ``generations``, ``part_types``, ``makes``: the keys behind the numbers.
 
     Args:
         view_end: first day the view does not see; orders on or after it are left out.
         order_weight: base weight of an order, for order history that no event repeats.
-        decay_days: decay of that weight, ``exp(−days / decay_days)``.
+        decay_days: decay of that weight, ``exp(−days / decay_days)``, and of what is in season.
+        season_days: newest days, whose orders tell how far recency foretells demand; 0 for no season.
     """
     prefix = "" if view == "training" else "serving_"
     products = tables.product_nodes["base_sku"].to_pylist()
-    vehicle_keys = _key(tables.vehicle_nodes, "make", "model")
+    vehicle_keys = joined_key(tables.vehicle_nodes, "make", "model")
     product_vocabulary = pa.array(products, pa.string())
 
     data = HeteroData()
     _add_products(data, tables, prefix)
+    _add_season(data, tables.daily_orders, product_vocabulary, view_end, decay_days, season_days)
     _add_vehicles(data, tables)
     candidates = _add_candidates(data, tables, product_vocabulary, prefix)
 
@@ -107,8 +130,8 @@ def build_graph(
     _add_edges(data, tables, prefix, pairs, user_profiles, product_vocabulary, vehicle_keys)
     data.products = products
     data.vehicles = vehicle_keys.to_pylist()
-    data.part_types = _vocabulary(tables.product_nodes["part_type"])
-    data.makes = _vocabulary(tables.vehicle_nodes["make"])
+    data.part_types = vocabulary(tables.product_nodes["part_type"])
+    data.makes = vocabulary(tables.vehicle_nodes["make"])
     return BuiltGraph(data, user_profiles)
 
 
@@ -146,15 +169,16 @@ def _interactions(
     purchases = tables.user_purchases.filter(
         pc.less(tables.user_purchases["order_date"], pa.scalar(view_end))
     )
-    end = np.datetime64(view_end, "D")
-    days = (end - _numpy(purchases["order_date"]).astype("datetime64[D]")).astype(np.float64)
+    days = _days_before(view_end, purchases["order_date"])
 
-    user = np.concatenate([_index(edges["email_lower"], emails), _index(purchases["email_lower"], emails)])
+    user = np.concatenate(
+        [index_of(edges["email_lower"], emails), index_of(purchases["email_lower"], emails)]
+    )
     product = np.concatenate(
-        [_index(edges["base_sku"], product_vocabulary), _index(purchases["base_sku"], product_vocabulary)]
+        [index_of(edges["base_sku"], product_vocabulary), index_of(purchases["base_sku"], product_vocabulary)]
     )
     # An order inside the window is an event too, whose weight counts already.
-    event_weight = _numpy(edges[f"{prefix}weight"]).astype(np.float64)
+    event_weight = to_numpy(edges[f"{prefix}weight"]).astype(np.float64)
     order_decay = order_weight * np.exp(-days / decay_days)
     known = (user >= 0) & (product >= 0)
     pair, inverse = np.unique(user[known] * len(product_vocabulary) + product[known], return_inverse=True)
@@ -175,23 +199,53 @@ def _interactions(
 
 def _add_products(data: HeteroData, tables: GraphTables, prefix: str) -> None:
     nodes = tables.product_nodes
-    price = _numpy(pc.fill_null(nodes[f"{prefix}price"], 0.0)).astype(np.float64)
+    price = to_numpy(pc.fill_null(nodes[f"{prefix}price"], 0.0)).astype(np.float64)
     data["product"].num_nodes = nodes.num_rows
-    data["product"].part_type = _tensor(_index(nodes["part_type"], pa.array(_vocabulary(nodes["part_type"]))))
-    data["product"].features = _features(
-        np.log1p(price),
-        _numpy(nodes[f"{prefix}log_popularity"]),
-        np.log1p(_numpy(nodes["fitment_breadth"])),
-        (price > 0).astype(np.float32),
+    data["product"].part_type = integers(
+        index_of(nodes["part_type"], pa.array(vocabulary(nodes["part_type"])))
     )
+    data["product"].features = stacked(
+        np.log1p(price),
+        to_numpy(nodes[f"{prefix}log_popularity"]),
+        np.log1p(to_numpy(nodes["fitment_breadth"])),
+        (price > 0).astype(np.float32),
+        to_numpy(nodes[f"{prefix}log_visitors"]),
+    )
+
+
+def _add_season(
+    data: HeteroData,
+    daily_orders: pa.Table,
+    product_vocabulary: pa.Array,
+    view_end: datetime.date,
+    decay_days: float,
+    season_days: int,
+) -> None:
+    orders = daily_orders.filter(pc.less(daily_orders["order_date"], pa.scalar(view_end)))
+    product = index_of(orders["base_sku"], product_vocabulary)
+    known = product >= 0
+    found = season(
+        product[known],
+        _days_before(view_end, orders["order_date"])[known],
+        to_numpy(orders["orders"]).astype(np.float64)[known],
+        num_products=len(product_vocabulary),
+        horizon=season_days,
+        decay_days=decay_days,
+    )
+    data["product"].season = torch.from_numpy(found.shift)
+    data.season_mixture = found.mixture.tolist()
+
+
+def _days_before(end: datetime.date, dates: pa.ChunkedArray) -> NDArray[np.float64]:
+    return np.asarray(np.datetime64(end, "D") - to_numpy(dates).astype("datetime64[D]"), np.float64)
 
 
 def _add_vehicles(data: HeteroData, tables: GraphTables) -> None:
     nodes = tables.vehicle_nodes
     data["vehicle"].num_nodes = nodes.num_rows
-    data["vehicle"].make = _tensor(_index(nodes["make"], pa.array(_vocabulary(nodes["make"]))))
-    data["vehicle"].features = _features(
-        np.log1p(_numpy(nodes["user_count"])), np.log1p(_numpy(nodes["product_count"]))
+    data["vehicle"].make = integers(index_of(nodes["make"], pa.array(vocabulary(nodes["make"]))))
+    data["vehicle"].features = stacked(
+        np.log1p(to_numpy(nodes["user_count"])), np.log1p(to_numpy(nodes["product_count"]))
     )
 
 
@@ -200,23 +254,23 @@ def _add_candidates(
 ) -> pa.Array:
     """Parts that fit each year, make and model, in compressed rows; returns the keys of the rows."""
     fitment = tables.fitment
-    keys = _key(fitment, "year", "make", "model").dictionary_encode()
-    product = _known_index(fitment["base_sku"], product_vocabulary, "fitment")
+    keys = joined_key(fitment, "year", "make", "model").dictionary_encode()
+    product = known_index(fitment["base_sku"], product_vocabulary, "fitment")
     row = keys.indices.to_numpy().astype(np.int64)
     order = np.lexsort((product, row))
     counts = np.bincount(row, minlength=len(keys.dictionary))
-    data.candidate_offsets = _tensor(np.concatenate([[0], np.cumsum(counts)]))
+    data.candidate_offsets = integers(np.concatenate([[0], np.cumsum(counts)]))
     data.candidate_products = torch.from_numpy(product[order].astype(np.int32))
     eligible = np.zeros(len(product_vocabulary), bool)
-    eligible[product[_numpy(pc.is_valid(fitment[f"{prefix}sku"]))]] = True
+    eligible[product[to_numpy(pc.is_valid(fitment[f"{prefix}sku"]))]] = True
     data["product"].eligible = torch.from_numpy(eligible)
 
     demand = tables.visitor_demand.filter(pc.is_valid(tables.visitor_demand[f"{prefix}weight"]))
     pairs = row[order] * len(product_vocabulary) + product[order]
-    wanted_row = _known_index(_key(demand, "year", "make", "model"), keys.dictionary, "visitor_demand")
-    wanted = wanted_row * len(product_vocabulary) + _index(demand["base_sku"], product_vocabulary)
+    wanted_row = known_index(joined_key(demand, "year", "make", "model"), keys.dictionary, "visitor_demand")
+    wanted = wanted_row * len(product_vocabulary) + index_of(demand["base_sku"], product_vocabulary)
     weight = np.zeros(len(pairs), np.float32)
-    weight[np.searchsorted(pairs, wanted)] = _numpy(demand[f"{prefix}weight"])
+    weight[np.searchsorted(pairs, wanted)] = to_numpy(demand[f"{prefix}weight"])
     data.candidate_demand = torch.from_numpy(weight)
     return keys.dictionary
 
@@ -230,8 +284,8 @@ def _add_users(
     candidate_keys: pa.Array,
 ) -> NDArray[np.int32]:
     """User nodes: first one for each car (no history), then one for each user with history."""
-    vehicle = _known_index(_key(users, "make", "model"), vehicle_keys, "user_nodes")
-    year = _numpy(users["year"]).astype(np.int64)
+    vehicle = known_index(joined_key(users, "make", "model"), vehicle_keys, "user_nodes")
+    year = to_numpy(users["year"]).astype(np.int64)
     car, car_of_user = np.unique(np.stack([vehicle, year]), axis=1, return_inverse=True)
     car_of_user = car_of_user.reshape(-1)
     active = np.unique(active_users)
@@ -240,18 +294,20 @@ def _add_users(
 
     car_of_profile = np.concatenate([np.arange(car.shape[1]), car_of_user[active]])
     tier = np.zeros(len(car_of_profile), np.int64)
-    tier[car.shape[1] :] = _index(users[f"{prefix}engagement_tier"], pa.array(TIERS))[active]
+    tier[car.shape[1] :] = index_of(users[f"{prefix}engagement_tier"], pa.array(TIERS))[active]
     first_user = np.unique(car_of_user, return_index=True)[1]
-    candidate_row = _index(_key(users, "year", "make", "model").take(pa.array(first_user)), candidate_keys)
+    candidate_row = index_of(
+        joined_key(users, "year", "make", "model").take(pa.array(first_user)), candidate_keys
+    )
 
     store = data["user"]
     store.num_nodes = len(car_of_profile)
-    store.tier = _tensor(tier)
-    store.vehicle = _tensor(car[0][car_of_profile])
-    store.year = _tensor(car[1][car_of_profile])
-    store.vehicle_year = _tensor(candidate_row[car_of_profile])
-    store.count = _tensor(np.bincount(profile, minlength=len(car_of_profile)))
-    store.cold_profile = _tensor(car_of_profile)
+    store.tier = integers(tier)
+    store.vehicle = integers(car[0][car_of_profile])
+    store.year = integers(car[1][car_of_profile])
+    store.vehicle_year = integers(candidate_row[car_of_profile])
+    store.count = integers(np.bincount(profile, minlength=len(car_of_profile)))
+    store.cold_profile = integers(car_of_profile)
     generation = pa.array(
         [
             f"{vehicle_keys[v].as_py()}{SEPARATOR}{y // GENERATION_YEARS}"
@@ -260,7 +316,7 @@ def _add_users(
         pa.string(),
     )
     data.generations = sorted(set(generation.to_pylist()))
-    store.generation = _tensor(_index(generation, pa.array(data.generations, pa.string()))[car_of_profile])
+    store.generation = integers(index_of(generation, pa.array(data.generations, pa.string()))[car_of_profile])
     return profile.astype(np.int32)
 
 
@@ -280,8 +336,8 @@ def _add_edges(
 
     fits = np.stack(
         [
-            _known_index(tables.fits_edges["base_sku"], product_vocabulary, "fits_edges"),
-            _known_index(_key(tables.fits_edges, "make", "model"), vehicle_keys, "fits_edges"),
+            known_index(tables.fits_edges["base_sku"], product_vocabulary, "fits_edges"),
+            known_index(joined_key(tables.fits_edges, "make", "model"), vehicle_keys, "fits_edges"),
         ]
     )
     demand, orders = vehicle_demand(
@@ -301,12 +357,12 @@ def _add_edges(
     data[REV_OWNS].edge_attr = torch.ones(len(vehicle), 1)
 
     edges = tables.co_purchased_edges.filter(pc.is_valid(tables.co_purchased_edges[f"{prefix}weight"]))
-    one = _known_index(edges["base_sku"], product_vocabulary, "co_purchased_edges")
-    other = _known_index(edges["other_base_sku"], product_vocabulary, "co_purchased_edges")
-    weight = np.tile(_numpy(edges[f"{prefix}weight"]), 2)
+    one = known_index(edges["base_sku"], product_vocabulary, "co_purchased_edges")
+    other = known_index(edges["other_base_sku"], product_vocabulary, "co_purchased_edges")
+    weight = np.tile(to_numpy(edges[f"{prefix}weight"]), 2)
     both = np.stack([np.concatenate([one, other]), np.concatenate([other, one])])
     data[CO_PURCHASED].edge_index = torch.from_numpy(both)
-    data[CO_PURCHASED].edge_attr = _features(weight)
+    data[CO_PURCHASED].edge_attr = stacked(weight)
 
 
 def vehicle_demand(
@@ -341,12 +397,12 @@ def vehicle_demand(
 def _visitors_of_vehicles(tables: GraphTables, prefix: str) -> FloatArray:
     """Demand of visitors without a registered car on each fits edge, over all years, ``[num_fits]``."""
     demand = tables.visitor_demand.filter(pc.is_valid(tables.visitor_demand[f"{prefix}weight"]))
-    position = _known_index(
-        _key(demand, "make", "model", "base_sku"),
-        _key(tables.fits_edges, "make", "model", "base_sku"),
+    position = known_index(
+        joined_key(demand, "make", "model", "base_sku"),
+        joined_key(tables.fits_edges, "make", "model", "base_sku"),
         "visitor_demand",
     )
-    weights = _numpy(demand[f"{prefix}weight"])
+    weights = to_numpy(demand[f"{prefix}weight"])
     return np.asarray(np.bincount(position, weights, tables.fits_edges.num_rows), np.float64)
 
 
@@ -358,49 +414,6 @@ def _add_relation(
     *features: FloatArray,
 ) -> None:
     data[forward].edge_index = torch.from_numpy(np.ascontiguousarray(edge_index))
-    data[forward].edge_attr = _features(*features)
+    data[forward].edge_attr = stacked(*features)
     data[reverse].edge_index = data[forward].edge_index.flip(0)
     data[reverse].edge_attr = data[forward].edge_attr.clone()
-
-
-def _features(*columns: FloatArray) -> torch.Tensor:
-    return torch.from_numpy(np.stack([np.asarray(column, np.float32) for column in columns], axis=1))
-
-
-def _tensor(values: NDArray[np.int64]) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64))
-
-
-def _numpy(column: pa.ChunkedArray) -> FloatArray:
-    return column.to_numpy(zero_copy_only=False)
-
-
-def _plain(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return array.cast(pa.string())
-
-
-def _vocabulary(column: pa.ChunkedArray) -> list[str]:
-    """Distinct values in order; a missing value is the empty string."""
-    return sorted(pc.unique(pc.fill_null(_plain(column), "")).to_pylist())
-
-
-def _index(column: pa.ChunkedArray | pa.Array, vocabulary: pa.ChunkedArray | pa.Array) -> IntArray:
-    """Position of each value in ``vocabulary``, −1 where it is not there."""
-    values = pc.fill_null(_plain(column), "")
-    found = pc.index_in(values, value_set=_plain(vocabulary))
-    return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
-
-
-def _known_index(column: pa.ChunkedArray | pa.Array, vocabulary: pa.Array, table: str) -> IntArray:
-    """Like :func:`_index`, for keys that must be nodes."""
-    index = _index(column, vocabulary)
-    if (index < 0).any():
-        unknown = _plain(column).filter(pa.array(index < 0)).unique()
-        examples = [str(key).replace(SEPARATOR, " ") for key in unknown[:3].to_pylist()]
-        raise ValueError(f"{table} names {len(unknown)} keys that are no node, such as {', '.join(examples)}")
-    return index
-
-
-def _key(table: pa.Table, *columns: str) -> pa.Array:
-    return pc.binary_join_element_wise(*[_plain(table[column]) for column in columns], SEPARATOR)

@@ -18,7 +18,7 @@ from torch_geometric.data import HeteroData
 from holley_assets.gnn.adjacency import Adjacency
 from holley_assets.gnn.attention import HeteroAttention, SparseGATConv
 from holley_assets.gnn.dropout import Dropout, dropout
-from holley_assets.gnn.graph import EDGE_TYPES, OWNS, TIERS
+from holley_assets.gnn.graph import EDGE_TYPES, LOG_VISITORS, OWNS, TIERS
 
 # A product's bias and what fills each side up to length one take a channel each.
 EXTRA_CHANNELS = 3
@@ -133,7 +133,7 @@ class NodeEncoder(nn.Module):
     def bias(self, data: HeteroData, of_features: Tensor) -> Tensor:
         """Bias of each product, ``[num_products]``; ``of_features`` is what features add to it."""
         bias = of_features + self.part_type_bias(data["product"].part_type)[:, 0]
-        bias = bias + self.popularity * data["product"].features[:, 1]
+        bias = bias + self.popularity * data["product"].features[:, LOG_VISITORS]
         return bias + self.product_bias.weight[:, 0] if self.use_identities else bias
 
     def forward(

@@ -58,7 +58,7 @@ class TrainingOptions:
     learning_rate: float = 0.001
     gradient_norm: float = 1.0
     standard_errors: float = 1.0
-    personal_precision: float = 5.0
+    personal_precision: float = 10.0
     loss: Literal["bce", "softmax", "bpr"] = "softmax"
     minimum_edge_weight: float = 2.0
     cold_share: float = 0.5

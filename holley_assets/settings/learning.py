@@ -70,7 +70,7 @@ class TrainingSettings(Section):
         1.0, description="weight of the loss on the demand for each car beside that on single edges"
     )
     personal_precision: Positive = Field(
-        5.0, description="inverse variance of a user's own taste around that of the car"
+        10.0, description="inverse variance of a user's own taste around that of the car"
     )
     gradient_norm: Positive = Field(1.0, description="gradients are clipped to this norm")
     negatives: Annotated[int, Field(ge=1)] = Field(64, description="negatives for each positive")

@@ -5,6 +5,8 @@
 --   P(c | parts) ∝ owners(c) × Π P(part | c),  P(part | c) = visitors of the part / visitors of all parts that fit c
 -- (Bayes' rule, parts independent given the car; the numerators are equal for all cars and cancel). weight sums
 -- these probabilities over visitors: the expected number of them that wanted the part for that car.
+-- Who looks for more than one car at once, so that no car fits all parts, is asked for each part on its own: to
+-- leave such visitors out would favour parts that fit many cars.
 -- Every visitor counts once in each view: before @cutoff, and, as serving_, before @as_of.
 WITH visits AS (
   SELECT COALESCE(email_lower, user_id) AS visitor, base_sku, event_date AS visit_date
@@ -116,7 +118,7 @@ set_candidates AS (
 ),
 
 -- Years in which all parts of a set fit a model.
-set_models AS (
+whole_set_models AS (
   SELECT
     set_candidates.set_number,
     set_candidates.vehicle_number,
@@ -130,6 +132,44 @@ set_models AS (
     AND numbered_fits.vehicle_number = set_candidates.vehicle_number
   GROUP BY set_candidates.set_number, set_candidates.vehicle_number, set_parts.parts
   HAVING COUNT(*) = set_parts.parts AND MAX(numbered_fits.first_year) <= MIN(numbered_fits.last_year)
+),
+
+-- What remains, part by part. Their numbers are negative and clash with none.
+single_sets AS (
+  SELECT
+    -set_parts.part_number AS set_number,
+    set_parts.part_number,
+    SUM(part_sets.visitors) AS visitors,
+    SUM(part_sets.serving_visitors) AS serving_visitors
+  FROM part_sets
+  JOIN set_parts ON set_parts.set_number = part_sets.set_number
+  LEFT JOIN (SELECT DISTINCT set_number FROM whole_set_models) AS whole
+    ON whole.set_number = part_sets.set_number
+  WHERE whole.set_number IS NULL
+  GROUP BY set_parts.part_number
+),
+
+set_models AS (
+  SELECT set_number, vehicle_number, parts, first_year, last_year
+  FROM whole_set_models
+  UNION ALL
+  SELECT
+    single_sets.set_number,
+    numbered_fits.vehicle_number,
+    1 AS parts,
+    numbered_fits.first_year,
+    numbered_fits.last_year
+  FROM single_sets
+  JOIN numbered_fits ON numbered_fits.part_number = single_sets.part_number
+),
+
+counted_set_parts AS (
+  SELECT set_parts.set_number, set_parts.part_number, part_sets.visitors, part_sets.serving_visitors
+  FROM set_parts
+  JOIN part_sets ON part_sets.set_number = set_parts.set_number
+  UNION ALL
+  SELECT set_number, part_number, visitors, serving_visitors
+  FROM single_sets
 ),
 
 part_visitors AS (
@@ -265,15 +305,14 @@ asked_parts AS (
   SELECT
     set_shares.question,
     set_shares.serving,
-    set_parts.part_number,
+    counted_set_parts.part_number,
     SUM(
       CAST(set_shares.share * 1e9 AS INT64)
-      * IF(set_shares.serving, part_sets.serving_visitors, part_sets.visitors)
+      * IF(set_shares.serving, counted_set_parts.serving_visitors, counted_set_parts.visitors)
     ) AS share
   FROM set_shares
-  JOIN part_sets ON part_sets.set_number = set_shares.set_number
-  JOIN set_parts ON set_parts.set_number = set_shares.set_number
-  GROUP BY set_shares.question, set_shares.serving, set_parts.part_number
+  JOIN counted_set_parts ON counted_set_parts.set_number = set_shares.set_number
+  GROUP BY set_shares.question, set_shares.serving, counted_set_parts.part_number
 ),
 
 year_shares AS (

@@ -1,5 +1,5 @@
 -- One row is one part: a base SKU with the type and price of its best-selling variant (ties alphabetical),
--- how it sells and how many vehicles it fits. Colours of one part are one node.
+-- how it sells, how many people met it and how many vehicles it fits. Colours of one part are one node.
 WITH variants AS (
   SELECT
     base_sku,
@@ -24,10 +24,31 @@ products AS (
 sales AS (
   SELECT
     base_sku,
-    COUNTIF(order_date < @cutoff) AS orders,
-    COUNT(*) AS serving_orders
+    SUM(IF(order_date < @cutoff, orders, 0)) AS orders,
+    SUM(orders) AS serving_orders
+  FROM `{working}.daily_orders`
+  GROUP BY base_sku
+),
+
+-- Everybody who viewed a part, put it in a cart or ordered it, once.
+met_parts AS (
+  SELECT base_sku, COALESCE(email_lower, user_id) AS visitor, event_date AS met_date
+  FROM `{working}.interaction_events`
+  UNION ALL
+  SELECT base_sku, buyer AS visitor, order_date AS met_date
   FROM `{working}.order_lines`
-  WHERE counts_as_order AND counts_in_popularity
+  WHERE source = 'import_orders' AND counts_in_popularity
+),
+
+first_meetings AS (
+  SELECT base_sku, visitor, MIN(met_date) AS first_date
+  FROM met_parts
+  GROUP BY base_sku, visitor
+),
+
+visitors AS (
+  SELECT base_sku, COUNTIF(first_date < @cutoff) AS visitors, COUNT(*) AS serving_visitors
+  FROM first_meetings
   GROUP BY base_sku
 ),
 
@@ -42,10 +63,13 @@ SELECT
   products.part_type,
   products.price,
   LN(1 + COALESCE(sales.orders, 0)) AS log_popularity,
+  LN(1 + COALESCE(visitors.visitors, 0)) AS log_visitors,
   COALESCE(breadth.vehicles, 0) AS fitment_breadth,
   products.serving_price,
-  LN(1 + COALESCE(sales.serving_orders, 0)) AS serving_log_popularity
+  LN(1 + COALESCE(sales.serving_orders, 0)) AS serving_log_popularity,
+  LN(1 + COALESCE(visitors.serving_visitors, 0)) AS serving_log_visitors
 FROM products
 LEFT JOIN sales ON sales.base_sku = products.base_sku
+LEFT JOIN visitors ON visitors.base_sku = products.base_sku
 LEFT JOIN breadth ON breadth.base_sku = products.base_sku
 ORDER BY base_sku

@@ -38,7 +38,15 @@ from torch_geometric.data import HeteroData
 from holley_assets.assets.model import training_options
 from holley_assets.evaluation.metrics import UserMetrics
 from holley_assets.gnn import model as model_module
-from holley_assets.gnn.graph import CO_PURCHASED, EDGE_TYPES, FITS, INTERACTS, OWNS, REV_FITS
+from holley_assets.gnn.graph import (
+    CO_PURCHASED,
+    EDGE_TYPES,
+    FITS,
+    INTERACTS,
+    LOG_VISITORS,
+    OWNS,
+    REV_FITS,
+)
 from holley_assets.gnn.model import MEAN_YEAR, HeteroGAT, ModelOptions
 from holley_assets.gnn.sampling import NegativeOptions
 from holley_assets.gnn.training import TrainingOptions
@@ -137,7 +145,8 @@ SWITCHES: dict[str, Switch] = {
     "generations": Switch(graph=_no_generation),
     "part type": Switch(graph=_no_part_type),
     "price": _zero_product_features(0, 3),
-    "popularity": _zero_product_features(1),
+    "popularity": _zero_product_features(1, LOG_VISITORS),
+    "season": Switch(run_settings={"season_days": 0}),
     "fitment breadth": _zero_product_features(2),
     "vehicle features": Switch(graph=_no_vehicle_features),
     "tier": Switch(graph=_no_tier),

@@ -31,11 +31,11 @@ from study import (
 )
 
 from holley_assets.assets.evaluation import RANKING_COLUMNS, rank_all_systems
-from holley_assets.assets.model import model_version, training_options
+from holley_assets.assets.model import COUNTS, model_version, training_options
 from holley_assets.assets.recommendations import ranking_options
 from holley_assets.assets.report import evaluation_options
 from holley_assets.evaluation.backtest import summarise_backtest
-from holley_assets.evaluation.report import CONTROL, RunIdentity, build_report
+from holley_assets.evaluation.report import RunIdentity, build_report
 from holley_assets.gnn.demand import fit_popularity
 from holley_assets.gnn.embedding import embed
 from holley_assets.gnn.training import train
@@ -75,18 +75,21 @@ def evaluate(study: Study, seed: int) -> dict[str, Any]:
 
 def control_rankings(study: Study, seed: int) -> pa.Table:
     """Rankings by popularity counted on the data that the model reads."""
-    popularity = fit_popularity(study.graph.data, seed=seed)[:, None]
-    alike = pa.array(np.zeros(study.users.num_rows, np.int32))
     column = study.users.schema.get_field_index("profile")
-    ranking = rank_users(
-        study.users.set_column(column, "profile", alike),
-        study.candidates,
-        EmbeddingScorer(np.ones((1, 1), np.float32), popularity, study.products),
-        purchases=study.tables["user_purchases"],
-        view_end=study.windows.cutoff,
-        options=ranking_options(study.settings, study.settings.evaluation.depth),
-    )
-    return ranking.to_table(CONTROL).select(RANKING_COLUMNS)
+    alike = study.users.set_column(column, "profile", pa.array(np.zeros(study.users.num_rows, np.int32)))
+    rankings = []
+    for system, fitted in COUNTS.items():
+        popularity = fit_popularity(study.graph.data, seed=seed, fitted=fitted)[:, None]
+        ranking = rank_users(
+            alike,
+            study.candidates,
+            EmbeddingScorer(np.ones((1, 1), np.float32), popularity, study.products),
+            purchases=study.tables["user_purchases"],
+            view_end=study.windows.cutoff,
+            options=ranking_options(study.settings, study.settings.evaluation.depth),
+        )
+        rankings.append(ranking.to_table(system).select(RANKING_COLUMNS))
+    return pa.concat_tables(rankings)
 
 
 def backtest_table(summary: dict[str, Any]) -> str:

@@ -132,6 +132,11 @@ def fitted_popularity(study: Study, seed: int) -> UserMetrics:
     return study.measure_matrix(fit_popularity(study.graph.data, seed=seed)[None])
 
 
+def counted_popularity(study: Study, seed: int) -> UserMetrics:
+    """Everybody who ever looked at a part, with the season: what the untrained model ranks by."""
+    return study.measure_matrix(fit_popularity(study.graph.data, seed=seed, fitted=False)[None])
+
+
 def visitor_demand(study: Study, seed: int) -> UserMetrics:
     """Demand of visitors for the part, year, make and model, counted and not learned from."""
     data = study.graph.data
@@ -192,6 +197,7 @@ SYSTEMS: dict[str, System] = {
     "lightgcn": by_matrix(lightgcn),
     "plain_heterogat": plain_heterogat,
     "fitted_popularity": fitted_popularity,
+    "counted_popularity": counted_popularity,
     "visitor_demand": visitor_demand,
     ORACLE: oracle,
 }

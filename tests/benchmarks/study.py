@@ -107,6 +107,7 @@ class Study:
             view_end=self.windows.cutoff,
             order_weight=run.order_weight,
             decay_days=run.decay_days,
+            season_days=run.season_days,
         )
 
     @functools.cached_property

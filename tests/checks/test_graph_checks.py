@@ -37,6 +37,7 @@ def test_the_run_s_own_tables_pass(weekly_run: FinishedRun, tables: dict[str, Pa
     [
         ("interacts_edges", "weight", "serving_weight"),
         ("product_nodes", "log_popularity", "serving_log_popularity"),
+        ("product_nodes", "log_visitors", "serving_log_visitors"),
         ("user_nodes", "engagement_tier", "serving_engagement_tier"),
         ("co_purchased_edges", "weight", "serving_weight"),
         ("visitor_demand", "weight", "serving_weight"),

@@ -74,10 +74,13 @@ def make_world(*, users: int = 400, products: int = 300, skill: float = 0.35, se
 
 
 def count_like(world: World, system: str) -> pa.Table:
-    """Rankings of the control that equal those of ``system``."""
-    rankings = world.rankings.filter(pc.equal(world.rankings["system"], system))
-    names = pa.array(["fitted_popularity"] * rankings.num_rows)
-    return rankings.set_column(rankings.schema.get_field_index("system"), "system", names)
+    """Rankings of the controls: the better one equals ``system``, the other ``random``."""
+    tables = []
+    for control, like in (("fitted_popularity", system), ("counted_popularity", "random")):
+        rankings = world.rankings.filter(pc.equal(world.rankings["system"], like))
+        names = pa.array([control] * rankings.num_rows)
+        tables.append(rankings.set_column(rankings.schema.get_field_index("system"), "system", names))
+    return pa.concat_tables(tables)
 
 
 @pytest.fixture(scope="session")

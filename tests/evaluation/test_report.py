@@ -152,7 +152,11 @@ def test_a_win_that_a_count_gets_too_is_none(
     assert weak["comparison"] == strong["comparison"]
     assert weak["decision"]["outcome"] == "clear_win"
     assert strong["decision"]["outcome"] == "neutral"
-    assert weak["control"]["metrics"] == {"fitted_popularity": weak["metrics"]["popularity"]}
+    assert weak["control"]["system"] == "fitted_popularity"
+    assert weak["control"]["metrics"] == {
+        "fitted_popularity": weak["metrics"]["popularity"],
+        "counted_popularity": weak["metrics"]["random"],
+    }
     assert strong["control"]["comparison"]["cold"]["hit_rate@4_delta"] == 0.0
     assert set(weak["control"]["comparison"]) == set(SCOPES)
 

@@ -49,6 +49,8 @@ def make_tables(seed: int = 0, *, users: int = 60, vehicles: int = 6, parts: int
                 "fitment_breadth": pa.array([vehicles * 2] * parts, pa.int64()),
                 "serving_price": [100.0 + number for number in range(parts)],
                 "serving_log_popularity": np.zeros(parts),
+                "log_visitors": np.log1p([sum(sku == bought for _, bought in history) for sku in skus]),
+                "serving_log_visitors": np.zeros(parts),
             }
         ),
         vehicle_nodes=pa.table(
@@ -102,6 +104,7 @@ def make_tables(seed: int = 0, *, users: int = 60, vehicles: int = 6, parts: int
                 "serving_weight": [2.0, 1.5],
             }
         ),
+        daily_orders=daily_orders(),
         user_purchases=pa.table(
             {
                 "email_lower": [email for email, _ in history[::3]],
@@ -114,5 +117,18 @@ def make_tables(seed: int = 0, *, users: int = 60, vehicles: int = 6, parts: int
     )
 
 
+def daily_orders(*rows: tuple[str, int, int]):
+    """Base SKU, days before the cutoff and orders; without rows there is no season."""
+    return pa.table(
+        {
+            "base_sku": pa.array([sku for sku, _, _ in rows], pa.string()),
+            "order_date": pa.array(
+                [CUTOFF - datetime.timedelta(days=days) for _, days, _ in rows], pa.date32()
+            ),
+            "orders": pa.array([orders for _, _, orders in rows], pa.int64()),
+        }
+    )
+
+
 def make_graph(tables: GraphTables, view="training"):
-    return build_graph(tables, view=view, view_end=CUTOFF, order_weight=5.0, decay_days=30.0)
+    return build_graph(tables, view=view, view_end=CUTOFF, order_weight=5.0, decay_days=30.0, season_days=30)

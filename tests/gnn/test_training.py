@@ -9,7 +9,7 @@ from gnn.small_world import make_graph, make_tables
 
 from holley_assets.gnn.checkpoint import Checkpoint, CheckpointError, copy_weights
 from holley_assets.gnn.embedding import embed
-from holley_assets.gnn.graph import FITS, INTERACTS, REV_FITS, REV_INTERACTS
+from holley_assets.gnn.graph import FITS, INTERACTS, LOG_VISITORS, REV_FITS, REV_INTERACTS
 from holley_assets.gnn.message_graph import MessageGraph
 from holley_assets.gnn.model import HeteroGAT, ModelOptions
 from holley_assets.gnn.sampling import NegativeOptions
@@ -57,7 +57,7 @@ def test_vectors_have_length_one_and_epoch_zero_ranks_by_popularity(graph):
     embeddings = embed(graph, checkpoint, personal_precision=float("inf"))
     np.testing.assert_allclose(np.linalg.norm(embeddings.user, axis=1), 1.0, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(embeddings.product, axis=1), 1.0, atol=1e-6)
-    popularity = graph["product"].features[:, 1].numpy()
+    popularity = graph["product"].features[:, LOG_VISITORS].numpy()
     scores = embeddings.user @ embeddings.product.T
     for row in scores:
         assert (np.diff(popularity[np.argsort(-row, kind="stable")]) <= 1e-6).all()

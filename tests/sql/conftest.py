@@ -44,6 +44,7 @@ GRAPH_TABLES = [
     "user_accounts",
     "interaction_events",
     "order_lines",
+    "daily_orders",
     "parts",
     "user_nodes",
     "product_nodes",

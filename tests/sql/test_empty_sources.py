@@ -16,6 +16,7 @@ def test_without_any_interaction_the_structure_is_there(shop, graph_tables):
     assert {name for name, count in counts.items() if count == 0} == {
         "interaction_events",
         "order_lines",
+        "daily_orders",
         "interacts_edges",
         "visitor_demand",
         "co_purchased_edges",

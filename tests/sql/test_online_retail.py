@@ -37,6 +37,7 @@ def tables(tmp_path_factory):
         "user_accounts",
         "interaction_events",
         "order_lines",
+        "daily_orders",
         "parts",
         "fitment",
         "fits_edges",

@@ -233,20 +233,37 @@ def test_product_node_is_its_best_selling_variant(shop):
             "part_type": "Intake",
             "price": 90.0,
             "log_popularity": 0.0,
+            "log_visitors": 0.0,
             "fitment_breadth": 0,
             "serving_price": 90.0,
             "serving_log_popularity": 0.0,
+            "serving_log_visitors": 0.0,
         },
         {
             "base_sku": "8202",
             "part_type": "Manifold",
             "price": 70.0,
             "log_popularity": math.log(2),
+            "log_visitors": math.log(2),
             "fitment_breadth": 2,
             "serving_price": 80.0,
             "serving_log_popularity": math.log(4),
+            "serving_log_visitors": math.log(4),
         },
     ]
+
+
+def test_visitors_of_a_product_are_people_not_visits(shop):
+    shop.item("8202B")
+    shop.account("u1", email="u1@x.com")
+    shop.view("u1", "2025-10-02", "8202")
+    shop.view("u1", "2025-10-03", "8202B")
+    shop.cart("u1", "2025-10-03", "8202B")
+    shop.imported_order("u1@x.com", "2025-08-02", "8202B")
+    shop.imported_order("u2@x.com", "2025-08-02", "8202B")
+    shop.view("guest", "2026-01-02", "8202B")
+    (row,) = shop.run("product_nodes")
+    assert (row["log_visitors"], row["serving_log_visitors"]) == (math.log(3), math.log(4))
 
 
 def test_popularity_of_a_product_counts_buyers_days_not_variants(shop):

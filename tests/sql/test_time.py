@@ -14,7 +14,12 @@ TIMED = {
     "treatment_interaction": "interaction_timestamp_micros",
 }
 # These tables hold events and orders themselves, one row each, with their dates.
-DATED = {"interaction_events": "event_date", "order_lines": "order_date", "user_purchases": "order_date"}
+DATED = {
+    "interaction_events": "event_date",
+    "order_lines": "order_date",
+    "user_purchases": "order_date",
+    "daily_orders": "order_date",
+}
 KEYS = {
     "interacts_edges": "weight",
     "co_purchased_edges": "weight",

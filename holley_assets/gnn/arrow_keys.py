@@ -1,0 +1,62 @@
+"""Columns of Arrow tables as arrays and tensors, and keys as positions in a vocabulary."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.floating]
+
+# Separates the parts of a composite key; no make, model or SKU holds the ASCII unit separator.
+SEPARATOR = "\x1f"
+
+
+def stacked(*columns: FloatArray) -> torch.Tensor:
+    """Columns side by side, float32 ``[num_rows, num_columns]``."""
+    return torch.from_numpy(np.stack([np.asarray(column, np.float32) for column in columns], axis=1))
+
+
+def integers(values: NDArray[np.int64]) -> torch.Tensor:
+    """``values`` as an int64 tensor."""
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64))
+
+
+def to_numpy(column: pa.ChunkedArray) -> FloatArray:
+    """``column`` as an array; nulls of a number are NaN."""
+    return column.to_numpy(zero_copy_only=False)
+
+
+def _plain(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return array.cast(pa.string())
+
+
+def vocabulary(column: pa.ChunkedArray) -> list[str]:
+    """Distinct values in order; a missing value is the empty string."""
+    return sorted(pc.unique(pc.fill_null(_plain(column), "")).to_pylist())
+
+
+def index_of(column: pa.ChunkedArray | pa.Array, vocabulary: pa.ChunkedArray | pa.Array) -> IntArray:
+    """Position of each value in ``vocabulary``, −1 where it is not there."""
+    values = pc.fill_null(_plain(column), "")
+    found = pc.index_in(values, value_set=_plain(vocabulary))
+    return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def known_index(column: pa.ChunkedArray | pa.Array, vocabulary: pa.Array, table: str) -> IntArray:
+    """Like :func:`_index`, for keys that must be nodes."""
+    index = index_of(column, vocabulary)
+    if (index < 0).any():
+        unknown = _plain(column).filter(pa.array(index < 0)).unique()
+        examples = [str(key).replace(SEPARATOR, " ") for key in unknown[:3].to_pylist()]
+        raise ValueError(f"{table} names {len(unknown)} keys that are no node, such as {', '.join(examples)}")
+    return index
+
+
+def joined_key(table: pa.Table, *columns: str) -> pa.Array:
+    """One string a row: ``columns`` joined by :data:`SEPARATOR`."""
+    return pc.binary_join_element_wise(*[_plain(table[column]) for column in columns], SEPARATOR)
