@@ -27,6 +27,7 @@ from study import (
     RESULTS_FOLDER,
     Study,
     add_sample_arguments,
+    finished_results,
     markdown,
     sample_study,
     tell,
@@ -243,11 +244,14 @@ def main() -> None:
     arguments = parser.parse_args()
     output = arguments.output or RESULTS_FOLDER / f"ablations-{arguments.kind}.json"
     names = [name for name in SWITCHES if not arguments.only or name in (FULL, *arguments.only)]
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    finished = finished_results(output, arguments).get("runs", {})
+    runs: dict[str, list[dict[str, Any]]] = {name: finished.get(name, []) for name in names}
     for seed in arguments.seeds:
         study = sample_study(arguments, seed)
         baseline = SYSTEMS[BASELINE](study, seed)
         for name in names:
+            if any(run["seed"] == seed for run in runs[name]):
+                continue
             switch = SWITCHES[name]
             # Without settings of its own a switch shares the tables and the graph.
             own = sample_study(arguments, seed, **switch.run_settings) if switch.run_settings else study

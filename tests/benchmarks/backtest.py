@@ -23,6 +23,7 @@ from study import (
     RESULTS_FOLDER,
     Study,
     add_sample_arguments,
+    finished_results,
     markdown,
     open_study,
     sample_study,
@@ -151,8 +152,9 @@ def main() -> None:
     arguments.test_days = arguments.cutoffs * arguments.window_days
     label = arguments.kind if arguments.source is None else arguments.source.name
     output = arguments.output or RESULTS_FOLDER / f"backtest-{label}.json"
-    results: list[dict[str, Any]] = []
-    for seed in arguments.seeds:
+    results: list[dict[str, Any]] = finished_results(output, arguments).get("backtests", [])
+    finished = {result["seed"] for result in results}
+    for seed in [seed for seed in arguments.seeds if seed not in finished]:
         reports = []
         for step in range(arguments.cutoffs):
             reports.append(evaluate(study_at(arguments, seed, step), seed))

@@ -29,6 +29,7 @@ from study import (
     RESULTS_FOLDER,
     Study,
     add_sample_arguments,
+    finished_results,
     markdown,
     open_study,
     sample_study,
@@ -271,9 +272,9 @@ def comparison_table(runs: list[dict[str, Any]], scope: str) -> str:
     return markdown(header, rows)
 
 
-def studies(arguments: argparse.Namespace) -> Iterator[tuple[int, Study]]:
+def studies(arguments: argparse.Namespace, seeds: list[int]) -> Iterator[tuple[int, Study]]:
     """The data set of each seed."""
-    for seed in arguments.seeds:
+    for seed in seeds:
         if arguments.source is None:
             yield seed, sample_study(arguments, seed)
         else:
@@ -300,8 +301,9 @@ def main() -> None:
     arguments = parser.parse_args()
     label = arguments.kind if arguments.source is None else arguments.source.name
     output = arguments.output or RESULTS_FOLDER / f"peers-{label}.json"
-    runs: list[dict[str, Any]] = []
-    for seed, study in studies(arguments):
+    runs: list[dict[str, Any]] = finished_results(output, arguments).get("runs", [])
+    finished = {run["seed"] for run in runs}
+    for seed, study in studies(arguments, [seed for seed in arguments.seeds if seed not in finished]):
         runs.append(plain(run_seed(study, seed, arguments.systems)))
         write_results(output, {"runs": runs}, arguments)
     for metric in ("hit_rate@4", "recall@10", "mrr"):

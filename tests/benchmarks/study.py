@@ -244,6 +244,7 @@ def add_sample_arguments(parser: argparse.ArgumentParser, *, seeds: Sequence[int
     parser.add_argument("--intent-start", type=datetime.date.fromisoformat, default=datetime.date(2025, 9, 1))
     parser.add_argument("--work", type=Path, default=WORK_FOLDER, help="samples and tables are kept here")
     parser.add_argument("--output", type=Path, help="JSON file of the results")
+    parser.add_argument("--resume", action="store_true", help="keep what the JSON file holds already")
 
 
 def mean_and_spread(values: Sequence[float | None]) -> tuple[float | None, float | None]:
@@ -273,12 +274,29 @@ def tell(message: str) -> None:
     print(f"{datetime.datetime.now(datetime.UTC):%H:%M:%S} {message}", file=sys.stderr, flush=True)
 
 
-def write_results(path: Path, results: dict[str, Any], arguments: argparse.Namespace) -> None:
-    """Results as JSON, with the arguments that give them again; folders say nothing about them."""
-    asked = {
+def finished_results(path: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What ``path`` holds of a study with the same arguments but for its seeds; empty without ``--resume``."""
+    if not (arguments.resume and path.is_file()):
+        return {}
+    results = json.loads(path.read_text())
+    asked, before = _asked(arguments), results.pop("arguments")
+    different = [
+        name for name in asked.keys() - {"seeds", "resume", "only"} if asked[name] != before.get(name)
+    ]
+    if different:
+        raise SystemExit(f"{path} is of another study, which differs in {', '.join(sorted(different))}")
+    return results
+
+
+def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {
         name: str(value) if isinstance(value, datetime.date) else value
         for name, value in vars(arguments).items()
         if not isinstance(value, Path)
     }
+
+
+def write_results(path: Path, results: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """Results as JSON, with the arguments that give them again; folders say nothing about them."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"arguments": asked, **results}, indent=2) + "\n")
+    path.write_text(json.dumps({"arguments": _asked(arguments), **results}, indent=2) + "\n")
