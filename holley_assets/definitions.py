@@ -1,7 +1,7 @@
-"""What Dagster loads: assets, checks, jobs, resources. It imports no torch.
+"""What Dagster loads: assets, checks, jobs, schedules, sensors, resources. It imports no torch.
 
-It reads no setting but where steps run and what they may use (``HOLLEY_COMPUTE_``): no secret, and it needs
-neither credentials nor a network.
+It reads no setting but where steps run and what they may use (``HOLLEY_COMPUTE_``) and when the jobs start
+(``HOLLEY_SCHEDULE_``): no secret, and it needs neither credentials nor a network.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ from holley_assets.assets.serving import build_serving_table, mixed_recommendati
 from holley_assets.assets.serving_keys import MIXED, SQL_RECOMMENDATIONS
 from holley_assets.assets.sources import source_tables
 from holley_assets.assets.time_windows import time_windows
+from holley_assets.automation.alert_sensor import alert_sensor
 from holley_assets.automation.executor import build_executor
 from holley_assets.automation.jobs import daily_score, weekly_retrain
 from holley_assets.automation.promotion import promote
 from holley_assets.automation.rollback import rollback
+from holley_assets.automation.schedules import schedules
 from holley_assets.automation.serving_jobs import serve_graph_again, serve_sql_only
 from holley_assets.checks.lineage import blocking_checks_upstream
 from holley_assets.checks.recommendation_checks import recommendation_checks
@@ -85,6 +87,8 @@ definitions = dg.Definitions(
     ],
     asset_checks=_checks,
     jobs=[weekly_retrain, daily_score, promote, rollback, serve_sql_only, serve_graph_again],
+    schedules=schedules,
+    sensors=[alert_sensor],
     resources={
         "settings": _settings,
         "warehouse": WarehouseResource(),

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +21,8 @@ from holley_assets.settings import RunSettings, Settings, SettingsError, unknown
 SAMPLE_SOURCE = "sample"
 PARQUET_SOURCE = "parquet"
 BIGQUERY_SOURCE = "bigquery"
+AS_OF_TAG = "holley/as_of"
+"""Run tag with the run's day, an ISO date. Schedules set it, so that a late run gives the result of its day."""
 
 TIME_WINDOWS_SCHEMA = pa.schema(
     [
@@ -89,6 +92,23 @@ def resolve_windows(run: RunSettings, today: datetime.date) -> TimeWindows:
     return TimeWindows(as_of, cutoff, run.intent_start, PARQUET_SOURCE, location)
 
 
+def on_tagged_day(run: RunSettings, tags: Mapping[str, str]) -> RunSettings:
+    """``run`` on the day that the run's tags name, which goes before HOLLEY_AS_OF.
+
+    Raises:
+        SettingsError: the tag is no date.
+    """
+    tagged = tags.get(AS_OF_TAG)
+    if tagged is None:
+        return run
+    try:
+        return run.model_copy(update={"as_of": datetime.date.fromisoformat(tagged)})
+    except ValueError:
+        raise SettingsError(
+            f"run tag {AS_OF_TAG}={tagged} is not allowed; allowed: an ISO date such as 2026-02-01"
+        ) from None
+
+
 def sample_folder(run: RunSettings, as_of: datetime.date) -> Path:
     """Folder of the generated sample; its name tells all that shapes the sample."""
     name = f"{run.sample_kind}-{run.sample_users}-users-seed-{run.sample_seed}-{run.intent_start}-to-{as_of}"
@@ -138,7 +158,8 @@ def time_windows(
     for name in unknown_variables():
         context.log.warning(f"{name} is set and is no setting of this project; see the table in README.md")
     try:
-        resolved = settings.load()
+        loaded = settings.load()
+        resolved = loaded.model_copy(update={"run": on_tagged_day(loaded.run, context.run.tags)})
         windows = resolve_windows(resolved.run, datetime.datetime.now(datetime.UTC).date())
         tables = prepare_sources(resolved, windows, warehouse, origin_of(context))
     except (SettingsError, SourceTableError, WarehouseError) as error:

@@ -5,6 +5,7 @@ validates all of them at once; assets unwrap what they need and pass plain value
 below this package reads the environment.
 """
 
+from holley_assets.settings.automation import AlertSettings, ScheduleSettings
 from holley_assets.settings.bigquery import BigQuerySettings
 from holley_assets.settings.compute import ComputeSettings
 from holley_assets.settings.judging import CheckSettings, EvaluationSettings, RuleSettings
@@ -38,6 +39,7 @@ __all__ = [
     "PROJECT_PATTERN",
     "SECTIONS",
     "WORKING_DATASET",
+    "AlertSettings",
     "BigQuerySettings",
     "CheckSettings",
     "ComputeSettings",
@@ -45,6 +47,7 @@ __all__ = [
     "ModelSettings",
     "RuleSettings",
     "RunSettings",
+    "ScheduleSettings",
     "Section",
     "ServingSettings",
     "Settings",

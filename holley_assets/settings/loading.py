@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from holley_assets.settings.automation import AlertSettings, ScheduleSettings
 from holley_assets.settings.bigquery import BigQuerySettings
 from holley_assets.settings.compute import ComputeSettings
 from holley_assets.settings.judging import CheckSettings, EvaluationSettings, RuleSettings
@@ -42,6 +43,8 @@ class Settings(BaseModel):
     storage: StorageSettings
     tracking: TrackingSettings
     compute: ComputeSettings
+    schedule: ScheduleSettings
+    alerts: AlertSettings
 
 
 SECTIONS: dict[str, type[Section]] = {
@@ -57,6 +60,8 @@ SECTIONS: dict[str, type[Section]] = {
     "storage": StorageSettings,
     "tracking": TrackingSettings,
     "compute": ComputeSettings,
+    "schedule": ScheduleSettings,
+    "alerts": AlertSettings,
 }
 
 

@@ -1,0 +1,190 @@
+"""Alerts: what is told to whom, and the outbox from which nothing is lost.
+
+An alert is put into the outbox in the same write that moves the cursor past what it is about, and leaves it when its
+receiver has taken it. Both live in Dagster's own storage, so that a restart, on this machine or another, goes on where
+the last evaluation was cut off. An evaluation killed between a receiver's answer and the note of it sends once more
+under the same number: an alert may then come twice, and is never lost.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import ModuleType
+from typing import Protocol
+
+_ADDRESS = re.compile(r"[\w.+'-]+(?:@|%40)[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
+HIDDEN = "(e-mail address)"
+
+OUTBOX_KEY = "holley/alerts"
+# Seconds until the second attempt; each further one waits twice as long, up to an hour.
+_FIRST_WAIT = 30.0
+_LONGEST_WAIT = 3600.0
+
+
+class Severity(enum.StrEnum):
+    """How soon somebody should look."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclasses.dataclass(frozen=True)
+class Alert:
+    """One message. ``key`` says what it is about; nothing is told twice under one key."""
+
+    severity: Severity
+    title: str
+    body: str
+    key: str
+    run_id: str | None = None
+
+    @property
+    def number(self) -> str:
+        """Short name by which a receiver knows a repeated delivery."""
+        return hashlib.sha256(self.key.encode()).hexdigest()[:12]
+
+
+def without_addresses(text: str) -> str:
+    """``text`` with every e-mail address hidden: customers are named in no alert."""
+    return _ADDRESS.sub(HIDDEN, text)
+
+
+@dataclasses.dataclass
+class Waiting:
+    """An alert in the outbox and how its delivery stands; ``delivered`` holds the places of receivers that took it."""
+
+    alert: Alert
+    attempts: int = 0
+    next_attempt: float = 0.0
+    delivered: list[int] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass
+class Outbox:
+    """What is known at one moment: up to when was looked, what was told, what waits."""
+
+    cursor: float
+    told: dict[str, float] = dataclasses.field(default_factory=dict)
+    waiting: list[Waiting] = dataclasses.field(default_factory=list)
+
+    def put(self, alert: Alert, now: float) -> None:
+        """Queue ``alert``, unless it was told before. What it says is scrubbed here, once, for every receiver."""
+        if alert.key in self.told:
+            return
+        self.told[alert.key] = now
+        scrubbed = dataclasses.replace(
+            alert, title=without_addresses(alert.title), body=without_addresses(alert.body)
+        )
+        self.waiting.append(Waiting(scrubbed))
+
+    def forget(self, before: float) -> None:
+        """Drop keys told before ``before``, which nothing can come back to."""
+        self.told = {key: when for key, when in self.told.items() if when >= before}
+
+    def to_json(self) -> str:
+        """Inverse of :meth:`from_json`."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Outbox:
+        """Inverse of :meth:`to_json`."""
+        values = json.loads(text)
+        waiting = [
+            Waiting(
+                **{
+                    **item,
+                    "alert": Alert(**{**item["alert"], "severity": Severity(item["alert"]["severity"])}),
+                }
+            )
+            for item in values.pop("waiting")
+        ]
+        return cls(**values, waiting=waiting)
+
+
+class CursorStorage(Protocol):
+    """Dagster's ``instance.daemon_cursor_storage``, as far as the outbox needs it."""
+
+    def get_cursor_values(self, keys: set[str]) -> Mapping[str, str]: ...
+
+    def set_cursor_values(self, pairs: Mapping[str, str]) -> None: ...
+
+
+def load_outbox(storage: CursorStorage, now: float) -> Outbox:
+    """The outbox; a new one looks from ``now`` on, and tells nothing of the past."""
+    text = storage.get_cursor_values({OUTBOX_KEY}).get(OUTBOX_KEY)
+    return Outbox.from_json(text) if text else Outbox(cursor=now)
+
+
+def save_outbox(storage: CursorStorage, outbox: Outbox) -> None:
+    """Write the outbox as a whole, in one transaction."""
+    storage.set_cursor_values({OUTBOX_KEY: outbox.to_json()})
+
+
+def deliver(
+    outbox: Outbox, send: Sequence[Callable[[Alert], bool]], save: Callable[[], None], now: float
+) -> tuple[int, int]:
+    """Send what is due to each receiver, and note each success before the next is tried.
+
+    Args:
+        send: one function a receiver; returns whether it took the alert.
+        save: writes the outbox.
+
+    Returns:
+        alerts that every receiver has taken now, and alerts that still wait.
+    """
+    delivered = 0
+    for item in list(outbox.waiting):
+        if item.next_attempt > now:
+            continue
+        for place, receiver in enumerate(send):
+            if place not in item.delivered and receiver(item.alert):
+                item.delivered.append(place)
+                save()
+        if len(item.delivered) >= len(send):
+            outbox.waiting.remove(item)
+            delivered += 1
+        else:
+            item.next_attempt = now + min(_FIRST_WAIT * 2.0**item.attempts, _LONGEST_WAIT)
+            item.attempts += 1
+        save()
+    return delivered, len(outbox.waiting)
+
+
+def apprise_receivers(urls: Iterable[str]) -> list[Callable[[Alert], bool]]:
+    """One sender for each apprise address.
+
+    Raises:
+        ValueError: apprise knows no such address; the message has its place and kind, never the address.
+    """
+    import apprise
+
+    return [_receiver(place, url, apprise) for place, url in enumerate(urls, start=1)]
+
+
+def _receiver(place: int, url: str, apprise: ModuleType) -> Callable[[Alert], bool]:
+    address = apprise.Apprise()
+    if not address.add(url):
+        raise ValueError(
+            f"HOLLEY_ALERT_URLS: address {place} ({url.partition(':')[0]}://…) is not one that apprise can use"
+        )
+    kinds = {
+        Severity.ERROR: apprise.NotifyType.FAILURE,
+        Severity.WARNING: apprise.NotifyType.WARNING,
+    }
+
+    def send(alert: Alert) -> bool:
+        return bool(
+            address.notify(
+                title=f"[{alert.severity}] {alert.title}",
+                body=f"{alert.body}\n\nAlert {alert.number}",
+                notify_type=kinds[alert.severity],
+                body_format="text",
+            )
+        )
+
+    return send

@@ -1,0 +1,59 @@
+"""When the project runs by itself, and whom it tells when something went wrong."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
+
+from holley_assets.settings.section import PREFIX, Section
+
+# Minute, hour, day of month, month, day of week. Dagster judges the values when it loads the schedule.
+_CRON = re.compile(r"^\S+(?: \S+){4}$")
+
+
+class ScheduleSettings(Section):
+    """When the two jobs start by themselves. Read when Dagster loads the schedules, in UTC."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX + "SCHEDULE_")
+
+    retrain: str = Field("0 3 * * 1", description="cron string of weekly_retrain, in UTC")
+    score: str = Field("0 5 * * *", description="cron string of daily_score, in UTC, on the days it is due")
+    score_every_days: Annotated[int, Field(ge=1, le=7)] = Field(
+        2, description="daily_score is due every so many days, counted on from 1970-01-01 across months"
+    )
+
+    @field_validator("retrain", "score")
+    @classmethod
+    def _has_five_fields(cls, value: str) -> str:
+        if not _CRON.match(value):
+            raise ValueError("a cron string of five fields, such as 0 3 * * 1")
+        return value
+
+
+class AlertSettings(Section):
+    """Whom the alerts go to."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX + "ALERT_")
+
+    urls: SecretStr | None = Field(
+        None, exclude=True, description="apprise addresses that alerts go to, separated by spaces; a secret"
+    )
+    ui_url: str | None = Field(
+        None,
+        description="address of the Dagster UI, to which alerts link, such as https://dagster.example.com",
+    )
+
+    @property
+    def addresses(self) -> list[str]:
+        """The apprise addresses, one by one."""
+        return self.urls.get_secret_value().split() if self.urls else []
+
+    @field_validator("urls")
+    @classmethod
+    def _have_schemes(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not all("://" in url for url in value.get_secret_value().split()):
+            raise ValueError("apprise addresses, such as slack://… or mailto://…, separated by spaces")
+        return value

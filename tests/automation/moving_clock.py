@@ -1,0 +1,132 @@
+"""Dagster's own daemons in this process, on a clock that a test moves.
+
+The scheduler and the sensor daemon are the functions that `dagster-daemon run` calls; runs are executed where they
+are launched. So what a test sees of missed ticks, run keys and skipped runs is what production would see.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import logging
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import time_machine
+from dagster._core.remote_origin import InProcessCodeLocationOrigin
+from dagster._core.scheduler.instigation import InstigatorTick
+from dagster._core.test_utils import InProcessTestWorkspaceLoadTarget
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._daemon.sensor import execute_sensor_iteration
+from dagster._scheduler.scheduler import launch_scheduled_runs
+
+STAND_INS = Path(__file__).parent / "stand_ins.py"
+_LOGGER = logging.getLogger("simulated_daemon")
+
+
+class Daemon:
+    """A daemon that works when :meth:`wake` is called, at the time the test's clock shows."""
+
+    def __init__(self, workspace: WorkspaceProcessContext, clock: time_machine.Coordinates) -> None:
+        self._workspace = workspace
+        self._clock = clock
+        self.instance = workspace.instance
+        self._iteration_times: dict = {}
+
+    @property
+    def now(self) -> datetime.datetime:
+        return datetime.datetime.now(datetime.UTC)
+
+    def wake(self) -> None:
+        """One iteration of the scheduler and one of every sensor that is due."""
+        list(
+            launch_scheduled_runs(
+                self._workspace, _LOGGER, end_datetime_utc=self.now, iteration_times=self._iteration_times
+            )
+        )
+        list(
+            execute_sensor_iteration(
+                self._workspace, _LOGGER, threadpool_executor=None, submit_threadpool_executor=None
+            )
+        )
+
+    def wake_and_die(self, schedule: str, moment: str) -> None:
+        """An iteration of the scheduler that is killed at ``moment`` of a tick of ``schedule``."""
+        crash = {schedule: {moment: signal.SIGINT}}
+        list(
+            launch_scheduled_runs(
+                self._workspace,
+                _LOGGER,
+                end_datetime_utc=self.now,
+                iteration_times={},
+                debug_crash_flags=crash,
+            )
+        )
+
+    def sleep_until(self, when: datetime.datetime) -> None:
+        """Nobody works until ``when``."""
+        self._clock.move_to(when)
+
+    def work_until(self, when: datetime.datetime, step: datetime.timedelta) -> None:
+        """Wake every ``step`` until ``when``."""
+        while self.now + step <= when:
+            self._clock.shift(step)
+            self.wake()
+        self._clock.move_to(when)
+
+    def restart(self) -> None:
+        """Forget what a daemon keeps in memory."""
+        self._iteration_times.clear()
+
+    def start(self, *names: str) -> None:
+        """Switch schedules and sensors on, as a person does in the user interface."""
+        for instigator in self._instigators():
+            if instigator.name in names:
+                if hasattr(instigator, "cron_schedule"):
+                    self.instance.start_schedule(instigator)
+                else:
+                    self.instance.start_sensor(instigator)
+
+    def ticks(self, name: str) -> list[InstigatorTick]:
+        """Ticks of a schedule or sensor, oldest first."""
+        (found,) = [instigator for instigator in self._instigators() if instigator.name == name]
+        return list(reversed(self.instance.get_ticks(found.get_remote_origin_id(), found.selector_id)))
+
+    def runs(self, job: str) -> list[dg.DagsterRun]:
+        """Runs of a job, oldest first."""
+        return list(reversed(self.instance.get_runs(dg.RunsFilter(job_name=job))))
+
+    def _instigators(self) -> list:
+        (entry,) = self._workspace.create_request_context().get_code_location_entries().values()
+        assert entry.code_location is not None, entry.load_error
+        (repository,) = entry.code_location.get_repositories().values()
+        return [*repository.get_schedules(), *repository.get_sensors()]
+
+
+@contextlib.contextmanager
+def daemon_at(home: Path, start: datetime.datetime, attribute: str = "definitions") -> Iterator[Daemon]:
+    """A daemon over the stand-ins, on a new instance under ``home``, with the clock at ``start``."""
+    home.mkdir(parents=True, exist_ok=True)
+    overrides = {
+        "run_launcher": {
+            "module": "dagster._core.launcher.sync_in_memory_run_launcher",
+            "class": "SyncInMemoryRunLauncher",
+        },
+        "run_coordinator": {
+            "module": "dagster._core.run_coordinator",
+            "class": "DefaultRunCoordinator",
+        },
+        "telemetry": {"enabled": False},
+    }
+    origin = InProcessCodeLocationOrigin(
+        LoadableTargetOrigin(python_file=str(STAND_INS), attribute=attribute, working_directory=str(home))
+    )
+    with (
+        time_machine.travel(start, tick=True) as clock,
+        dg.DagsterInstance.local_temp(str(home), overrides=overrides) as instance,
+        WorkspaceProcessContext(instance, InProcessTestWorkspaceLoadTarget(origin)) as workspace,
+    ):
+        yield Daemon(workspace, clock)

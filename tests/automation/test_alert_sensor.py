@@ -1,0 +1,93 @@
+"""One message a run, in the failing check's own words."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from holley_assets.automation import alert_sensor as module
+from holley_assets.automation.alert_sensor import alert_sensor, run_alert
+from holley_assets.resources.alerts import Alert, Severity
+
+
+@dg.asset
+def table() -> None: ...
+
+
+@dg.asset_check(asset=table)
+def every_row_is_sound() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=False, severity=dg.AssetCheckSeverity.WARN, description="2 rows of ann@example.com are not"
+    )
+
+
+@dg.asset
+def broken() -> None:
+    raise dg.Failure("HOLLEY_SAMPLE_KIND=odd is not allowed\nsecond line")
+
+
+@dg.asset
+def sound() -> None: ...
+
+
+def execute(instance: dg.DagsterInstance, *assets: object, job: str) -> dg.DagsterRun:
+    definitions = dg.Definitions(
+        assets=[asset for asset in assets if isinstance(asset, dg.AssetsDefinition)],
+        asset_checks=[every_row_is_sound] if table in assets else [],
+        jobs=[dg.define_asset_job(job, dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks())],
+    )
+    result = definitions.resolve_job_def(job).execute_in_process(instance=instance, raise_on_error=False)
+    run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    return run
+
+
+def test_a_failed_check_in_a_green_run_is_a_warning_in_its_own_words() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = execute(instance, table, job="green")
+        alert = run_alert(instance, run, "https://dagster.example.com/")
+    assert run.is_success and alert is not None
+    assert (alert.severity, alert.title) == (Severity.WARNING, "green: 1 checks failed")
+    assert alert.body.splitlines() == [
+        "warning: table: every_row_is_sound: 2 rows of ann@example.com are not",
+        f"https://dagster.example.com/runs/{run.run_id}",
+    ]
+
+
+def test_a_failed_step_is_told_in_one_line_and_a_sound_run_not_at_all() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        failed = run_alert(instance, execute(instance, broken, job="failing"), None)
+        assert run_alert(instance, execute(instance, sound, job="sound"), None) is None
+    assert failed is not None and failed.severity is Severity.ERROR
+    assert failed.body.splitlines()[0] == "ERROR: step broken: HOLLEY_SAMPLE_KIND=odd is not allowed"
+
+
+def test_a_run_that_died_is_told_with_what_dagster_says_of_it() -> None:
+    definitions = dg.Definitions(assets=[sound], jobs=[dg.define_asset_job("dying")])
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.create_run_for_job(
+            definitions.resolve_job_def("dying"), status=dg.DagsterRunStatus.STARTED
+        )
+        instance.report_run_failed(run, "Detected run worker status FAILED")
+        alert = run_alert(instance, instance.get_run_by_id(run.run_id), None)
+    assert alert is not None and "died without a failed step: Detected run worker" in alert.body
+
+
+def test_each_run_is_told_once_and_the_past_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[Alert] = []
+    receiver = lambda alert: taken.append(alert) or True  # noqa: E731
+    monkeypatch.setattr(module, "apprise_receivers", lambda urls: [receiver])
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(instance=instance)
+        monkeypatch.delenv("HOLLEY_ALERT_URLS", raising=False)
+        assert "not set" in str(alert_sensor(context))
+        monkeypatch.setenv("HOLLEY_ALERT_URLS", "json://127.0.0.1/")
+        execute(instance, broken, job="before")
+        alert_sensor(context)
+        assert taken == []
+        execute(instance, broken, job="failing")
+        execute(instance, table, job="green")
+        alert_sensor(context)
+        alert_sensor(context)
+    assert sorted(alert.title for alert in taken) == ["failing failed", "green: 1 checks failed"]
+    assert not any("@" in alert.body for alert in taken)

@@ -1,0 +1,140 @@
+"""Nothing is lost, nothing is told twice, and nobody's address is told at all."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from holley_assets.resources.alerts import (
+    Alert,
+    Outbox,
+    Severity,
+    apprise_receivers,
+    deliver,
+    load_outbox,
+    save_outbox,
+    without_addresses,
+)
+
+ALERT = Alert(
+    Severity.ERROR, "weekly_retrain failed", "3 slots do not fit, e.g. Ann@Example.com", "run 1", "1"
+)
+
+
+class Storage:
+    """Cursor values as Dagster keeps them."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def get_cursor_values(self, keys: set[str]) -> dict[str, str]:
+        return {key: self.values[key] for key in keys & self.values.keys()}
+
+    def set_cursor_values(self, pairs: dict[str, str]) -> None:
+        self.values |= pairs
+
+
+class Webhook:
+    """A receiver on loopback; ``status`` is what it answers."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.received: list[dict] = []
+        webhook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if webhook.status == 200:
+                    webhook.received.append(body)
+                self.send_response(webhook.status)
+                self.end_headers()
+
+            def log_message(self, *arguments: object) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"json://127.0.0.1:{self.server.server_port}/"
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    hook = Webhook()
+    threading.Thread(target=hook.server.serve_forever, daemon=True).start()
+    yield hook
+    hook.server.shutdown()
+    hook.server.server_close()
+
+
+def test_an_alert_arrives_once_with_its_severity_and_without_addresses(webhook: Webhook) -> None:
+    outbox = Outbox(cursor=0.0)
+    outbox.put(ALERT, 0.0)
+    outbox.put(ALERT, 1.0)
+    receivers = apprise_receivers([webhook.url])
+    assert deliver(outbox, receivers, lambda: None, 1.0) == (1, 0)
+    assert deliver(outbox, receivers, lambda: None, 2.0) == (0, 0)
+    (message,) = webhook.received
+    assert message["title"] == "[error] weekly_retrain failed"
+    assert message["type"] == "failure"
+    assert message["message"].startswith("3 slots do not fit, e.g. (e-mail address)")
+    assert ALERT.number in message["message"]
+
+
+def test_what_a_receiver_did_not_take_is_tried_again_and_others_are_not_told_twice(webhook: Webhook) -> None:
+    taken: list[Alert] = []
+    outbox = Outbox(cursor=0.0)
+    outbox.put(ALERT, 0.0)
+    receivers = [lambda alert: taken.append(alert) or True, *apprise_receivers([webhook.url])]
+    webhook.status = 500
+    assert deliver(outbox, receivers, lambda: None, 0.0) == (0, 1)
+    assert deliver(outbox, receivers, lambda: None, 29.0) == (0, 1), "not before its time"
+    webhook.status = 200
+    assert deliver(outbox, receivers, lambda: None, 31.0) == (1, 0)
+    assert len(taken) == len(webhook.received) == 1
+
+
+def test_a_process_killed_at_any_write_loses_nothing_and_doubles_only_what_was_not_noted() -> None:
+    """Killed at every write in turn: a new process goes on from what Dagster kept."""
+    for killed_at in range(1, 8):
+        storage, taken, writes = Storage(), [], 0
+        outbox = load_outbox(storage, 0.0)
+        alerts = [Alert(Severity.WARNING, "title", "body", f"run {number}") for number in range(3)]
+        for alert in alerts:
+            outbox.put(alert, 0.0)
+        save_outbox(storage, outbox)
+
+        def save() -> None:
+            nonlocal writes
+            writes += 1
+            if writes == killed_at:  # noqa: B023
+                raise KeyboardInterrupt
+            save_outbox(storage, outbox)  # noqa: B023
+
+        receivers = [lambda alert: taken.append(alert.key) or True]  # noqa: B023
+        try:
+            deliver(outbox, receivers, save, 0.0)
+        except KeyboardInterrupt:
+            outbox = load_outbox(storage, 0.0)
+            deliver(outbox, receivers, lambda: None, 0.0)
+        assert set(taken) == {alert.key for alert in alerts}
+        assert len(taken) <= len(alerts) + 1
+        for alert in alerts:
+            outbox.put(alert, 1.0)
+        assert outbox.waiting == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ann@example.com", "ANN.B+c@mail.example.co.uk,", "mailto:ann%40example.com", "o'neil@example.com"],
+)
+def test_no_address_stays(text: str) -> None:
+    assert "example" not in without_addresses(f"user {text} has two rows").lower()
+
+
+def test_a_wrong_address_is_named_by_its_place_alone() -> None:
+    with pytest.raises(ValueError, match="address 1") as caught:
+        apprise_receivers(["nosuch://secret-token"])
+    assert "secret-token" not in str(caught.value)
