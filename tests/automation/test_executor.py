@@ -25,6 +25,7 @@ HEAVY = {
     "trained_checkpoint": ("8", "32Gi", "1"),
     "embeddings": ("16", "32Gi", None),
     "recommendations": ("16", "32Gi", None),
+    "sql_recommendations": ("16", "32Gi", None),
     "graphs": ("4", "16Gi", None),
 }
 OTHERS = ("2", "8Gi", None)
