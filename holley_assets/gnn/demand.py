@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.model import HeteroGAT, ModelOptions, NodeEncoder
+from holley_assets.gnn.process_group import ALONE, ProcessGroup
 from holley_assets.gnn.ragged import RaggedPairs, ragged_logsumexp, ragged_rows, ragged_scores
 from holley_assets.gnn.sampling import Candidates, Positives
 
@@ -150,15 +151,17 @@ def fit_demand(
     options: DemandOptions,
     strength: float,
     generator: torch.Generator,
+    group: ProcessGroup = ALONE,
 ) -> float:
     """Fit the node vectors of ``model`` to ``demand``; returns the last step's mean loss of a choice.
 
     Args:
         strength: what the precisions of vectors are multiplied by; infinity leaves the vectors alone.
+        group: the processes that share the cars of each step.
     """
     encoder = model.encoder
-    learned = [table.weight for table, _ in _priors(encoder, options, strength)]
-    optimiser = torch.optim.Adam([*learned, encoder.popularity], options.learning_rate)
+    learned = [*(table.weight for table, _ in _priors(encoder, options, strength)), encoder.popularity]
+    optimiser = torch.optim.Adam(learned, options.learning_rate)
     model.eval()
     with torch.no_grad():
         features = encoder.features(data)
@@ -169,8 +172,8 @@ def fit_demand(
     for _ in range(max(options.steps, options.passes * math.ceil(len(demand) / size))):
         if len(order) < size:
             order = torch.randperm(len(demand), generator=generator, device=demand.rows.device)
-        batch, order = demand.batch(order[:size]), order[size:]
-        scale = batch.weights.sum().clamp_min(1.0)
+        batch, order = demand.batch(order[:size][group.shard(size)]), order[size:]
+        scale = group.sum(batch.weights.sum()).clamp_min(1.0)
         if biases_alone:
             scores = encoder.bias(data, features[0][:, -1]).index_select(0, batch.products)
         else:
@@ -178,9 +181,10 @@ def fit_demand(
         loss = batch.negative_log_likelihood(scores) / scale
         prior = negative_log_prior(encoder, options, strength) * (size / len(demand)) / scale
         model.zero_grad()
-        (loss + prior).backward()
+        (loss + prior / group.size).backward()
+        group.sum_gradients(learned)
         optimiser.step()
-        last_loss = loss.item()
+        last_loss = group.sum(loss.detach()).item()
     return last_loss
 
 

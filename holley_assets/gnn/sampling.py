@@ -85,7 +85,7 @@ class Positives:
     def __len__(self) -> int:
         return len(self.edge)
 
-    def take(self, index: Tensor) -> Positives:
+    def take(self, index: Tensor | slice) -> Positives:
         """The positives at ``index``."""
         return Positives(
             self.edge[index], self.user[index], self.product[index], self.row[index], self.weight[index]
@@ -107,6 +107,15 @@ class Negatives:
     log_expected: Tensor
     positive_log_expected: Tensor
     valid: Tensor
+
+    def take(self, index: slice) -> Negatives:
+        """The negatives of the positives at ``index``."""
+        return Negatives(
+            self.product[index],
+            self.log_expected[index],
+            self.positive_log_expected[index],
+            self.valid[index],
+        )
 
 
 def draw_negatives(

@@ -11,6 +11,7 @@ second question is the one that 98 % of the delivered rankings answer.
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import time
 from collections.abc import Callable
@@ -26,7 +27,6 @@ from torch_geometric.data import HeteroData
 from holley_assets.gnn.checkpoint import Checkpoint, message_weights, save_atomically, vocabularies_of
 from holley_assets.gnn.demand import (
     Demand,
-    DemandBatch,
     DemandOptions,
     fit_demand,
     negative_log_prior,
@@ -35,6 +35,7 @@ from holley_assets.gnn.graph import EDGE_TYPES, INTERACTS
 from holley_assets.gnn.message_graph import Adjacencies, MessageGraph
 from holley_assets.gnn.model import HeteroGAT, ModelOptions, Vectors
 from holley_assets.gnn.personal import add_personal_vectors
+from holley_assets.gnn.process_group import ALONE, ProcessGroup
 from holley_assets.gnn.ragged import RaggedPairs, ragged_scores
 from holley_assets.gnn.sampling import Candidates, NegativeOptions, Negatives, Positives, draw_negatives
 from holley_assets.gnn.validation import reciprocal_ranks
@@ -104,6 +105,7 @@ def train(
     state_path: Path | None = None,
     warm_start: Checkpoint | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    group: ProcessGroup = ALONE,
 ) -> TrainingResult:
     """Train on ``data`` and return the weights of the epoch with the best validation MRR.
 
@@ -117,11 +119,15 @@ def train(
             over: it has seen the edges that are held out now, so that validation would prefer what it remembers
             to what can be learned. They are fitted to the demand anew, which takes no longer from anywhere.
         on_epoch: called after each epoch, also for those before a resumption.
+        group: the processes that share the training, see :mod:`holley_assets.gnn.distributed`. The first one
+            keeps the state and reports.
     """
-    run = Training(data, model_options, options, warm_start)
+    run = Training(data, model_options, options, warm_start, group)
     identity = _identity(data, model_options, options, warm_start)
-    if state_path is not None and state_path.exists():
-        run.resume(state_path, identity)
+    state_path, on_epoch = (state_path, on_epoch) if group.is_first else (None, None)
+    saved = state_path.read_bytes() if state_path is not None and state_path.exists() else None
+    if (state := group.bytes_of_first(saved, options.device)) is not None:
+        run.resume(state, identity)
     else:
         run.record(None, time.monotonic())
     for epoch in run.history if on_epoch else ():
@@ -155,9 +161,11 @@ class Training:
         model_options: ModelOptions,
         options: TrainingOptions,
         warm_start: Checkpoint | None = None,
+        group: ProcessGroup = ALONE,
     ) -> None:
         torch.manual_seed(options.seed)
         self.options = options
+        self.group = group
         self.model = HeteroGAT(data, model_options).to(options.device)
         self.data = data.to(options.device)
         self.warm_start = message_weights(warm_start, self.model) if warm_start is not None else {}
@@ -216,7 +224,13 @@ class Training:
         strengths, number = self.options.demand.strengths, len(self.history)
         if number <= len(strengths):
             return fit_demand(
-                self.model, self.data, self.demand, self.options.demand, strengths[number - 1], self.generator
+                self.model,
+                self.data,
+                self.demand,
+                self.options.demand,
+                strengths[number - 1],
+                self.generator,
+                self.group,
             )
         if number == len(strengths) + 1:
             # Tastes that validation did not confirm are no ground to build on.
@@ -236,37 +250,46 @@ class Training:
             for optimiser in self.optimisers:
                 optimiser.zero_grad()
             loss.backward()
+            self.group.sum_gradients(self.model.parameters())
             nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_norm)
             for optimiser in self.optimisers:
                 optimiser.step()
-            total += loss.item() * len(batch)
+            total += self.group.sum(loss.detach()).item() * len(batch)
         return total / len(self.positives)
 
     def loss(self, batch: Positives, adjacencies: Adjacencies) -> Tensor:
-        """Weighted loss of a batch, for users as they are and as users without history."""
+        """Weighted loss of a batch, for users as they are and as users without history.
+
+        With several processes, this one's share of it: the shares sum to the loss.
+        """
         cars = self._draw_cars()
         return self._loss(self.model(self.data, adjacencies, self._asked(batch, cars)), batch, cars)
 
-    def _draw_cars(self) -> DemandBatch | None:
+    def _draw_cars(self) -> Tensor | None:
         """Some cars, whose demand is a part of the loss."""
         if not self.options.demand_share:
             return None
         order = torch.randperm(len(self.demand), generator=self.generator, device=self.options.device)
-        return self.demand.batch(order[: self.demand.cars_in_step()])
+        return order[: self.demand.cars_in_step()]
 
-    def _asked(self, batch: Positives, cars: DemandBatch | None) -> Tensor:
-        """The user nodes that a loss reads, filled up to a multiple of :data:`USERS_ASKED`."""
+    def _asked(self, batch: Positives, cars: Tensor | None) -> Tensor:
+        """The user nodes that a loss reads, filled up to a multiple of :data:`USERS_ASKED`.
+
+        Those of all processes, so that dropout is the same in each.
+        """
         asked = torch.zeros(self.data["user"].num_nodes, dtype=torch.bool, device=self.options.device)
         for nodes in (batch.user, self.data["user"].cold_profile[batch.user]):
             asked[nodes] = True
         if cars is not None:
-            asked[cars.profiles] = True
+            asked[self.demand.profiles[cars]] = True
         missing = -int(asked.sum()) % USERS_ASKED
         asked[torch.nonzero(~asked).flatten()[:missing]] = True
         return torch.nonzero(asked).flatten()
 
-    def _loss(self, vectors: Vectors, batch: Positives, cars: DemandBatch | None) -> Tensor:
+    def _loss(self, vectors: Vectors, batch: Positives, cars: Tensor | None) -> Tensor:
         negatives = draw_negatives(batch, self.known, self.candidates, self.options.negatives, self.generator)
+        total_weight, shard = batch.weight.sum(), self.group.shard(len(batch))
+        batch, negatives = batch.take(shard), negatives.take(shard)
         drawn = RaggedPairs.of_table(negatives.product)
         cold = self.data["user"].cold_profile[batch.user]
         shares = ((batch.user, 1.0 - self.options.cold_share), (cold, self.options.cold_share))
@@ -276,22 +299,24 @@ class Training:
             for rows, share in shares
             if share
         ]
-        loss = torch.stack(losses).sum()
+        loss = torch.stack(losses).sum() / total_weight
         if cars is not None:
             loss = loss + self.options.demand_share * self._demand_loss(vectors, cars)
         return loss
 
-    def _demand_loss(self, vectors: Vectors, cars: DemandBatch) -> Tensor:
+    def _demand_loss(self, vectors: Vectors, cars: Tensor) -> Tensor:
         """Mean loss of a choice that makes up the demand for some cars, with the prior's part in it."""
+        batch = self.demand.batch(cars[self.group.shard(len(cars))])
         prior = negative_log_prior(self.model.encoder, self.options.demand, self.strength)
-        share = len(cars.profiles) / len(self.demand)
-        scores = cars.scores(vectors.user.index_select(0, cars.profiles), vectors.product)
-        loss = cars.negative_log_likelihood(scores)
-        return (loss + share * prior) / cars.weights.sum().clamp_min(1.0)
+        prior = prior * (len(cars) / len(self.demand) / self.group.size)
+        scores = batch.scores(vectors.user.index_select(0, batch.profiles), vectors.product)
+        scale = self.group.sum(batch.weights.sum()).clamp_min(1.0)
+        return (batch.negative_log_likelihood(scores) + prior) / scale
 
     def _pair_loss(
         self, user: Tensor, product: Tensor, batch: Positives, negatives: Negatives, drawn: RaggedPairs
     ) -> Tensor:
+        """Sum of the positives' losses, each times its weight."""
         # Subtracting ln of the expected number of draws leaves the score an estimate of ln P(part | user),
         # however the negatives were drawn (noise-contrastive estimation, Gutmann & Hyvärinen 2012; the same
         # correction makes the softmax a sampled one, Bengio & Senécal 2008). Without it, in-batch negatives
@@ -306,7 +331,7 @@ class Training:
             each = torch.logsumexp(torch.cat([positive[:, None], negative], dim=1), dim=1) - positive
         else:
             each = (functional.softplus(negative - positive[:, None]) * negatives.valid).mean(1)
-        return (batch.weight * each).sum() / batch.weight.sum()
+        return (batch.weight * each).sum()
 
     @torch.no_grad()
     def record(self, train_loss: float | None, start: float) -> None:
@@ -320,7 +345,7 @@ class Training:
         self.generator.manual_seed(self.options.seed)  # the same negatives each time
         cars = self._draw_cars()
         vectors = self.model(self.data, self.validation_adjacencies, self._asked(self.validation, cars))
-        loss = self._loss(vectors, self.validation, cars).item()
+        loss = self.group.sum(self._loss(vectors, self.validation, cars)).item()
         self.generator.set_state(random_state)
         vectors = add_personal_vectors(
             vectors,
@@ -335,6 +360,7 @@ class Training:
             reciprocal_ranks(*vectors, self.validation, rows, self.candidates, eligible, self.known)
             for rows in rows_of
         ]
+        ranks = [self.group.of_first(of_view) for of_view in ranks]
         each = torch.stack(ranks).mean(0)
         score = each.mean().item()
         if not math.isfinite(loss):
@@ -372,9 +398,9 @@ class Training:
             path,
         )
 
-    def resume(self, path: Path, identity: str) -> None:
+    def resume(self, content: bytes, identity: str) -> None:
         """Go on where :meth:`save` left off; a state of other data or options starts anew."""
-        state = torch.load(path, weights_only=True, map_location=self.options.device)
+        state = torch.load(io.BytesIO(content), weights_only=True, map_location=self.options.device)
         if state["identity"] != identity:
             self.record(None, time.monotonic())
             return
