@@ -86,13 +86,15 @@ def trained_checkpoint(
     from nothing. Curves, parameters, graph statistics and the checkpoint are in MLflow, in the run that carries this
     run's id, which is a version of `holley-gnn`. A training that was killed goes on where it stopped.
     """
+    from holley_assets.gnn.distributed import train_in_processes
     from holley_assets.gnn.graph import load_graph
     from holley_assets.gnn.training import train
 
     started = time.monotonic()
     run_settings = settings.of_run(context.run)
     artifacts = ArtifactStore(settings.store(), context.run.run_id)
-    graph = load_graph(artifacts.locate(Reference.from_table(training_graph)))
+    graph_path = artifacts.locate(Reference.from_table(training_graph))
+    graph = load_graph(graph_path)
     statistics = graph_statistics(graph)
     model_options, options = training_options(run_settings)
     windows = TimeWindows.from_table(time_windows)
@@ -110,14 +112,24 @@ def trained_checkpoint(
         context.log.info(_progress(epoch))
         state.share()
 
-    result = train(
-        graph,
-        model_options,
-        options,
-        state_path=state.path,
-        warm_start=start.checkpoint,
-        on_epoch=report,
-    )
+    if (processes := run_settings.training.processes) > 1:
+        result = train_in_processes(
+            graph_path,
+            model_options,
+            options,
+            processes=processes,
+            state_path=state.path,
+            warm_start=start.checkpoint,
+        )
+    else:
+        result = train(
+            graph,
+            model_options,
+            options,
+            state_path=state.path,
+            warm_start=start.checkpoint,
+            on_epoch=report,
+        )
     staged = artifacts.staging_path(MODEL_FILE)
     result.checkpoint.save(staged)
     reference = artifacts.publish(staged, MODEL_FILE)

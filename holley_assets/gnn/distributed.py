@@ -43,15 +43,19 @@ def train_in_processes(
     *,
     processes: int,
     state_path: Path | None = None,
-    warm_start: Path | None = None,
+    warm_start: Checkpoint | None = None,
 ) -> TrainingResult:
     """Train on the graph at ``graph`` as :func:`holley_assets.gnn.training.train` does, in ``processes`` processes.
 
     Epochs are printed as they end. Give each process a GPU or its share of the processors (``OMP_NUM_THREADS``).
 
     Raises:
-        DistributedTrainingError: a process failed; what it printed says why.
+        DistributedTrainingError: a process failed, and what it printed says why; or there are too few GPUs.
     """
+    if options.device.startswith("cuda") and (gpus := torch.cuda.device_count()) < processes:
+        raise DistributedTrainingError(
+            f"training in {processes} processes needs as many GPUs; here are {gpus}"
+        )
     with TemporaryDirectory() as folder:
         options_path, output = Path(folder) / "options.json", Path(folder) / "model.pt"
         options_path.write_text(options_to_json(model_options, options), encoding="utf-8")
@@ -61,8 +65,11 @@ def train_in_processes(
             *("--nproc-per-node", str(processes), "-m", "holley_assets.gnn.distributed"),
             *("--graph", str(graph), "--options", str(options_path), "--output", str(output)),
         ]
-        for name, path in (("--state", state_path), ("--warm-start", warm_start)):
-            command += [name, str(path)] if path is not None else []
+        if state_path is not None:
+            command += ["--state", str(state_path)]
+        if warm_start is not None:
+            warm_start.save(Path(folder) / "warm_start.pt")
+            command += ["--warm-start", str(Path(folder) / "warm_start.pt")]
         finished = subprocess.run(command, check=False)
         if finished.returncode:
             raise DistributedTrainingError(

@@ -83,6 +83,10 @@ class TrainingSettings(Section):
         None, description="checkpoint (model.pt) whose layers and towers training starts from"
     )
 
+    processes: Count = Field(
+        1,
+        description="processes of this machine that share a training: one a GPU, or one for some processors",
+    )
     full_rebuild_days: Annotated[int, Field(ge=0)] = Field(
         28, description="days after which a training starts from nothing again; in between from the champion"
     )

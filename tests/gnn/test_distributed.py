@@ -69,9 +69,9 @@ def test_two_processes_have_the_loss_curve_of_one(saved_graph: Path) -> None:
     assert together.stopped_early == alone.stopped_early
 
 
-def test_a_process_that_fails_is_one_line(saved_graph: Path, tmp_path: Path) -> None:
+def test_a_process_that_fails_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DistributedTrainingError, match="2 processes ended with 1") as raised:
-        train_in_processes(saved_graph, MODEL, OPTIONS, processes=2, warm_start=tmp_path / "absent.pt")
+        train_in_processes(tmp_path / "absent.pt", MODEL, OPTIONS, processes=2)
     assert "\n" not in str(raised.value)
 
 
