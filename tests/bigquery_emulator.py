@@ -17,10 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import grpc
 import pyarrow.parquet as pq
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
+from google.cloud.bigquery_storage import BigQueryReadClient
+from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 
 from holley_assets.resources.bigquery_schema import schema_of_arrow
 from holley_assets.resources.source_tables import SOURCE_TABLES
@@ -35,10 +38,11 @@ SERVER = Path(__file__).with_name("bigquery_emulator_server.py")
 class BigQueryEmulator:
     """A running emulator.
 
-    ``HOLLEY_BIGQUERY_PROJECT=emulator.project`` and ``BIGQUERY_EMULATOR_HOST=emulator.url`` point a run at it.
+    ``HOLLEY_BIGQUERY_PROJECT=emulator.project`` and ``HOLLEY_BIGQUERY_EMULATOR=emulator.url`` point a run at it.
     """
 
     url: str
+    grpc_address: str
     project: str = PROJECT
 
     def client(self) -> bigquery.Client:
@@ -48,6 +52,11 @@ class BigQueryEmulator:
             credentials=AnonymousCredentials(),
             client_options=ClientOptions(api_endpoint=self.url),
         )
+
+    def read_client(self) -> BigQueryReadClient:
+        """The Storage API's client. The emulator streams tables through it, not anonymous results."""
+        channel = grpc.insecure_channel(self.grpc_address)
+        return BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=channel))
 
     def load_parquet(self, dataset: str, table: str, path: Path) -> None:
         """Make ``dataset.table`` of a Parquet file, as an export has it."""
@@ -79,10 +88,10 @@ class BigQueryEmulator:
 def running_emulator(folder: Path) -> Iterator[BigQueryEmulator]:
     """Start the emulator on a free port with its files under ``folder``, and stop it at the end."""
     home = _home_with_spatial(folder / "home")
-    with _free_ports() as (rest, grpc):
+    with _free_ports() as (rest, streams):
         pass
     log = folder / "bqemulator.log"
-    command = [sys.executable, str(SERVER), "start", "--rest-port", str(rest), "--grpc-port", str(grpc)]
+    command = [sys.executable, str(SERVER), "start", "--rest-port", str(rest), "--grpc-port", str(streams)]
     with (
         log.open("wb") as output,
         subprocess.Popen(
@@ -95,7 +104,7 @@ def running_emulator(folder: Path) -> Iterator[BigQueryEmulator]:
         try:
             url = f"http://127.0.0.1:{rest}"
             _wait(url, process, log)
-            yield BigQueryEmulator(url)
+            yield BigQueryEmulator(url, f"127.0.0.1:{streams}")
         finally:
             process.terminate()
 

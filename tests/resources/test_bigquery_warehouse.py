@@ -13,8 +13,9 @@ from bigquery_emulator import BigQueryEmulator
 from flaky_server import FlakyServer
 
 from holley_assets.resources import bigquery_warehouse as warehouse_module
-from holley_assets.resources.bigquery_client import open_client
+from holley_assets.resources.bigquery_client import open_client, patience
 from holley_assets.resources.bigquery_jobs import BudgetError
+from holley_assets.resources.bigquery_reads import download
 from holley_assets.resources.bigquery_warehouse import BigQueryWarehouse
 from holley_assets.resources.source_tables import SourceTableError, validate_source_tables
 from holley_assets.resources.sql_files import Query, QueryError
@@ -157,6 +158,27 @@ class TestQueries:
             "$3.00, would have cost $4.00; HOLLEY_BIGQUERY_RUN_BUDGET_DOLLARS=3 allows less"
         )
         assert not (tmp_path / "dear.parquet").exists()
+
+    def test_rows_are_streamed_where_the_storage_api_is(self, emulator, tmp_path):
+        rows = pa.table(
+            {
+                "number": list(range(20_000)),
+                "nested": [[{"name": "x", "value": n / 4}] for n in range(20_000)],
+                "day": pa.array([datetime.date(2026, 2, 1)] * 20_000),
+            }
+        )
+        pq.write_table(rows, tmp_path / "rows.parquet")
+        emulator.load_parquet(WORKING, "streamed", tmp_path / "rows.parquet")
+        with emulator.client() as client:
+            read = download(
+                client,
+                emulator.read_client(),
+                f"{WORKING}.streamed",
+                tmp_path / "read.parquet",
+                patience(10.0),
+            )
+        assert read == 20_000
+        assert pq.read_table(tmp_path / "read.parquet").sort_by("number").equals(rows)
 
     def test_missing_parameter_is_named(self, open_warehouse, tmp_path):
         with pytest.raises(QueryError, match="query order_lines: no value for as_of, intent_start"):
