@@ -15,6 +15,7 @@ from holley_assets.assets.report_sections import (
     headline_numbers,
     metrics_by_name,
     nearest_section,
+    nearest_vehicles,
     no_worse,
     previous_run_section,
     training_section,
@@ -46,6 +47,8 @@ def eval_report(
     test_clicks: pa.Table,
     test_interactions: pa.Table,
     user_nodes: pa.Table,
+    user_profiles: pa.Table,
+    user_embeddings: pa.Table,
     product_nodes: pa.Table,
     interacts_edges: pa.Table,
     fits_edges: pa.Table,
@@ -97,7 +100,10 @@ def eval_report(
                 _metadata(context.instance, "training_graph"), interacts_edges, fits_edges
             ),
             "delivered": delivered(recommendations, parts),
-            "nearest": nearest_section(products, vectors),
+            "nearest": {
+                **nearest_section(products, vectors),
+                "vehicles with the most owners": nearest_vehicles(user_nodes, user_profiles, user_embeddings),
+            },
             "previous_run": previous_run_section(run_comparison),
         },
     )

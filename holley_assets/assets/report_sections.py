@@ -69,6 +69,31 @@ def nearest_section(products: pa.Table, vectors: np.ndarray) -> dict[str, list[d
     return {"best-selling parts": nearest(vectors, names, [names[row] for row in best])}
 
 
+def nearest_vehicles(
+    user_nodes: pa.Table, user_profiles: pa.Table, user_embeddings: pa.Table
+) -> list[dict[str, Any]]:
+    """The nearest makes and models of those with the most owners; a vehicle is the mean of its owners' vectors."""
+    from holley_assets.evaluation.embedding_views import nearest
+
+    rows = user_embeddings.filter(pc.equal(user_embeddings["view"], "training"))
+    column = rows["embedding"].combine_chunks()
+    vectors = column.flatten().to_numpy().reshape(len(column), column.type.list_size)
+    row_of_profile = np.zeros(len(column), np.int64)
+    row_of_profile[rows["profile"].to_numpy()] = np.arange(len(column))
+    named = pc.binary_join_element_wise(user_nodes["make"], user_nodes["model"], " ").cast(pa.string())
+    vehicles = named.combine_chunks().dictionary_encode()
+    names, vehicle = vehicles.dictionary.to_pylist(), vehicles.indices.to_numpy()
+    owners = np.bincount(vehicle, minlength=len(names))
+    means = np.zeros((len(names), vectors.shape[1]))
+    # All owners of a car without history share one profile: each pair is added once, as often as it occurs.
+    pairs, counts = np.unique(
+        np.stack([vehicle, user_profiles["profile"].to_numpy()]), axis=1, return_counts=True
+    )
+    np.add.at(means, pairs[0], counts[:, None] * vectors[row_of_profile[pairs[1]]])
+    most = np.argsort(-owners, kind="stable")[:NEIGHBOUR_EXAMPLES]
+    return nearest(means / owners[:, None], names, [names[row] for row in most])
+
+
 def embedding_points(products: pa.Table, vectors: np.ndarray) -> pa.Table:
     """Parts in the plane, coloured by part type."""
     from holley_assets.evaluation.embedding_views import embedding_map
