@@ -9,7 +9,10 @@ from holley_assets.assets.report_sections import nearest_vehicles
 def test_vehicles_are_near_whose_owners_have_like_vectors() -> None:
     """Two Mustang owners share a profile, the third has its own; the Camaro lies beside them, the Ram apart."""
     users = pa.table(
-        {"make": ["FORD"] * 3 + ["CHEVROLET", "DODGE"], "model": ["MUSTANG"] * 3 + ["CAMARO", "RAM"]}
+        {
+            "make": pa.array(["FORD"] * 3 + ["CHEVROLET", "DODGE"]).dictionary_encode(),
+            "model": pa.array(["MUSTANG"] * 3 + ["CAMARO", "RAM"]).dictionary_encode(),
+        }
     )
     profiles = pa.table({"profile": pa.array([0, 0, 3, 1, 2], pa.int32())})
     vectors = np.array([[0, 1], [1, 0], [0.6, 0.8], [-1, 0], [0, 1]], np.float32)
