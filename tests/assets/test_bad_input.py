@@ -153,6 +153,7 @@ def test_a_file_that_the_checks_did_not_see_is_not_delivered(
 
 def test_what_passed_may_be_delivered_again(continued_run: tuple[FinishedRun, dg.DagsterInstance]) -> None:
     run, instance = continued_run
-    (run.data_dir / "warehouse.duckdb").unlink()
+    with duckdb.connect(str(run.data_dir / "warehouse.duckdb")) as connection:
+        connection.execute("DROP TABLE temp_holley_gnn.recommendations")
     assert execute_job(instance=instance, only=["recommendations_table"]).success
     assert delivered(run.data_dir).num_rows == run.table("recommendations").num_rows
