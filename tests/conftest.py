@@ -10,19 +10,38 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from bigquery_emulator import BigQueryEmulator, running_emulator
+from filelock import FileLock
 from mlflow_server import MlflowServer, running_mlflow
 from small_run import SMALL_RUN, FinishedRun, execute_cli
 from storage_emulator import StorageEmulator, running_storage
 
 
+# Tests run side by side, one worker a processor: more threads would only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Folders of tests that take minutes for one file. They come first, so that no worker is left alone with them.
+_LONGEST = ("ui", "production", "automation", "deploy")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; otherwise the order of collection."""
+    ranks = {folder: rank for rank, folder in enumerate(_LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
+
+
 @pytest.fixture(scope="session")
 def weekly_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
-    """``weekly_retrain`` on a small sample, through the command line."""
-    folder = tmp_path_factory.mktemp("weekly")
-    data_dir, home = folder / "data", folder / "home"
-    finished = execute_cli("weekly_retrain", home, {**SMALL_RUN, "HOLLEY_DATA_DIR": str(data_dir)})
-    assert finished.returncode == 0, finished.stdout[-6000:]
-    return FinishedRun(data_dir, home, finished.stdout)
+    """``weekly_retrain`` on a small sample, through the command line; made by the worker that comes first."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    output, data_dir, home = (folder / "weekly" / name for name in ("output.txt", "data", "home"))
+    with FileLock(folder / "weekly.lock"):
+        if not output.exists():
+            finished = execute_cli("weekly_retrain", home, {**SMALL_RUN, "HOLLEY_DATA_DIR": str(data_dir)})
+            assert finished.returncode == 0, finished.stdout[-6000:]
+            output.write_text(finished.stdout, encoding="utf-8")
+    return FinishedRun(data_dir, home, output.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")
