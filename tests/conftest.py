@@ -15,7 +15,6 @@ from mlflow_server import MlflowServer, running_mlflow
 from small_run import SMALL_RUN, FinishedRun, execute_cli
 from storage_emulator import StorageEmulator, running_storage
 
-
 # Tests run side by side, one worker a processor: more threads would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
