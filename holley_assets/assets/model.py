@@ -10,6 +10,7 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
+from holley_assets.assets.failures import one_line
 from holley_assets.assets.graphs import KINDS, graph_statistics
 from holley_assets.assets.groups import MODEL, OWNERS, table_spec
 from holley_assets.assets.model_choice import (
@@ -86,7 +87,7 @@ def trained_checkpoint(
     from nothing. Curves, parameters, graph statistics and the checkpoint are in MLflow, in the run that carries this
     run's id, which is a version of `holley-gnn`. A training that was killed goes on where it stopped.
     """
-    from holley_assets.gnn.distributed import train_in_processes
+    from holley_assets.gnn.distributed import DistributedTrainingError, train_in_processes
     from holley_assets.gnn.graph import load_graph
     from holley_assets.gnn.training import train
 
@@ -113,14 +114,16 @@ def trained_checkpoint(
         state.share()
 
     if (processes := run_settings.training.processes) > 1:
-        result = train_in_processes(
-            graph_path,
-            model_options,
-            options,
-            processes=processes,
-            state_path=state.path,
-            warm_start=start.checkpoint,
-        )
+        with one_line(DistributedTrainingError):
+            result = train_in_processes(
+                graph_path,
+                model_options,
+                options,
+                processes=processes,
+                state_path=state.path,
+                warm_start=start.checkpoint,
+                on_epoch=report,
+            )
     else:
         result = train(
             graph,

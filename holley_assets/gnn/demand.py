@@ -80,7 +80,7 @@ class Demand:
         num_products = data["product"].num_nodes
         keys = self.rows * num_products + self.products  # ascending
         own = car_of_row[positives.row] * num_products + positives.product
-        self.weights.index_add_(0, torch.searchsorted(keys, own), torch.ones_like(own, dtype=torch.float))
+        self.weights.index_add_(0, torch.searchsorted(keys, own), self.weights.new_ones(len(own)))
 
     def __len__(self) -> int:
         return len(self.profiles)

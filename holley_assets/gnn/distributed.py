@@ -16,12 +16,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 from torch import distributed
+from torch.distributed.elastic.multiprocessing.errors import record
 
 from holley_assets.gnn.checkpoint import Checkpoint
 from holley_assets.gnn.demand import DemandOptions
@@ -30,6 +32,10 @@ from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.process_group import ProcessGroup
 from holley_assets.gnn.sampling import NegativeOptions
 from holley_assets.gnn.training import Epoch, TrainingOptions, TrainingResult, train
+
+WORKER_MODULE = "holley_assets.gnn.distributed"
+# How the first process tells of an epoch, among whatever else is printed.
+EPOCH_PREFIX = "epoch "
 
 
 class DistributedTrainingError(RuntimeError):
@@ -44,13 +50,14 @@ def train_in_processes(
     processes: int,
     state_path: Path | None = None,
     warm_start: Checkpoint | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
 ) -> TrainingResult:
     """Train on the graph at ``graph`` as :func:`holley_assets.gnn.training.train` does, in ``processes`` processes.
 
-    Epochs are printed as they end. Give each process a GPU or its share of the processors (``OMP_NUM_THREADS``).
+    Give each process a GPU or its share of the processors (``OMP_NUM_THREADS``).
 
     Raises:
-        DistributedTrainingError: a process failed, and what it printed says why; or there are too few GPUs.
+        DistributedTrainingError: a process failed, in its own words; or there are too few GPUs.
     """
     if options.device.startswith("cuda") and (gpus := torch.cuda.device_count()) < processes:
         raise DistributedTrainingError(
@@ -62,7 +69,7 @@ def train_in_processes(
         # torchrun by its module name: the program need not be on the path.
         command = [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *("--nproc-per-node", str(processes), "-m", "holley_assets.gnn.distributed"),
+            *("--nproc-per-node", str(processes), "-m", WORKER_MODULE),
             *("--graph", str(graph), "--options", str(options_path), "--output", str(output)),
         ]
         if state_path is not None:
@@ -70,15 +77,39 @@ def train_in_processes(
         if warm_start is not None:
             warm_start.save(Path(folder) / "warm_start.pt")
             command += ["--warm-start", str(Path(folder) / "warm_start.pt")]
-        finished = subprocess.run(command, check=False)
-        if finished.returncode:
-            raise DistributedTrainingError(
-                f"training in {processes} processes ended with {finished.returncode}: the log above says why"
-            )
+        error_path = Path(folder) / "error.json"
+        if _run(command, error_path, on_epoch):
+            raise DistributedTrainingError(f"training in {processes} processes: {_first_error(error_path)}")
         checkpoint = Checkpoint.load(output)
         how = json.loads(output.with_suffix(".json").read_text(encoding="utf-8"))
     history = [Epoch(**epoch) for epoch in checkpoint.history]  # type: ignore[arg-type]
     return TrainingResult(checkpoint, history, how["stopped_early"], how["warm_start_weights"])
+
+
+def _run(command: list[str], error_path: Path, on_epoch: Callable[[Epoch], None] | None) -> int:
+    """Run ``torchrun``, report epochs as they end, and return its exit status."""
+    environment = {**os.environ, "TORCHELASTIC_ERROR_FILE": str(error_path)}
+    # Epochs come through a pipe: where this process is killed, the first one of the training cannot tell of the
+    # next epoch and ends, so that none goes on beside the training that is started again.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as launcher:
+        try:
+            for line in launcher.stdout or ():
+                if not line.startswith(EPOCH_PREFIX):
+                    print(line, end="", flush=True)
+                elif on_epoch is not None:
+                    on_epoch(Epoch(**json.loads(line.removeprefix(EPOCH_PREFIX))))
+        except BaseException:
+            launcher.terminate()
+            raise
+    return launcher.returncode
+
+
+def _first_error(path: Path) -> str:
+    """What the process that failed first says of it, in one line."""
+    if not path.exists():
+        return "one was killed, perhaps for want of memory; the log of the step tells which"
+    lines = json.loads(path.read_text(encoding="utf-8"))["message"]["message"].splitlines()
+    return str(lines[0])
 
 
 def options_to_json(model_options: ModelOptions, options: TrainingOptions) -> str:
@@ -100,8 +131,13 @@ def options_from_json(text: str) -> tuple[ModelOptions, TrainingOptions]:
     )
 
 
+def _print_epoch(epoch: Epoch) -> None:
+    print(f"{EPOCH_PREFIX}{json.dumps(epoch._asdict())}", flush=True)
+
+
+@record
 def main() -> None:
-    """What each process does. ``torchrun`` tells it its place by environment variables."""
+    """What each process does. ``torchrun`` tells it its place by environment variables, and what it failed with."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -124,7 +160,7 @@ def main() -> None:
             options,
             state_path=chosen.state,
             warm_start=Checkpoint.load(chosen.warm_start) if chosen.warm_start else None,
-            on_epoch=lambda epoch: print(epoch, flush=True),
+            on_epoch=_print_epoch,
             group=group,
         )
         if group.is_first:

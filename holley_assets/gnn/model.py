@@ -154,7 +154,7 @@ class NodeEncoder(nn.Module):
         if self.use_identities:
             product = product + self.product_identity.weight
             vehicle = vehicle + self.vehicle_identity.weight
-        year = (data["user"].year[users].float() - MEAN_YEAR) / YEAR_SCALE
+        year = (data["user"].year[users].to(self.year.weight.dtype) - MEAN_YEAR) / YEAR_SCALE
         user = (
             vehicle.index_select(0, data["user"].vehicle[users])
             + self.generation(data["user"].generation[users])

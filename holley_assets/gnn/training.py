@@ -15,7 +15,7 @@ import io
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -393,7 +393,7 @@ class Training:
                 "history": [tuple(epoch) for epoch in self.history],
                 "generator": self.generator.get_state(),
                 "random": torch.get_rng_state(),
-                "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+                "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
             },
             path,
         )
@@ -412,8 +412,8 @@ class Training:
         self.history = [Epoch(*epoch) for epoch in state["history"]]
         self.generator.set_state(state["generator"].cpu())
         torch.set_rng_state(state["random"].cpu())
-        if state["random_cuda"]:
-            torch.cuda.set_rng_state_all([value.cpu() for value in state["random_cuda"]])
+        if state["random_cuda"] is not None:
+            torch.cuda.set_rng_state(state["random_cuda"].cpu())
 
 
 def is_better(candidate: Tensor, best: Tensor, standard_errors: float) -> bool:
@@ -436,7 +436,8 @@ def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def _identity(
     data: HeteroData, model_options: ModelOptions, options: TrainingOptions, warm_start: Checkpoint | None
 ) -> str:
-    """Hash of everything the trained weights depend on."""
+    """Hash of everything the trained weights depend on; the same in every process of a training."""
+    options = replace(options, device=torch.device(options.device).type)
     digest = hashlib.sha256(repr((asdict(model_options), asdict(options), torch.__version__)).encode())
     digest.update((warm_start.fingerprint if warm_start is not None else "").encode())
     digest.update(repr((data.products, data.vehicles, data.part_types, data.makes)).encode())

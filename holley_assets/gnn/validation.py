@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from holley_assets.gnn.ragged import RaggedPairs, ragged_rows, ragged_scores
@@ -41,6 +40,6 @@ def reciprocal_ranks(
         & (other != positives.product[owner])
         & ~contains(known, positives.user[owner] * candidates.num_products + other)
     )
-    ahead = ((scores > own).float() + 0.5 * (scores == own).float()) * rival
-    rank = 1.0 + torch.zeros(len(positives), device=user.device).index_add_(0, owner, ahead)
+    ahead = ((scores > own).to(scores.dtype) + 0.5 * (scores == own).to(scores.dtype)) * rival
+    rank = 1.0 + scores.new_zeros(len(positives)).index_add_(0, owner, ahead)
     return 1.0 / rank

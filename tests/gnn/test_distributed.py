@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import torch
 from gnn.small_world import make_graph, make_tables
 
 from holley_assets.gnn.demand import DemandOptions
@@ -22,7 +24,7 @@ from holley_assets.gnn.graph import save_graph
 from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.process_group import ProcessGroup
 from holley_assets.gnn.sampling import NegativeOptions
-from holley_assets.gnn.training import TrainingOptions, train
+from holley_assets.gnn.training import Epoch, TrainingOptions, train
 
 MODEL = ModelOptions(embedding_dim=16, hidden_dim=16, heads=2, part_type_dim=4)
 # Dropout, three kinds of negatives and an odd number of positives: nothing that differs between ranks is left out.
@@ -37,45 +39,58 @@ OPTIONS = TrainingOptions(
 
 
 @pytest.fixture
-def saved_graph(tmp_path: Path) -> Path:
-    path = tmp_path / "heterodata.pt"
-    save_graph(make_graph(make_tables(active=23)).data, path)
-    return path
+def double_precision() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 @pytest.fixture(autouse=True)
-def one_thread_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def processes_of_one_thread_find_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    tests = Path(__file__).parents[1]
     monkeypatch.setenv(
-        "PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+        "PYTHONPATH", os.pathsep.join([str(tests), str(tests.parent), os.environ.get("PYTHONPATH", "")])
     )
 
 
-def test_two_processes_have_the_loss_curve_of_one(saved_graph: Path) -> None:
-    alone = train(make_graph(make_tables(active=23)).data, MODEL, OPTIONS)
-    together = train_in_processes(saved_graph, MODEL, OPTIONS, processes=2)
-    assert len(together.history) == len(alone.history) == 9
-    for one, two in zip(alone.history, together.history, strict=True):
-        # Ranks of parts with all but the same score turn on the last bit; losses do not. Adam makes steps of full
-        # size from gradients that are nothing but rounding, so that in float32 the curves drift apart by some
-        # 1e-5 an epoch of the whole network; in float64 they are the same to 1e-13.
-        tolerance = 1e-5 if one.epoch <= len(OPTIONS.demand.strengths) else 2e-4
+@pytest.mark.usefixtures("double_precision")
+def test_two_processes_have_the_loss_curve_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In double precision, so that nothing but the order of sums may differ; see the asset's test for single."""
+    monkeypatch.setattr("holley_assets.gnn.distributed.WORKER_MODULE", "gnn.double_precision")
+    data = make_graph(make_tables(active=23)).data
+    for store in data.stores:
+        for name, value in store.items():
+            if isinstance(value, torch.Tensor) and value.is_floating_point():
+                store[name] = value.double()
+    save_graph(data, tmp_path / "heterodata.pt")
+
+    alone = train(data, MODEL, OPTIONS)
+    epochs: list[Epoch] = []
+    together = train_in_processes(
+        tmp_path / "heterodata.pt", MODEL, OPTIONS, processes=2, on_epoch=epochs.append
+    )
+    assert together.history == epochs
+    assert len(epochs) == len(alone.history) == 9
+    for one, two in zip(alone.history, epochs, strict=True):
         for name in ("train_loss", "validation_loss"):
             expected, found = getattr(one, name), getattr(two, name)
-            assert found == (None if expected is None else pytest.approx(expected, rel=0, abs=tolerance)), (
-                one,
-                two,
-            )
-    losses = [epoch.train_loss for epoch in together.history[3:]]
+            assert found == (None if expected is None else pytest.approx(expected, rel=1e-12)), (one, two)
+    losses = [epoch.train_loss for epoch in epochs[3:]]
     assert len(set(losses)) == len(losses), "each epoch of the whole network learned something"
     assert together.checkpoint.best_epoch == alone.checkpoint.best_epoch
     assert together.stopped_early == alone.stopped_early
+    for name, weights in alone.checkpoint.state.items():
+        torch.testing.assert_close(together.checkpoint.state[name], weights, rtol=0, atol=1e-9)
 
 
-def test_a_process_that_fails_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(DistributedTrainingError, match="2 processes ended with 1") as raised:
+def test_a_process_that_fails_tells_why_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DistributedTrainingError) as raised:
         train_in_processes(tmp_path / "absent.pt", MODEL, OPTIONS, processes=2)
-    assert "\n" not in str(raised.value)
+    assert str(raised.value) == (
+        "training in 2 processes: FileNotFoundError: [Errno 2] No such file or directory: "
+        f"'{tmp_path / 'absent.pt'}'"
+    )
 
 
 def test_options_survive_the_way_to_the_processes() -> None:
