@@ -252,7 +252,7 @@ def test_the_kill_switch_needs_no_graph_and_no_model() -> None:
 
 def test_graph_takes_the_tables_that_its_asset_loads() -> None:
     from holley_assets.assets.graphs import GRAPH_TABLE_NAMES
-    from holley_assets.gnn.graph import GraphTables
+    from holley_assets.gnn.graph_schema import GraphTables
 
     assert {field.name for field in dataclasses.fields(GraphTables)} == set(GRAPH_TABLE_NAMES)
 

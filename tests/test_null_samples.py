@@ -74,7 +74,8 @@ def report_on(tables: dict[str, pa.Table], settings: Settings) -> dict[str, Any]
     """Train as of the cutoff, rank the test users by every system and decide, as the weekly job does."""
     from holley_assets.gnn.demand import fit_popularity
     from holley_assets.gnn.embedding import embed
-    from holley_assets.gnn.graph import GraphTables, build_graph
+    from holley_assets.gnn.graph import build_graph
+    from holley_assets.gnn.graph_schema import GraphTables
     from holley_assets.gnn.training import train
 
     graph = build_graph(

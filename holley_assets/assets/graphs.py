@@ -21,7 +21,8 @@ from holley_assets.settings import Settings
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
 
-    from holley_assets.gnn.graph import BuiltGraph, GraphTables, View
+    from holley_assets.gnn.graph import BuiltGraph
+    from holley_assets.gnn.graph_schema import GraphTables, View
 
 GRAPH_FILES = {"training": "heterodata.pt", "serving": "serving_heterodata.pt"}
 KINDS = {"pytorch"}
@@ -97,7 +98,7 @@ def graphs(
     **loaded: pa.Table,
 ) -> Iterator[dg.MaterializeResult]:
     """Build both graphs in one process, which loads tables and PyTorch once."""
-    from holley_assets.gnn.graph import GraphTables
+    from holley_assets.gnn.graph_schema import GraphTables
 
     tables = GraphTables(**loaded)
     run_settings = settings.of_run(context.run)

@@ -32,9 +32,9 @@ from holley_assets.resources.training_state import TrainingState
 from holley_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from holley_assets.gnn.checkpoint import Checkpoint
+    from holley_assets.gnn.checkpoint import Checkpoint, Epoch
     from holley_assets.gnn.model import ModelOptions
-    from holley_assets.gnn.training import Epoch, TrainingOptions
+    from holley_assets.gnn.training_options import TrainingOptions
 
 MODEL_FILE = "model.pt"
 # Columns of popularity without tastes, and whether it is fitted to which parts fit the same car.
@@ -45,7 +45,7 @@ def training_options(settings: Settings) -> tuple["ModelOptions", "TrainingOptio
     """Settings as the network and the training take them."""
     from holley_assets.gnn.model import ModelOptions
     from holley_assets.gnn.sampling import NegativeOptions
-    from holley_assets.gnn.training import TrainingOptions, resolve_device
+    from holley_assets.gnn.training_options import TrainingOptions, resolve_device
 
     chosen = settings.training
     negatives = NegativeOptions(
@@ -243,7 +243,7 @@ def embeddings(
     from holley_assets.gnn.demand import fit_popularity
     from holley_assets.gnn.embedding import embed
     from holley_assets.gnn.graph import load_graph
-    from holley_assets.gnn.training import resolve_device
+    from holley_assets.gnn.training_options import resolve_device
 
     started = time.monotonic()
     run_settings = settings.of_run(context.run)

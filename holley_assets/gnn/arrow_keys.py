@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -48,7 +50,7 @@ def index_of(column: pa.ChunkedArray | pa.Array, vocabulary: pa.ChunkedArray | p
 
 
 def known_index(column: pa.ChunkedArray | pa.Array, vocabulary: pa.Array, table: str) -> IntArray:
-    """Like :func:`_index`, for keys that must be nodes."""
+    """Like :func:`index_of`, for keys that must be nodes."""
     index = index_of(column, vocabulary)
     if (index < 0).any():
         unknown = _plain(column).filter(pa.array(index < 0)).unique()
@@ -60,3 +62,8 @@ def known_index(column: pa.ChunkedArray | pa.Array, vocabulary: pa.Array, table:
 def joined_key(table: pa.Table, *columns: str) -> pa.Array:
     """One string a row: ``columns`` joined by :data:`SEPARATOR`."""
     return pc.binary_join_element_wise(*[_plain(table[column]) for column in columns], SEPARATOR)
+
+
+def days_before(end: datetime.date, dates: pa.ChunkedArray) -> NDArray[np.float64]:
+    """Days from each date to ``end``."""
+    return np.asarray(np.datetime64(end, "D") - to_numpy(dates).astype("datetime64[D]"), np.float64)

@@ -6,7 +6,7 @@ import hashlib
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,6 +33,18 @@ class CheckpointError(RuntimeError):
     """A checkpoint cannot be used; the message says why and what to do."""
 
 
+class Epoch(NamedTuple):
+    """What one epoch left behind; losses are None before the first step or without validation edges."""
+
+    epoch: int
+    train_loss: float | None
+    validation_loss: float | None
+    validation_mrr: float | None
+    validation_mrr_cold: float | None
+    validation_mrr_history: float | None
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """Weights with everything needed to use them on a later graph.
@@ -41,7 +53,7 @@ class Checkpoint:
         state: the model's ``state_dict``.
         options: shape of the network.
         vocabularies: keys of the rows of each of :data:`KEYED_TABLES`.
-        history: one record an epoch, see :class:`holley_assets.gnn.training.Epoch`.
+        history: one record an epoch, see :class:`Epoch`.
         best_epoch: the epoch whose weights these are; 0 is before the first step.
     """
 

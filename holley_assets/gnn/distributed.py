@@ -25,13 +25,14 @@ import torch
 from torch import distributed
 from torch.distributed.elastic.multiprocessing.errors import record
 
-from holley_assets.gnn.checkpoint import Checkpoint
+from holley_assets.gnn.checkpoint import Checkpoint, Epoch
 from holley_assets.gnn.demand import DemandOptions
 from holley_assets.gnn.graph import load_graph
 from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.process_group import ProcessGroup
 from holley_assets.gnn.sampling import NegativeOptions
-from holley_assets.gnn.training import Epoch, TrainingOptions, TrainingResult, train
+from holley_assets.gnn.training import TrainingResult, train
+from holley_assets.gnn.training_options import TrainingOptions
 
 WORKER_MODULE = "holley_assets.gnn.distributed"
 # How the first process tells of an epoch, among whatever else is printed.

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.adjacency import Adjacency
-from holley_assets.gnn.graph import FITS, INTERACTS, REV_FITS, REV_INTERACTS, vehicle_demand
+from holley_assets.gnn.graph_edges import vehicle_demand
+from holley_assets.gnn.graph_schema import FITS, INTERACTS, REV_FITS, REV_INTERACTS
 from holley_assets.gnn.model import adjacencies_of
 
 Adjacencies = dict[tuple[str, str, str], Adjacency]

@@ -18,7 +18,7 @@ from torch_geometric.data import HeteroData
 from holley_assets.gnn.adjacency import Adjacency
 from holley_assets.gnn.attention import HeteroAttention, SparseGATConv
 from holley_assets.gnn.dropout import Dropout, dropout
-from holley_assets.gnn.graph import EDGE_TYPES, LOG_VISITORS, OWNS, TIERS
+from holley_assets.gnn.graph_schema import EDGE_TYPES, LOG_VISITORS, OWNS, TIERS
 
 # A product's bias and what fills each side up to length one take a channel each.
 EXTRA_CHANNELS = 3

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from holley_assets.gnn.graph import INTERACTS
+from holley_assets.gnn.graph_schema import INTERACTS
 
 
 @dataclass(frozen=True)

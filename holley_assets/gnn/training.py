@@ -10,75 +10,33 @@ second question is the one that 98 % of the delivered rankings answer.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import HeteroData
 
-from holley_assets.gnn.checkpoint import Checkpoint, message_weights, save_atomically, vocabularies_of
-from holley_assets.gnn.demand import (
-    Demand,
-    DemandOptions,
-    fit_demand,
-    negative_log_prior,
-)
-from holley_assets.gnn.graph import EDGE_TYPES, INTERACTS
+from holley_assets.gnn.checkpoint import Checkpoint, Epoch, message_weights, vocabularies_of
+from holley_assets.gnn.demand import Demand, fit_demand, negative_log_prior
+from holley_assets.gnn.graph_schema import INTERACTS
 from holley_assets.gnn.message_graph import Adjacencies, MessageGraph
 from holley_assets.gnn.model import HeteroGAT, ModelOptions, Vectors
 from holley_assets.gnn.personal import add_personal_vectors
 from holley_assets.gnn.process_group import ALONE, ProcessGroup
 from holley_assets.gnn.ragged import RaggedPairs, ragged_scores
-from holley_assets.gnn.sampling import Candidates, NegativeOptions, Negatives, Positives, draw_negatives
-from holley_assets.gnn.validation import reciprocal_ranks
+from holley_assets.gnn.sampling import Candidates, Negatives, Positives, draw_negatives
+from holley_assets.gnn.snapshot import identity_of, restore, save
+from holley_assets.gnn.training_options import TrainingOptions
+from holley_assets.gnn.validation import is_better, reciprocal_ranks
 
 # Users are asked for in multiples of this. Tensors of a new size in every step would leave the heap in pieces that
 # no later step can use: at full scale it would grow by 300 MiB an epoch.
 USERS_ASKED = 2048
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How the network learns; see ``settings.TrainingSettings`` for the reasons."""
-
-    seed: int = 0
-    epochs: int = 100
-    patience: int = 10
-    batches: int = 5
-    validation_share: float = 0.1
-    validation_edges: int = 5000
-    embedding_learning_rate: float = 0.0003
-    learning_rate: float = 0.001
-    gradient_norm: float = 1.0
-    standard_errors: float = 1.0
-    personal_precision: float = 10.0
-    loss: Literal["bce", "softmax", "bpr"] = "softmax"
-    minimum_edge_weight: float = 2.0
-    cold_share: float = 0.5
-    demand_share: float = 1.0
-    demand: DemandOptions = field(default_factory=DemandOptions)
-    negatives: NegativeOptions = field(default_factory=NegativeOptions)
-    device: str = "cpu"
-
-
-class Epoch(NamedTuple):
-    """What one epoch left behind; losses are None before the first step or without validation edges."""
-
-    epoch: int
-    train_loss: float | None
-    validation_loss: float | None
-    validation_mrr: float | None
-    validation_mrr_cold: float | None
-    validation_mrr_history: float | None
-    seconds: float
 
 
 class TrainingResult(NamedTuple):
@@ -88,13 +46,6 @@ class TrainingResult(NamedTuple):
     history: list[Epoch]
     stopped_early: bool
     warm_start_weights: int
-
-
-def resolve_device(device: str) -> str:
-    """``auto`` is CUDA where there is one."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device
 
 
 def train(
@@ -123,12 +74,11 @@ def train(
             keeps the state and reports.
     """
     run = Training(data, model_options, options, warm_start, group)
-    identity = _identity(data, model_options, options, warm_start)
+    identity = identity_of(data, model_options, options, warm_start)
     state_path, on_epoch = (state_path, on_epoch) if group.is_first else (None, None)
     saved = state_path.read_bytes() if state_path is not None and state_path.exists() else None
-    if (state := group.bytes_of_first(saved, options.device)) is not None:
-        run.resume(state, identity)
-    else:
+    state = group.bytes_of_first(saved, options.device)
+    if state is None or not restore(run, state, identity):
         run.record(None, time.monotonic())
     for epoch in run.history if on_epoch else ():
         on_epoch(epoch)  # type: ignore[misc]
@@ -138,7 +88,7 @@ def train(
         if on_epoch:
             on_epoch(run.history[-1])
         if state_path is not None:
-            run.save(state_path, identity)
+            save(run, state_path, identity)
     if state_path is not None:
         state_path.unlink(missing_ok=True)
     checkpoint = Checkpoint(
@@ -380,73 +330,6 @@ class Training:
             self.best_epoch, self.best_ranks = number, each
             self.best_state = _copy(self.model.state_dict())
 
-    def save(self, path: Path, identity: str) -> None:
-        """Keep everything that the next epoch depends on."""
-        save_atomically(
-            {
-                "identity": identity,
-                "model": self.model.state_dict(),
-                "best_state": self.best_state,
-                "best_epoch": self.best_epoch,
-                "best_ranks": self.best_ranks,
-                "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
-                "history": [tuple(epoch) for epoch in self.history],
-                "generator": self.generator.get_state(),
-                "random": torch.get_rng_state(),
-                "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-            },
-            path,
-        )
-
-    def resume(self, content: bytes, identity: str) -> None:
-        """Go on where :meth:`save` left off; a state of other data or options starts anew."""
-        state = torch.load(io.BytesIO(content), weights_only=True, map_location=self.options.device)
-        if state["identity"] != identity:
-            self.record(None, time.monotonic())
-            return
-        self.model.load_state_dict(state["model"])
-        self.best_state, self.best_epoch = state["best_state"], state["best_epoch"]
-        self.best_ranks = state["best_ranks"]
-        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
-            optimiser.load_state_dict(saved)
-        self.history = [Epoch(*epoch) for epoch in state["history"]]
-        self.generator.set_state(state["generator"].cpu())
-        torch.set_rng_state(state["random"].cpu())
-        if state["random_cuda"] is not None:
-            torch.cuda.set_rng_state(state["random_cuda"].cpu())
-
-
-def is_better(candidate: Tensor, best: Tensor, standard_errors: float) -> bool:
-    """Whether reciprocal ranks ``candidate`` are above ``best`` by more than the error of that difference.
-
-    Both are ``[num_positives]`` of the same positives, so that the error is the paired one. With a thousand
-    validation edges the best of many epochs is largely the luckiest; asking for a lead of one standard error
-    is the rule of Breiman et al. 1984 (see Hastie et al. 2009, section 7.10).
-    """
-    difference = candidate - best
-    lead = difference.mean().item()
-    error = difference.std().item() / math.sqrt(len(difference)) if len(difference) > 1 else 0.0
-    return lead > standard_errors * error
-
 
 def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in state.items()}
-
-
-def _identity(
-    data: HeteroData, model_options: ModelOptions, options: TrainingOptions, warm_start: Checkpoint | None
-) -> str:
-    """Hash of everything the trained weights depend on; the same in every process of a training."""
-    options = replace(options, device=torch.device(options.device).type)
-    digest = hashlib.sha256(repr((asdict(model_options), asdict(options), torch.__version__)).encode())
-    digest.update((warm_start.fingerprint if warm_start is not None else "").encode())
-    digest.update(repr((data.products, data.vehicles, data.part_types, data.makes)).encode())
-    for kind in (*EDGE_TYPES, *data.node_types):
-        for name, value in sorted(data[kind].items()):
-            digest.update(repr((kind, name)).encode())
-            digest.update(
-                value.cpu().numpy().tobytes() if isinstance(value, Tensor) else repr(value).encode()
-            )
-    for name in ("candidate_offsets", "candidate_products", "candidate_demand"):
-        digest.update(data[name].cpu().numpy().tobytes())
-    return digest.hexdigest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
 
 from holley_assets.gnn.ragged import RaggedPairs, ragged_rows, ragged_scores
@@ -43,3 +45,16 @@ def reciprocal_ranks(
     ahead = ((scores > own).to(scores.dtype) + 0.5 * (scores == own).to(scores.dtype)) * rival
     rank = 1.0 + scores.new_zeros(len(positives)).index_add_(0, owner, ahead)
     return 1.0 / rank
+
+
+def is_better(candidate: Tensor, best: Tensor, standard_errors: float) -> bool:
+    """Whether reciprocal ranks ``candidate`` are above ``best`` by more than the error of that difference.
+
+    Both are ``[num_positives]`` of the same positives, so that the error is the paired one. With a thousand
+    validation edges the best of many epochs is largely the luckiest; asking for a lead of one standard error
+    is the rule of Breiman et al. 1984 (see Hastie et al. 2009, section 7.10).
+    """
+    difference = candidate - best
+    lead = difference.mean().item()
+    error = difference.std().item() / math.sqrt(len(difference)) if len(difference) > 1 else 0.0
+    return lead > standard_errors * error

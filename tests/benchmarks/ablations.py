@@ -39,7 +39,7 @@ from torch_geometric.data import HeteroData
 from holley_assets.assets.model import training_options
 from holley_assets.evaluation.metrics import UserMetrics
 from holley_assets.gnn import model as model_module
-from holley_assets.gnn.graph import (
+from holley_assets.gnn.graph_schema import (
     CO_PURCHASED,
     EDGE_TYPES,
     FITS,
@@ -50,7 +50,7 @@ from holley_assets.gnn.graph import (
 )
 from holley_assets.gnn.model import MEAN_YEAR, HeteroGAT, ModelOptions
 from holley_assets.gnn.sampling import NegativeOptions
-from holley_assets.gnn.training import TrainingOptions
+from holley_assets.gnn.training_options import TrainingOptions
 
 FULL = "full model"
 NO_DECAY_DAYS = 1e6

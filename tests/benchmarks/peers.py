@@ -46,7 +46,8 @@ from holley_assets.gnn.demand import fit_popularity
 from holley_assets.gnn.embedding import embed
 from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.sampling import NegativeOptions
-from holley_assets.gnn.training import TrainingOptions, TrainingResult, train
+from holley_assets.gnn.training import TrainingResult, train
+from holley_assets.gnn.training_options import TrainingOptions
 from holley_assets.ranking import EmbeddingScorer, PairScorer, RandomScorer
 from holley_assets.sample_data.oracle import oracle_scores, oracle_user_scores
 

@@ -32,7 +32,8 @@ from holley_assets.assets.recommendations import ranking_options, users_with_pro
 from holley_assets.assets.table_specs import TABLE_SPECS
 from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.evaluation.metrics import HeldOutClicks, UserMetrics, held_out_clicks, score_systems
-from holley_assets.gnn.graph import BuiltGraph, GraphTables, build_graph
+from holley_assets.gnn.graph import BuiltGraph, build_graph
+from holley_assets.gnn.graph_schema import GraphTables
 from holley_assets.ranking import Candidates, Scorer, build_candidates, rank_users
 from holley_assets.ranking.scorers import ScoreBlock
 from holley_assets.resources.duckdb_warehouse import DuckDBWarehouse

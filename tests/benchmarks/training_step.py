@@ -24,11 +24,13 @@ from torch_geometric.data import HeteroData
 from torch_geometric.nn import GATConv, HeteroConv
 
 from holley_assets.assets.model import training_options
-from holley_assets.gnn.graph import EDGE_TYPES, INTERACTS, OWNS, REV_INTERACTS, REV_OWNS, load_graph
+from holley_assets.gnn.graph import load_graph
+from holley_assets.gnn.graph_schema import EDGE_TYPES, INTERACTS, OWNS, REV_INTERACTS, REV_OWNS
 from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.ragged import RaggedPairs, ragged_scores
 from holley_assets.gnn.sampling import Candidates, Positives, draw_negatives
-from holley_assets.gnn.training import Training, TrainingOptions
+from holley_assets.gnn.training import Training
+from holley_assets.gnn.training_options import TrainingOptions
 from holley_assets.settings import load_settings
 
 

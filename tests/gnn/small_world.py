@@ -5,7 +5,8 @@ import datetime
 import numpy as np
 import pyarrow as pa
 
-from holley_assets.gnn.graph import GraphTables, build_graph
+from holley_assets.gnn.graph import build_graph
+from holley_assets.gnn.graph_schema import GraphTables
 
 CUTOFF = datetime.date(2026, 1, 1)
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from gnn.small_world import make_graph, make_tables
 
-from holley_assets.gnn.graph import INTERACTS, OWNS, REV_INTERACTS, REV_OWNS
+from holley_assets.gnn.graph_schema import INTERACTS, OWNS, REV_INTERACTS, REV_OWNS
 from holley_assets.gnn.model import HeteroGAT, ModelOptions, adjacencies_of
-from holley_assets.gnn.training import Training, TrainingOptions
+from holley_assets.gnn.training import Training
+from holley_assets.gnn.training_options import TrainingOptions
 
 OPTIONS = ModelOptions(embedding_dim=16, hidden_dim=16, heads=2, part_type_dim=4, dropout=0.0)
 

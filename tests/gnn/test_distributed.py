@@ -13,6 +13,7 @@ import pytest
 import torch
 from gnn.small_world import make_graph, make_tables
 
+from holley_assets.gnn.checkpoint import Epoch
 from holley_assets.gnn.demand import DemandOptions
 from holley_assets.gnn.distributed import (
     DistributedTrainingError,
@@ -24,7 +25,8 @@ from holley_assets.gnn.graph import save_graph
 from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.process_group import ProcessGroup
 from holley_assets.gnn.sampling import NegativeOptions
-from holley_assets.gnn.training import Epoch, TrainingOptions, train
+from holley_assets.gnn.training import train
+from holley_assets.gnn.training_options import TrainingOptions
 
 MODEL = ModelOptions(embedding_dim=16, hidden_dim=16, heads=2, part_type_dim=4)
 # Dropout, three kinds of negatives and an odd number of positives: nothing that differs between ranks is left out.

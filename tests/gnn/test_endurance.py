@@ -15,7 +15,8 @@ import torch
 from gnn.small_world import make_graph, make_tables
 
 from holley_assets.gnn.model import ModelOptions
-from holley_assets.gnn.training import Training, TrainingOptions, train
+from holley_assets.gnn.training import Training, train
+from holley_assets.gnn.training_options import TrainingOptions
 
 MODEL = ModelOptions(embedding_dim=16, hidden_dim=16, heads=2, part_type_dim=4)
 OPTIONS = TrainingOptions(epochs=8, patience=8, batches=2, validation_share=0.2)

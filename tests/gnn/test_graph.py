@@ -9,7 +9,8 @@ import pytest
 import torch
 from gnn.small_world import CUTOFF, make_graph
 
-from holley_assets.gnn.graph import (
+from holley_assets.gnn.graph import load_graph, save_graph
+from holley_assets.gnn.graph_schema import (
     CO_PURCHASED,
     EDGE_TYPES,
     FITS,
@@ -18,8 +19,6 @@ from holley_assets.gnn.graph import (
     REV_FITS,
     REV_INTERACTS,
     REV_OWNS,
-    load_graph,
-    save_graph,
 )
 
 

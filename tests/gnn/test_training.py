@@ -9,11 +9,12 @@ from gnn.small_world import make_graph, make_tables
 
 from holley_assets.gnn.checkpoint import Checkpoint, CheckpointError, copy_weights
 from holley_assets.gnn.embedding import embed
-from holley_assets.gnn.graph import FITS, INTERACTS, LOG_VISITORS, REV_FITS, REV_INTERACTS
+from holley_assets.gnn.graph_schema import FITS, INTERACTS, LOG_VISITORS, REV_FITS, REV_INTERACTS
 from holley_assets.gnn.message_graph import MessageGraph
 from holley_assets.gnn.model import HeteroGAT, ModelOptions
 from holley_assets.gnn.sampling import NegativeOptions
-from holley_assets.gnn.training import TrainingOptions, train
+from holley_assets.gnn.training import train
+from holley_assets.gnn.training_options import TrainingOptions
 
 MODEL = ModelOptions(embedding_dim=16, hidden_dim=16, heads=2, part_type_dim=4)
 QUICK = TrainingOptions(epochs=6, patience=6, batches=2, validation_share=0.2)
