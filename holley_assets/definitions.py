@@ -28,14 +28,18 @@ from holley_assets.assets.sources import source_tables
 from holley_assets.assets.time_windows import time_windows
 from holley_assets.automation.alert_sensor import alert_sensor
 from holley_assets.automation.executor import build_executor
+from holley_assets.automation.freshness_sensor import freshness_sensor
 from holley_assets.automation.jobs import daily_score, weekly_retrain
 from holley_assets.automation.promotion import promote
 from holley_assets.automation.rollback import rollback
 from holley_assets.automation.schedules import schedules
 from holley_assets.automation.serving_jobs import serve_graph_again, serve_sql_only
+from holley_assets.automation.upstream_sensor import upstream_sensor
 from holley_assets.checks.lineage import blocking_checks_upstream
+from holley_assets.checks.output_watch import output_watch
 from holley_assets.checks.recommendation_checks import recommendation_checks
 from holley_assets.checks.serving_checks import serving_checks
+from holley_assets.checks.source_watch import source_watch
 from holley_assets.checks.warning_checks import (
     events_reach_the_test_window,
     share_of_cold_users_is_usual,
@@ -85,10 +89,10 @@ definitions = dg.Definitions(
             ],
         ),
     ],
-    asset_checks=_checks,
+    asset_checks=[*_checks, source_watch, output_watch],
     jobs=[weekly_retrain, daily_score, promote, rollback, serve_sql_only, serve_graph_again],
     schedules=schedules,
-    sensors=[alert_sensor],
+    sensors=[upstream_sensor, freshness_sensor, alert_sensor],
     resources={
         "settings": _settings,
         "warehouse": WarehouseResource(),

@@ -24,6 +24,8 @@ from holley_assets.settings import WORKING_DATASET
 OUTPUT_DATASET = WORKING_DATASET
 OUTPUT_TABLE = "recommendations"
 STAGED = dg.AssetKey("recommendations")
+# On the materialization of a table that a rollback put in place: the model that it took away.
+ROLLED_BACK_FROM = "rolled_back_from"
 
 
 def build_recommendations_table(required_checks: Sequence[dg.AssetCheckKey]) -> dg.AssetsDefinition:

@@ -25,12 +25,12 @@ def source_spec(table: SourceTable) -> dg.AssetSpec:
 
 
 def source_materialization(
-    table: str, description: TableDescription, *, source: str
+    table: str, description: TableDescription, *, source: str, found_by: str
 ) -> dg.AssetMaterialization:
-    """What a run found at a source table."""
+    """What a run, or the sensor that watches it, found at a source table."""
     return dg.AssetMaterialization(
         table,
-        description=f"as found by the run ({source})",
+        description=f"as found by {found_by} ({source})",
         metadata={
             "dagster/row_count": description.rows,
             "dagster/column_schema": dg.TableSchema(

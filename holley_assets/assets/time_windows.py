@@ -165,7 +165,9 @@ def time_windows(
     except (SettingsError, SourceTableError, WarehouseError) as error:
         raise dg.Failure(str(error), allow_retries=False) from None
     for name, description in tables.items():
-        context.log_event(source_materialization(name, description, source=windows.source))
+        context.log_event(
+            source_materialization(name, description, source=windows.source, found_by="the run")
+        )
     path = settings.freeze(resolved, context.run.run_id)
     return dg.MaterializeResult(
         value=windows.to_table(),

@@ -1,13 +1,23 @@
-"""The two jobs."""
+"""The two jobs, and the checks that no job runs."""
 
 from __future__ import annotations
 
 import dagster as dg
 
+from holley_assets.assets.model_choice import DELIVERED_TABLE
+from holley_assets.assets.serving_keys import SERVING_TABLE
+from holley_assets.checks.source_watch import ANSWERS
+from holley_assets.resources.source_tables import SOURCE_TABLES
+
 TRAINING = dg.AssetSelection.assets("trained_checkpoint")
 
+# What comes in and what goes out is checked by the daemon, whether or not anything runs.
+STANDING_CHECKS = dg.AssetSelection.checks_for_assets(
+    *SOURCE_TABLES, ANSWERS.asset_key, DELIVERED_TABLE, SERVING_TABLE
+)
+
 # ``AssetSelection.all()`` leaves out checks that stand on their own; "everything" means those too.
-EVERYTHING = dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks()
+EVERYTHING = (dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks()) - STANDING_CHECKS
 
 # Tags, since Dagster's Helm chart has no setting for either.
 RUN_TAGS = {
@@ -26,8 +36,9 @@ weekly_retrain = dg.define_asset_job(
 
 # From the sources to both tables: what customers see, and what only we look at.
 DELIVERING = (
-    dg.AssetSelection.assets("recommendations_table", "serving_table", "embedding_tables").upstream()
+    dg.AssetSelection.assets(DELIVERED_TABLE, SERVING_TABLE, "embedding_tables").upstream()
     - TRAINING
+    - STANDING_CHECKS
 ) | dg.AssetSelection.checks_for_assets("recommendations", "mixed_recommendations")
 
 daily_score = dg.define_asset_job(

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from holley_assets.assets.champion import champion_materialization
-from holley_assets.assets.delivery import OUTPUT_DATASET, OUTPUT_TABLE
+from holley_assets.assets.delivery import OUTPUT_DATASET, OUTPUT_TABLE, ROLLED_BACK_FROM
 from holley_assets.assets.model_choice import DELIVERED_TABLE, MODEL_VERSION
 from holley_assets.assets.serving_keys import SERVING_TABLE
 from holley_assets.automation.promotion import require_checkpoint, restore_champion
@@ -142,7 +142,7 @@ def _table_materialization(
             "dagster/row_count": rows,
             "dagster/table_name": f"{planned.dataset}.{planned.table}",
             MODEL_VERSION: previous.model_version,
-            "rolled_back_from": leaving.model_version,
+            ROLLED_BACK_FROM: leaving.model_version,
             "snapshot": str(planned.snapshot),
             "by": config.by,
             "reason": config.reason,

@@ -6,12 +6,12 @@ import dagster as dg
 
 from holley_assets.assets.serving_keys import MIXED, SERVING_TABLE, SQL_RECOMMENDATIONS
 from holley_assets.assets.serving_plan import KILL_SWITCH_TAG, OFF, ON
-from holley_assets.automation.jobs import DELIVERING, RUN_TAGS
+from holley_assets.automation.jobs import DELIVERING, RUN_TAGS, STANDING_CHECKS
 
 # No graph, no model: what broke there cannot keep users from the SQL pipeline's parts.
-_WITHOUT_GRAPH = dg.AssetSelection.assets(SQL_RECOMMENDATIONS).upstream() | dg.AssetSelection.assets(
-    MIXED, SERVING_TABLE
-)
+_WITHOUT_GRAPH = (
+    dg.AssetSelection.assets(SQL_RECOMMENDATIONS).upstream() | dg.AssetSelection.assets(MIXED, SERVING_TABLE)
+) - STANDING_CHECKS
 
 serve_sql_only = dg.define_asset_job(
     "serve_sql_only",

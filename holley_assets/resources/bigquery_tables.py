@@ -21,6 +21,7 @@ from holley_assets.resources.bigquery_schema import columns_of_schema, schema_of
 from holley_assets.resources.source_tables import TableDescription
 from holley_assets.resources.storage import checksum
 from holley_assets.resources.warehouse import (
+    MissingTableError,
     WarehouseError,
     check_identifiers,
     check_snapshot,
@@ -31,6 +32,8 @@ from holley_assets.resources.warehouse import (
 from holley_assets.settings import BigQuerySettings
 
 _LABELS = {"pipeline": PIPELINE}
+# Metadata come within a second. Without a limit a connection that is cut without a word holds up its caller for ever.
+_ANSWER_SECONDS = 10.0
 
 
 class BigQueryTables:
@@ -64,12 +67,13 @@ class BigQueryTables:
         """Columns, rows and age of ``dataset.table``, without reading its rows.
 
         Raises:
-            WarehouseError: there is no such table, or it may not be read.
+            MissingTableError: there is no such table.
+            WarehouseError: it may not be read.
         """
         check_identifiers(dataset, table)
         found = self._find(f"{dataset}.{table}")
         if found is None:
-            raise WarehouseError(f"{dataset}.{table} does not exist in project {self._client.project}")
+            raise MissingTableError(f"{dataset}.{table} does not exist in project {self._client.project}")
         return describe(found)
 
     def read_table(self, dataset: str, table: str) -> pa.Table:
@@ -200,7 +204,7 @@ class BigQueryTables:
     def _find(self, table: str) -> bigquery.Table | None:
         try:
             with readable_errors(f"reading {self._client.project}.{table}"):
-                return self._client.get_table(table, retry=self._retry)
+                return self._client.get_table(table, retry=self._retry, timeout=_ANSWER_SECONDS)
         except WarehouseError as error:
             if isinstance(error.__cause__, google_errors.NotFound):
                 return None

@@ -16,7 +16,12 @@ from google.cloud.bigquery_storage import BigQueryReadClient
 from holley_assets.resources.bigquery_jobs import QueryRunner
 from holley_assets.resources.bigquery_reads import download, sort_parquet
 from holley_assets.resources.bigquery_tables import BigQueryTables, describe
-from holley_assets.resources.source_tables import SOURCE_TABLES, SourceTableError, TableDescription
+from holley_assets.resources.source_tables import (
+    SOURCE_TABLES,
+    MissingSourceTableError,
+    SourceTableError,
+    TableDescription,
+)
 from holley_assets.resources.sql_files import Datasets, Query, QueryError, read_query
 from holley_assets.resources.transpile import order_terms, to_duckdb
 from holley_assets.resources.warehouse import (
@@ -69,20 +74,28 @@ class BigQueryWarehouse(BigQueryTables):
             settings.company_dataset, settings.data_company_dataset, settings.working_dataset
         )
 
-    def describe_source(self, table: str) -> TableDescription:
+    def describe_source(self, table: str, *, may_query: bool = True) -> TableDescription:
         """Columns, rows and age of a source table, from its metadata; the rows of a view are counted.
 
         Raises:
-            SourceTableError: it is missing or may not be read.
+            MissingSourceTableError: there is no such table.
+            SourceTableError: it may not be read, or it is a view and may not be counted.
         """
         dataset = vars(self._datasets)[SOURCE_TABLES[table].dataset]
         try:
             found = self._find(f"{dataset}.{table}")
             if found is None:
-                raise SourceTableError(
+                raise MissingSourceTableError(
                     f"{table}: the table is missing; expected {dataset}.{table} in BigQuery"
                 )
-            return describe(found) if found.table_type == "TABLE" else self._describe_view(table, found)
+            if found.table_type == "TABLE":
+                return describe(found)
+            if not may_query:
+                raise SourceTableError(
+                    f"{table}: {dataset}.{table} is a {found.table_type.lower().replace('_', ' ')}, which tells "
+                    "neither its rows nor when they changed"
+                )
+            return self._describe_view(table, found)
         except WarehouseError as error:
             raise SourceTableError(f"{table}: {error}") from error
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 from holley_assets.resources.parquet_sources import column_type, quote
 from holley_assets.resources.source_tables import TableDescription
 from holley_assets.resources.warehouse import (
+    MissingTableError,
     WarehouseError,
     check_identifiers,
     check_snapshot,
@@ -45,7 +46,8 @@ class DuckDBTables:
         """Columns, rows and age of ``dataset.table``, without reading its rows.
 
         Raises:
-            WarehouseError: there is no such table, or another process holds the database.
+            MissingTableError: there is no such table.
+            WarehouseError: another process holds the database.
         """
         with self._existing_table(dataset, table) as (connection, name):
             schema = connection.execute(f"SELECT * FROM {name} LIMIT 0").to_arrow_table().schema
@@ -194,10 +196,12 @@ class DuckDBTables:
     def _existing_table(self, dataset: str, table: str) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
         name = _qualified(dataset, table)
         if not self._database.is_file():
-            raise WarehouseError(f"{dataset}.{table} does not exist: there is no database {self._database}")
+            raise MissingTableError(
+                f"{dataset}.{table} does not exist: there is no database {self._database}"
+            )
         with self._connection(read_only=True) as connection:
             if table not in _tables(connection, dataset):
-                raise WarehouseError(f"{dataset}.{table} does not exist in {self._database}")
+                raise MissingTableError(f"{dataset}.{table} does not exist in {self._database}")
             yield connection, name
 
     @contextlib.contextmanager

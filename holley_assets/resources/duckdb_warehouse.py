@@ -62,11 +62,12 @@ class DuckDBWarehouse(DuckDBTables):
         self._datasets = Datasets()
         self._staged: Mapping[str, str] = {}
 
-    def describe_source(self, table: str) -> TableDescription:
-        """Columns, rows and age of a source table, from the metadata of its files.
+    def describe_source(self, table: str, *, may_query: bool = True) -> TableDescription:
+        """Columns, rows and age of a source table, from the metadata of its files; no query is needed.
 
         Raises:
-            SourceTableError: it is missing or unreadable.
+            MissingSourceTableError: it has no file.
+            SourceTableError: it is unreadable.
         """
         return describe_parquet(SOURCE_TABLES[table], self._sources.get(table))
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from holley_assets.resources.source_tables import (
     NULL,
     ColumnType,
+    MissingSourceTableError,
     SourceTable,
     SourceTableError,
     TableDescription,
@@ -42,16 +43,17 @@ def describe_parquet(table: SourceTable, path: Path | None) -> TableDescription:
     """Read the metadata of every part file; no row is read.
 
     Raises:
-        SourceTableError: no file, a file that is not Parquet, or parts whose columns differ in a way that
+        MissingSourceTableError: no file.
+        SourceTableError: a file that is not Parquet, or parts whose columns differ in a way that
             matters.
     """
     if path is None or not path.exists():
-        raise SourceTableError(
+        raise MissingSourceTableError(
             f"{table.name}: the table is missing; expected {path or table.name + '.parquet'}"
         )
     parts = part_files(path)
     if not parts:
-        raise SourceTableError(f"{table.name}: the table is missing; {path} holds no .parquet file")
+        raise MissingSourceTableError(f"{table.name}: the table is missing; {path} holds no .parquet file")
     columns: dict[str, ColumnType] = {}
     rows = 0
     for part in parts:

@@ -113,6 +113,10 @@ class SourceTableError(ValueError):
     """A source table is not what it should be. The message is one line a person can act on."""
 
 
+class MissingSourceTableError(SourceTableError):
+    """There is no such table, by the word of a warehouse that answers."""
+
+
 @dataclass(frozen=True)
 class TableDescription:
     """What a warehouse says of a table without reading it."""

@@ -29,6 +29,10 @@ class WarehouseError(RuntimeError):
     """The warehouse cannot do what it was asked. The message is one line a person can act on."""
 
 
+class MissingTableError(WarehouseError):
+    """There is no such table, by the word of a warehouse that answers."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Origin:
     """The step of a run that asks: what its jobs are labelled with and counted by."""
@@ -54,8 +58,11 @@ class QueryResult(NamedTuple):
 class Warehouse(Protocol):
     """Where source tables are read and the output tables are written."""
 
-    def describe_source(self, table: str) -> TableDescription:
-        """Columns, rows and age of a source table, without reading its rows."""
+    def describe_source(self, table: str, *, may_query: bool = True) -> TableDescription:
+        """Columns, rows and age of a source table, without reading its rows.
+
+        The rows of a view are counted by a query, which costs what it reads, or is refused where none may run.
+        """
 
     def query_to_parquet(self, name: str, parameters: Mapping[str, object], path: Path) -> QueryResult:
         """Run the query that makes table ``name`` and write its rows to ``path``."""

@@ -32,6 +32,7 @@ from holley_assets.settings.serving import ServingSettings
 from holley_assets.settings.storage import StorageSettings
 from holley_assets.settings.tracking import TrackingSettings
 from holley_assets.settings.warehouse import WarehouseSettings
+from holley_assets.settings.watching import WatchSettings
 
 __all__ = [
     "IDENTIFIER_PATTERN",
@@ -56,6 +57,7 @@ __all__ = [
     "TrackingSettings",
     "TrainingSettings",
     "WarehouseSettings",
+    "WatchSettings",
     "known_variables",
     "load_section",
     "load_settings",

@@ -20,6 +20,7 @@ from holley_assets.settings.serving import ServingSettings
 from holley_assets.settings.storage import StorageSettings
 from holley_assets.settings.tracking import TrackingSettings
 from holley_assets.settings.warehouse import WarehouseSettings
+from holley_assets.settings.watching import WatchSettings
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -44,6 +45,7 @@ class Settings(BaseModel):
     tracking: TrackingSettings
     compute: ComputeSettings
     schedule: ScheduleSettings
+    watch: WatchSettings
     alerts: AlertSettings
 
 
@@ -61,6 +63,7 @@ SECTIONS: dict[str, type[Section]] = {
     "tracking": TrackingSettings,
     "compute": ComputeSettings,
     "schedule": ScheduleSettings,
+    "watch": WatchSettings,
     "alerts": AlertSettings,
 }
 

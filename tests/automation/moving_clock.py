@@ -16,7 +16,7 @@ from pathlib import Path
 import dagster as dg
 import time_machine
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
-from dagster._core.scheduler.instigation import InstigatorTick
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick
 from dagster._core.test_utils import InProcessTestWorkspaceLoadTarget
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
@@ -66,6 +66,18 @@ class Daemon:
             )
         )
 
+    def look_and_die(self, sensor: str, moment: str) -> None:
+        """An iteration of the sensor daemon that is killed at ``moment`` of a tick of ``sensor``."""
+        list(
+            execute_sensor_iteration(
+                self._workspace,
+                _LOGGER,
+                threadpool_executor=None,
+                submit_threadpool_executor=None,
+                debug_crash_flags={sensor: {moment: signal.SIGINT}},
+            )
+        )
+
     def sleep_until(self, when: datetime.datetime) -> None:
         """Nobody works until ``when``."""
         self._clock.move_to(when)
@@ -94,6 +106,21 @@ class Daemon:
         """Ticks of a schedule or sensor, oldest first."""
         (found,) = [instigator for instigator in self._instigators() if instigator.name == name]
         return list(reversed(self.instance.get_ticks(found.get_remote_origin_id(), found.selector_id)))
+
+    def cursor(self, sensor: str) -> str | None:
+        """What a sensor keeps."""
+        return self._sensor_state(sensor).instigator_data.cursor
+
+    def reset_cursor(self, sensor: str) -> None:
+        """As a person does on the sensor's page."""
+        state = self._sensor_state(sensor)
+        self.instance.update_instigator_state(state.with_data(state.instigator_data._replace(cursor=None)))
+
+    def _sensor_state(self, name: str) -> InstigatorState:
+        (found,) = [sensor for sensor in self._instigators() if sensor.name == name]
+        state = self.instance.get_instigator_state(found.get_remote_origin_id(), found.selector_id)
+        assert state is not None, f"{name} was never started"
+        return state
 
     def runs(self, job: str) -> list[dg.DagsterRun]:
         """Runs of a job, oldest first."""

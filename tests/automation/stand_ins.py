@@ -11,8 +11,12 @@ import pyarrow as pa
 
 from holley_assets.assets.sources import source_tables
 from holley_assets.assets.time_windows import time_windows
+from holley_assets.automation.freshness_sensor import freshness_sensor
 from holley_assets.automation.jobs import daily_score, weekly_retrain
 from holley_assets.automation.schedules import schedules
+from holley_assets.automation.upstream_sensor import upstream_sensor
+from holley_assets.checks.output_watch import output_watch
+from holley_assets.checks.source_watch import source_watch
 from holley_assets.resources.io_manager import ParquetIOManager
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse_resource import WarehouseResource
@@ -57,8 +61,10 @@ definitions = dg.Definitions(
         serving_table,
         embedding_tables,
     ],
+    asset_checks=[source_watch, output_watch],
     jobs=[weekly_retrain, daily_score],
     schedules=schedules,
+    sensors=[upstream_sensor, freshness_sensor],
     resources={
         "settings": _settings,
         "warehouse": WarehouseResource(),

@@ -1,0 +1,62 @@
+"""The newest delivery, and the source tables as they were when its run read them."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import dagster as dg
+
+from holley_assets.assets.model_choice import DELIVERED_TABLE
+from holley_assets.resources.settings_resource import run_lineage
+from holley_assets.resources.source_tables import SOURCE_TABLES
+
+# What Dagster calls the time of a table's last change.
+LAST_UPDATED = "dagster/last_updated_timestamp"
+# A rollback puts a table in place and reads no source; so many in a row there are not.
+_SEARCHED = 20
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A run that delivered."""
+
+    run_id: str
+    at: datetime.datetime
+    sources: Mapping[str, float]
+    """Last change of each source table that the run found, in seconds since 1970."""
+
+
+def newest_delivery(instance: dg.DagsterInstance) -> Delivery | None:
+    """The newest run that delivered a table made of the source tables; ``None`` before the first."""
+    records = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=DELIVERED_TABLE), limit=_SEARCHED
+    ).records
+    for record in records:
+        run = instance.get_run_by_id(record.run_id)
+        # A run that continues another has read no table: the first of the line has.
+        for run_id in run_lineage(run) if run else []:
+            sources = _sources_of_run(instance, run_id)
+            if sources:
+                at = datetime.datetime.fromtimestamp(record.timestamp, tz=datetime.UTC)
+                return Delivery(record.run_id, at, sources)
+    return None
+
+
+def last_updated(materialization: dg.AssetMaterialization) -> float | None:
+    """When the table behind a materialization last changed, in seconds since 1970, if it says so."""
+    value = materialization.metadata.get(LAST_UPDATED)
+    return value.value if isinstance(value, dg.TimestampMetadataValue) else None
+
+
+def _sources_of_run(instance: dg.DagsterInstance, run_id: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+    for record in instance.get_records_for_run(run_id, of_type=kind).records:
+        event = record.asset_materialization
+        table = event.asset_key.to_user_string() if event else ""
+        at = last_updated(event) if event and table in SOURCE_TABLES else None
+        if at is not None:
+            found[table] = at
+    return found

@@ -1,0 +1,131 @@
+"""Is what was delivered still fresh? The daemon asks; a person may run the same checks by hand."""
+
+import datetime
+from collections.abc import Callable, Iterator
+
+import dagster as dg
+
+from holley_assets.assets.delivery import OUTPUT_DATASET, OUTPUT_TABLE, ROLLED_BACK_FROM
+from holley_assets.assets.model_choice import DELIVERED_TABLE
+from holley_assets.assets.serving_keys import SERVING_TABLE
+from holley_assets.checks.standing import Verdict
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.source_looks import open_briefly
+from holley_assets.resources.source_tables import TableDescription
+from holley_assets.resources.warehouse import MissingTableError, WarehouseError
+from holley_assets.resources.warehouse_resource import WarehouseResource
+from holley_assets.settings import Settings, SettingsError, WatchSettings, variable_name
+
+DELIVERED_IS_FRESH = dg.AssetCheckKey(DELIVERED_TABLE, "delivered_table_is_fresh")
+SERVED_IS_FRESH = dg.AssetCheckKey(SERVING_TABLE, "served_table_is_fresh")
+# Rollbacks are rare: so many in a row there are not.
+_SEARCHED = 20
+
+Describe = Callable[[str, str], TableDescription]
+
+
+def judge_outputs(
+    instance: dg.DagsterInstance, settings: Settings, warehouse: WarehouseResource, now: datetime.datetime
+) -> Iterator[Verdict]:
+    """Whether the delivered table and the serving table are as young as they should be."""
+
+    def describe(dataset: str, table: str) -> TableDescription:
+        # Sources are not read here.
+        return open_briefly(settings, warehouse, settings.run.data_dir).describe_table(dataset, table)
+
+    limit = settings.watch.output_days
+    yield judge_output(instance, DELIVERED_IS_FRESH, OUTPUT_DATASET, OUTPUT_TABLE, limit, now, describe)
+    serving = settings.serving
+    if serving.mode == "shadow":
+        words = "HOLLEY_SERVING_MODE is shadow: this project does not fill the serving table"
+        yield Verdict(SERVED_IS_FRESH, True, "shadow", words)
+    else:
+        yield judge_output(instance, SERVED_IS_FRESH, serving.dataset, serving.table, limit, now, describe)
+
+
+def judge_output(
+    instance: dg.DagsterInstance,
+    check: dg.AssetCheckKey,
+    dataset: str,
+    table: str,
+    limit_days: float,
+    now: datetime.datetime,
+    describe: Describe,
+) -> Verdict:
+    """Whether a table that this project fills was filled within ``limit_days``; exactly at the limit it is fresh.
+
+    By its newest delivery and by what the warehouse says of it: the older of both counts. A table that nobody
+    delivered yet is not late. While the warehouse does not answer the event log alone decides.
+    """
+    name = f"{dataset}.{table}"
+    filled = _newest_filling(instance, check.asset_key)
+    if filled is None:
+        return Verdict(check, True, "never delivered", f"{name} was never delivered")
+    note = ""
+    try:
+        filled = min(filled, describe(dataset, table).last_modified)
+    except MissingTableError as error:
+        return Verdict(
+            check, False, "missing", f"{name} was delivered {_minute(filled)} and is gone: {error}"
+        )
+    except WarehouseError as error:
+        note = f"; by the event log alone, for the warehouse does not answer: {error}"
+    age = now - filled
+    fresh = age <= datetime.timedelta(days=limit_days)
+    days = age / datetime.timedelta(days=1)
+    words = f"{name} is {days:.1f} days old, of {_minute(filled)}"
+    if not fresh:
+        words += f"; {limit_days:g} days are allowed ({variable_name(WatchSettings, 'output_days')})"
+    return Verdict(
+        check,
+        fresh,
+        "fresh" if fresh else "stale",
+        words + note,
+        metadata={"age_days": round(days, 3), "limit_days": limit_days},
+    )
+
+
+def _newest_filling(instance: dg.DagsterInstance, asset: dg.AssetKey) -> datetime.datetime | None:
+    """When the newest run filled the table with new rows: a rollback puts old ones in place."""
+    records = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=asset), limit=_SEARCHED).records
+    for record in records:
+        filled = record.asset_materialization
+        if filled is not None and ROLLED_BACK_FROM not in filled.metadata:
+            return datetime.datetime.fromtimestamp(record.timestamp, tz=datetime.UTC)
+    return None
+
+
+def _minute(moment: datetime.datetime) -> str:
+    return f"{moment.astimezone(datetime.UTC):%Y-%m-%d %H:%M} UTC"
+
+
+@dg.multi_asset_check(
+    name="output_watch",
+    specs=[
+        dg.AssetCheckSpec(
+            DELIVERED_IS_FRESH.name,
+            asset=DELIVERED_IS_FRESH.asset_key,
+            description="Delivered within HOLLEY_WATCH_OUTPUT_DAYS, by the event log and by the warehouse. "
+            "freshness_sensor looks every hour.",
+        ),
+        dg.AssetCheckSpec(
+            SERVED_IS_FRESH.name,
+            asset=SERVED_IS_FRESH.asset_key,
+            description="Filled within HOLLEY_WATCH_OUTPUT_DAYS, unless HOLLEY_SERVING_MODE is shadow. "
+            "freshness_sensor looks every hour.",
+        ),
+    ],
+    can_subset=True,
+)
+def output_watch(
+    context: dg.AssetCheckExecutionContext, settings: SettingsResource, warehouse: WarehouseResource
+) -> Iterator[dg.AssetCheckResult]:
+    """What freshness_sensor sees, for a person who looks by hand."""
+    now = datetime.datetime.now(datetime.UTC)
+    try:
+        loaded = settings.load()
+    except SettingsError as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    for verdict in judge_outputs(context.instance, loaded, warehouse, now):
+        if verdict.check in context.selected_asset_check_keys:
+            yield verdict.result()

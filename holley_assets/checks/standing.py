@@ -1,0 +1,76 @@
+"""Checks that the daemon evaluates without a run: what a verdict is, and when it is worth a line in the history."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import dagster as dg
+
+# A verdict that stays the same is recorded this often, so that the check's page shows that somebody still looks.
+_REPEATED = datetime.timedelta(days=1)
+_REASON = "reason"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found out about a check."""
+
+    check: dg.AssetCheckKey
+    passed: bool
+    reason: str
+    """In a word; another one is news even where the check fails as before."""
+    description: str
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+    metadata: Mapping[str, str | int | float] = field(default_factory=dict)
+
+    def evaluation(self) -> dg.AssetCheckEvaluation:
+        """As a sensor reports it, without a run."""
+        return dg.AssetCheckEvaluation(
+            asset_key=self.check.asset_key,
+            check_name=self.check.name,
+            passed=self.passed,
+            severity=self.severity,
+            description=self.description,
+            metadata={_REASON: self.reason, **self.metadata},
+        )
+
+    def result(self) -> dg.AssetCheckResult:
+        """As a run reports it that a person started."""
+        return dg.AssetCheckResult(
+            asset_key=self.check.asset_key,
+            check_name=self.check.name,
+            passed=self.passed,
+            severity=self.severity,
+            description=self.description,
+            metadata={_REASON: self.reason, **self.metadata},
+        )
+
+
+def latest_evaluation(
+    instance: dg.DagsterInstance, check: dg.AssetCheckKey
+) -> tuple[datetime.datetime, dg.AssetCheckEvaluation] | None:
+    """The newest evaluation of a check and when it was made; ``None`` without one."""
+    record = instance.get_latest_asset_check_evaluation_record(check)
+    # A planned evaluation that never came has another type of event.
+    if record is None or record.event is None or not isinstance(record.evaluation, dg.AssetCheckEvaluation):
+        return None
+    return datetime.datetime.fromtimestamp(record.event.timestamp, tz=datetime.UTC), record.evaluation
+
+
+def news(
+    instance: dg.DagsterInstance, verdicts: Iterable[Verdict], now: datetime.datetime
+) -> list[dg.AssetCheckEvaluation]:
+    """Evaluations of those verdicts that differ from the newest recorded one, or whose is a day old."""
+    return [verdict.evaluation() for verdict in verdicts if _is_news(instance, verdict, now)]
+
+
+def _is_news(instance: dg.DagsterInstance, verdict: Verdict, now: datetime.datetime) -> bool:
+    latest = latest_evaluation(instance, verdict.check)
+    if latest is None:
+        return True
+    at, known = latest
+    reason = known.metadata[_REASON].value if _REASON in known.metadata else None
+    same = (known.passed, known.severity, reason) == (verdict.passed, verdict.severity, verdict.reason)
+    return not same or now - at >= _REPEATED

@@ -1,0 +1,123 @@
+"""How old source tables and delivered tables may be, in Dagster's own daemon on a moving clock."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from automation.conftest import MONDAY, day
+from automation.moving_clock import Daemon
+from automation.test_upstream_sensor import EVENTS, USERS, change, deliver, path_of
+
+from holley_assets.checks.output_watch import DELIVERED_IS_FRESH, SERVED_IS_FRESH, judge_output
+from holley_assets.checks.source_watch import IS_FRESH, judge_freshness
+from holley_assets.checks.standing import latest_evaluation
+from holley_assets.resources.source_tables import TableDescription
+from holley_assets.resources.warehouse import MissingTableError, WarehouseError
+from holley_assets.settings import WatchSettings
+
+SENSOR = "freshness_sensor"
+SECOND = datetime.timedelta(seconds=1)
+
+
+def described(modified: datetime.datetime) -> TableDescription:
+    return TableDescription("somewhere", {}, 10, modified)
+
+
+def look(daemon: Daemon, when: datetime.datetime) -> str:
+    daemon.sleep_until(when)
+    daemon.wake()
+    tick = daemon.ticks(SENSOR)[-1]
+    assert tick.error is None, tick.error
+    return str(tick.skip_reason)
+
+
+def verdict_of(daemon: Daemon, table: str) -> dg.AssetCheckEvaluation:
+    latest = latest_evaluation(daemon.instance, dg.AssetCheckKey(dg.AssetKey(table), IS_FRESH))
+    assert latest is not None
+    return latest[1]
+
+
+def test_exactly_at_the_limit_a_source_table_is_fresh_whatever_the_time_zone() -> None:
+    pacific = datetime.timezone(datetime.timedelta(hours=-8))
+    at_the_limit = described((MONDAY - datetime.timedelta(days=2)).astimezone(pacific))
+    assert judge_freshness(EVENTS, at_the_limit, WatchSettings(), MONDAY).passed
+    late = judge_freshness(EVENTS, at_the_limit, WatchSettings(), MONDAY + SECOND)
+    assert (late.passed, late.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert late.description == (
+        f"{EVENTS} changed 2.0 days ago, 2026-01-31 00:00 UTC; 2 days are allowed "
+        "(HOLLEY_WATCH_INGESTION_UNIFIED_SCHEMA_INCREMENTAL_DAYS)"
+    )
+
+
+def test_a_late_table_fails_its_check_once_and_passes_when_it_comes(daemon: Daemon, exports: Path) -> None:
+    change(exports, MONDAY)
+    daemon.start(SENSOR)
+    assert look(daemon, day(0, 1)) == "9 of 9 are fresh"
+    change(exports, day(1), USERS)
+    assert look(daemon, day(2, 1)) == f"8 of 9 are fresh, not {EVENTS} (stale)"
+    assert not verdict_of(daemon, EVENTS).passed and verdict_of(daemon, USERS).passed
+    daemon.work_until(day(2, 20), datetime.timedelta(hours=4))
+    key = dg.AssetCheckKey(dg.AssetKey(EVENTS), IS_FRESH)
+    history = daemon.instance.event_log_storage.get_asset_check_execution_history(key, limit=50)
+    assert [record.status.value for record in history] == ["FAILED", "SUCCEEDED"]
+    daemon.restart()
+    change(exports, day(2, 20), EVENTS)
+    path_of(exports, "import_orders").rename(exports / "away")
+    assert look(daemon, day(2, 21)) == "8 of 8 are fresh", "one that is missing is upstream_sensor's to tell"
+    assert verdict_of(daemon, EVENTS).passed
+    path_of(exports, "import_items").write_bytes(b"half a fi")
+    assert "1 of 7 source tables do not answer (import_items)" in look(daemon, day(2, 22))
+
+
+def test_the_output_is_judged_by_the_event_log_and_by_the_warehouse(
+    daemon: Daemon, exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = judge(daemon, MONDAY)
+    assert (never.passed, never.reason) == (True, "never delivered")
+    change(exports, MONDAY)
+    deliver(daemon)
+    delivered = daemon.now
+    written = described(MONDAY)
+    assert judge(daemon, day(7), written).passed
+    stale = judge(daemon, day(7) + SECOND, written)
+    assert (stale.passed, stale.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "is 7.0 days old, of 2026-02-02 00:00 UTC; 7 days are allowed" in stale.description
+
+    older = judge(daemon, delivered, described(MONDAY - datetime.timedelta(days=8)))
+    assert (older.passed, older.reason) == (False, "stale"), "somebody put an old table in its place"
+    silent = judge(daemon, delivered, WarehouseError("BigQuery: no answer"))
+    assert silent.passed and silent.description.endswith("does not answer: BigQuery: no answer")
+    gone = judge(daemon, delivered, MissingTableError("working.recommendations does not exist"))
+    assert (gone.passed, gone.reason) == (False, "missing")
+
+    rolled_back = dg.AssetMaterialization(DELIVERED_IS_FRESH.asset_key, metadata={"rolled_back_from": "x"})
+    daemon.sleep_until(day(6))
+    daemon.instance.report_runless_asset_event(rolled_back)
+    assert not judge(daemon, day(7, 1)).passed, "a rollback brings old rows"
+
+
+def judge(daemon: Daemon, now: datetime.datetime, found: TableDescription | Exception | None = None):
+    def describe(dataset: str, table: str) -> TableDescription:
+        if isinstance(found, Exception):
+            raise found
+        return found or described(daemon.now)
+
+    return judge_output(daemon.instance, DELIVERED_IS_FRESH, "working", "recommendations", 7.0, now, describe)
+
+
+def test_the_serving_table_is_judged_where_this_project_fills_it(
+    daemon: Daemon, exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(exports, MONDAY)
+    deliver(daemon)
+    daemon.start(SENSOR)
+    # The stand-ins write no table: the event log says delivered, and the warehouse knows nothing of it.
+    assert look(daemon, day(0, 1)) == "8 of 9 are fresh, not recommendations_table (missing)"
+    monkeypatch.setenv("HOLLEY_SERVING_MODE", "full")
+    assert "recommendations_table (missing), serving_table (missing)" in look(daemon, day(0, 3))
+    latest = latest_evaluation(daemon.instance, SERVED_IS_FRESH)
+    assert latest is not None and not latest[1].passed
+    assert str(latest[1].description).startswith("holley_serving.email_recommendations was delivered")
