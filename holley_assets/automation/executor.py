@@ -5,11 +5,13 @@ from __future__ import annotations
 import dagster as dg
 
 from holley_assets.resources.step_resources import container_resources
-from holley_assets.settings import ComputeSettings, SettingsError
+from holley_assets.settings import ComputeSettings, SettingsError, is_production
 
 # Each step starts as a fork of a server that has imported what all steps need, which saves each a second or
 # two. Torch is left out: three steps use it, and its threads do not survive a fork.
 PRELOADED_MODULES = ["holley_assets.definitions", "pyarrow.parquet", "duckdb", "sqlglot"]
+# A laptop has no use for Google's clients.
+PRELOADED_IN_PRODUCTION = ["holley_assets.resources.bigquery_warehouse", "google.cloud.storage"]
 
 
 def build_executor(compute: ComputeSettings) -> dg.ExecutorDefinition:
@@ -20,7 +22,8 @@ def build_executor(compute: ComputeSettings) -> dg.ExecutorDefinition:
     """
     if compute.executor == "k8s":
         return _pods(compute)
-    start = {"forkserver": {"preload_modules": PRELOADED_MODULES}}
+    modules = [*PRELOADED_MODULES, *(PRELOADED_IN_PRODUCTION if is_production() else [])]
+    start = {"forkserver": {"preload_modules": modules}}
     return dg.multiprocess_executor.configured(
         {"max_concurrent": compute.steps_at_once, "start_method": start}
     )

@@ -8,13 +8,12 @@ as a tag, so that a late run gives the result of its day.
 from __future__ import annotations
 
 import datetime
-import os
 
 import dagster as dg
 
 from holley_assets.assets.time_windows import AS_OF_TAG
 from holley_assets.automation.jobs import daily_score, weekly_retrain
-from holley_assets.settings import RunSettings, ScheduleSettings, load_section, variable_name
+from holley_assets.settings import ScheduleSettings, is_production, load_section
 
 TIMEZONE = "UTC"
 _EPOCH = datetime.date(1970, 1, 1)
@@ -27,15 +26,6 @@ IN_PROGRESS = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-
-
-def starts_by_itself() -> bool:
-    """Whether schedules and sensors that launch runs are on from the start: in production alone.
-
-    A laptop starts no work that nobody asked for. Dagster wants the answer when it loads the definitions, before
-    any setting is validated; a wrong HOLLEY_ENV ends the first run, not the user interface.
-    """
-    return os.environ.get(variable_name(RunSettings, "env")) == "prod"
 
 
 def due_day(day: datetime.date, every_days: int) -> datetime.date:
@@ -88,7 +78,8 @@ def request_score(
 
 
 _settings = load_section(ScheduleSettings)
-_status = dg.DefaultScheduleStatus.RUNNING if starts_by_itself() else dg.DefaultScheduleStatus.STOPPED
+# A laptop starts no work that nobody asked for.
+_status = dg.DefaultScheduleStatus.RUNNING if is_production() else dg.DefaultScheduleStatus.STOPPED
 
 
 @dg.schedule(

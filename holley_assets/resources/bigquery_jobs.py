@@ -113,11 +113,8 @@ class QueryRunner:
         }
 
     def _config(self, name: str, parameters: Mapping[str, object]) -> bigquery.QueryJobConfig:
-        labels = {"pipeline": PIPELINE, "table": label(name)}
-        if self._origin is not None:
-            labels |= {"asset": label(self._origin.asset), "run_id": label(self._origin.run_id)}
         return bigquery.QueryJobConfig(
-            labels=labels,
+            labels=job_labels(self._origin, name),
             use_legacy_sql=False,
             query_parameters=[query_parameter(key, value) for key, value in sorted(parameters.items())],
         )
@@ -172,6 +169,14 @@ class QueryRunner:
 
     def _dollars(self, read: int) -> float:
         return read / TIB * self._settings.dollars_per_tib
+
+
+def job_labels(origin: Origin | None, table: str) -> dict[str, str]:
+    """Labels of a job of any kind: the pipeline, what is made, and the step and run that ask for it."""
+    labels = {"pipeline": PIPELINE, "table": label(table)}
+    if origin is not None:
+        labels |= {"asset": label(origin.asset), "run_id": label(origin.run_id)}
+    return labels
 
 
 def query_parameter(name: str, value: object) -> bigquery.ScalarQueryParameter:

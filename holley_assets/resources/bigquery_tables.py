@@ -15,13 +15,14 @@ from google.cloud import bigquery
 from google.cloud.bigquery_storage import BigQueryReadClient
 
 from holley_assets.resources.bigquery_client import patience, readable_errors
-from holley_assets.resources.bigquery_jobs import PIPELINE
+from holley_assets.resources.bigquery_jobs import job_labels
 from holley_assets.resources.bigquery_reads import download
 from holley_assets.resources.bigquery_schema import columns_of_schema, schema_of_arrow
 from holley_assets.resources.source_tables import TableDescription
 from holley_assets.resources.storage import checksum
 from holley_assets.resources.warehouse import (
     MissingTableError,
+    Origin,
     WarehouseError,
     check_identifiers,
     check_snapshot,
@@ -31,7 +32,6 @@ from holley_assets.resources.warehouse import (
 )
 from holley_assets.settings import BigQuerySettings
 
-_LABELS = {"pipeline": PIPELINE}
 # Metadata come within a second. Without a limit a connection that is cut without a word holds up its caller for ever.
 _ANSWER_SECONDS = 10.0
 
@@ -45,6 +45,7 @@ class BigQueryTables:
         settings: project, datasets and patience.
         snapshots: how many earlier versions of a table are kept.
         temporary_directory: for files on their way.
+        origin: the step of a run that asks.
     """
 
     def __init__(
@@ -55,12 +56,14 @@ class BigQueryTables:
         *,
         snapshots: int,
         temporary_directory: Path,
+        origin: Origin | None = None,
     ) -> None:
         self._client = client
         self._read_client = read_client
         self._settings = settings
         self._snapshots = snapshots
         self._temporary_directory = temporary_directory
+        self._origin = origin
         self._retry = patience(settings.retry_seconds)
 
     def describe_table(self, dataset: str, table: str) -> TableDescription:
@@ -125,7 +128,7 @@ class BigQueryTables:
             write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
             schema=schema_of_arrow(pq.read_schema(data)),
             parquet_options=parquet,
-            labels=_LABELS,
+            labels=job_labels(self._origin, table),
         )
         with readable_errors(f"loading {target}"), data.open("rb") as file:
             self._client.load_table_from_file(file, target, job_config=config).result(retry=self._retry)
@@ -193,7 +196,8 @@ class BigQueryTables:
     def _copy(self, source: str, target: str) -> None:
         project = self._client.project
         config = bigquery.CopyJobConfig(
-            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE, labels=_LABELS
+            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+            labels=job_labels(self._origin, target.rpartition(".")[2]),
         )
         with readable_errors(f"copying {source} to {target}"):
             job = self._client.copy_table(

@@ -66,9 +66,13 @@ class BigQueryWarehouse(BigQueryTables):
         stand_ins: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(
-            client, read_client, settings, snapshots=snapshots, temporary_directory=temporary_directory
+            client,
+            read_client,
+            settings,
+            snapshots=snapshots,
+            temporary_directory=temporary_directory,
+            origin=origin,
         )
-        self._origin = origin
         self._stand_ins = dict(stand_ins or {})
         self._datasets = Datasets(
             settings.company_dataset, settings.data_company_dataset, settings.working_dataset

@@ -75,11 +75,14 @@ class WarehouseResource(dg.ConfigurableResource):
         )
 
 
-def origin_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Origin:
+def origin_of(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext,
+) -> Origin:
     """The step behind ``context``."""
     record = context.instance.get_run_record_by_id(context.run.run_id)
     started = record.create_timestamp if record else datetime.datetime.now(datetime.UTC)
-    return Origin(context.run.run_id, context.op_execution_context.op.name, started)
+    op = context.op if isinstance(context, dg.OpExecutionContext) else context.op_execution_context.op
+    return Origin(context.run.run_id, op.name, started)
 
 
 def source_path(folder: Path, table: str) -> Path:

@@ -18,7 +18,7 @@ from holley_assets.settings.loading import (
     load_settings,
     unknown_variables,
 )
-from holley_assets.settings.run import RunSettings
+from holley_assets.settings.run import RunSettings, is_production
 from holley_assets.settings.section import (
     IDENTIFIER_PATTERN,
     PREFIX,
@@ -58,6 +58,7 @@ __all__ = [
     "TrainingSettings",
     "WarehouseSettings",
     "WatchSettings",
+    "is_production",
     "known_variables",
     "load_section",
     "load_settings",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,15 @@ from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from holley_assets.settings.section import PREFIX, Count, Positive, Section
+
+
+def is_production() -> bool:
+    """Whether ``HOLLEY_ENV`` is ``prod``.
+
+    For what Dagster wants to know when it loads the definitions, before any setting is validated: a wrong value
+    ends the first run, not the user interface.
+    """
+    return os.environ.get(PREFIX + "ENV") == "prod"
 
 
 class RunSettings(Section):

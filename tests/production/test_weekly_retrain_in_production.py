@@ -1,0 +1,249 @@
+"""Production from end to end on loopback: source tables in BigQuery to the table that the e-mail system reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from bigquery_emulator import BigQueryEmulator
+from dagster._serdes import serialize_value
+from production.production_world import Production, running_production
+
+from holley_assets.definitions import definitions
+from holley_assets.ranking.arms import user_buckets
+from holley_assets.resources.bigquery_schema import columns_of_schema
+
+OUTPUT = "temp_holley_gnn"
+SLOTS = [
+    column
+    for slot in range(1, 5)
+    for column in (
+        (f"rec_part_{slot}", "STRING"),
+        (f"rec{slot}_price", "FLOAT64"),
+        (f"rec{slot}_score", "FLOAT64"),
+        (f"rec{slot}_image", "STRING"),
+    )
+]
+PROMOTION = {"by": "ada", "reason": "a test", "force": True}
+
+
+@pytest.fixture(scope="module")
+def production(
+    tmp_path_factory: pytest.TempPathFactory,
+    bigquery_emulator: BigQueryEmulator,
+    empty_mlflow_database: bytes,
+) -> Iterator[Production]:
+    folder = tmp_path_factory.mktemp("production")
+    with running_production(folder, bigquery_emulator, empty_mlflow_database) as world:
+        yield world
+
+
+@dataclass(frozen=True)
+class Weekly:
+    """What ``weekly_retrain`` delivered."""
+
+    run_id: str
+    model_version: str
+    delivered: pa.Table
+
+
+@pytest.fixture(scope="module")
+def weekly(production: Production) -> Weekly:
+    """``weekly_retrain`` from the command line."""
+    production.execute("weekly_retrain")
+    with production.instance() as instance:
+        (run,) = instance.get_runs()
+    delivered = production.table(OUTPUT, "recommendations")
+    (version,) = delivered["model_version"].unique().to_pylist()
+    return Weekly(run.run_id, version, delivered)
+
+
+@pytest.fixture(scope="module")
+def serving(production: Production, weekly: Weekly) -> pa.Table:
+    """The serving table after ``promote`` and a ``daily_score`` that gives half of the users the graph's parts."""
+    with production.instance() as instance, pytest.MonkeyPatch.context() as patched:
+        promote = definitions.resolve_job_def("promote")
+        config = {"ops": {"promote_model": {"config": PROMOTION}}}
+        assert promote.execute_in_process(instance=instance, run_config=config).success
+        patched.setenv("HOLLEY_SERVING_MODE", "ab")
+        assert definitions.resolve_job_def("daily_score").execute_in_process(instance=instance).success
+    return production.table("holley_serving", "email_recommendations")
+
+
+def asset(production: Production, name: str) -> pa.Table:
+    return pq.read_table(production.store().local_path(f"assets/{name}.parquet"))
+
+
+def rows_by_email(table: pa.Table) -> dict[str, dict[str, object]]:
+    return {row["email_lower"]: row for row in table.to_pylist()}
+
+
+def evaluations(production: Production, run_id: str) -> dict[dg.AssetCheckKey, dg.AssetCheckEvaluation]:
+    with production.instance() as instance:
+        entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        found = [entry.get_dagster_event().asset_check_evaluation_data for entry in entries]
+    return {evaluation.asset_check_key: evaluation for evaluation in found}
+
+
+def blocking_checks() -> set[dg.AssetCheckKey]:
+    graph = definitions.resolve_asset_graph()
+    return {key for key in graph.asset_check_keys if graph.get(key).blocking}
+
+
+def test_the_delivered_table_is_the_contract_s(production: Production, weekly: Weekly) -> None:
+    with production.bigquery.client() as client:
+        columns = columns_of_schema(client.get_table(f"{OUTPUT}.recommendations").schema)
+    assert list(columns.items()) == [
+        *((name, "STRING") for name in ("email_lower", "year", "make", "model")),
+        *SLOTS,
+        ("generated_at", "TIMESTAMP"),
+        ("model_version", "STRING"),
+    ]
+    assert weekly.delivered.num_rows > 300
+    assert rows_by_email(weekly.delivered) == rows_by_email(asset(production, "recommendations"))
+
+
+def test_every_blocking_check_passed(production: Production, weekly: Weekly) -> None:
+    found = evaluations(production, weekly.run_id)
+    # Nobody was promoted yet, so that nothing was staged for the serving table.
+    expected = {key for key in blocking_checks() if key.asset_key != dg.AssetKey("mixed_recommendations")}
+    assert len(expected) > 50
+    assert {key for key in expected if key in found and found[key].passed} == expected
+
+
+def test_artifacts_are_in_the_bucket_and_whole(production: Production, weekly: Weekly) -> None:
+    import torch
+
+    keys = {key for key in production.store().keys("") if weekly.run_id in key}
+    names = {
+        f"checkpoints/{weekly.run_id}/model.pt",
+        f"data/{weekly.run_id}/heterodata.pt",
+        f"data/{weekly.run_id}/serving_heterodata.pt",
+    }
+    assert names <= keys
+    assert {f"reports/{weekly.run_id}/eval_report.html", f"runs/{weekly.run_id}/settings.json"} <= keys
+    assert production.store().location(f"data/{weekly.run_id}/x").startswith("gs://holley-emulated/gnn/data/")
+    for name in names:
+        torch.load(production.store().local_path(name), weights_only=True)
+
+
+def test_the_mlflow_server_has_the_training(production: Production, weekly: Weekly) -> None:
+    client = production.tracking()
+    experiment = client.get_experiment_by_name("holley-gnn")
+    (run,) = client.search_runs([experiment.experiment_id], f"tags.dagster_run_id = '{weekly.run_id}'")
+    assert run.info.status == "FINISHED"
+    assert run.data.params["training.epochs"] == "2"
+    assert {"validation_mrr", "nodes.user", "metrics.gnn.overall.mrr"} <= set(run.data.metrics)
+    assert {"model.pt", "eval_report.html"} <= {file.path for file in client.list_artifacts(run.info.run_id)}
+    version = client.get_model_version_by_alias("holley-gnn", "challenger")
+    assert version.tags["model_version"] == weekly.model_version
+
+
+def test_every_job_of_bigquery_says_who_asked_for_it(production: Production, weekly: Weekly) -> None:
+    with production.bigquery.client() as client:
+        jobs = list(client.list_jobs(page_size=10_000))
+    with production.instance() as instance:
+        started = instance.get_run_stats(weekly.run_id).start_time
+    jobs = [job for job in jobs if job.created.timestamp() > started]
+    assert {job.job_type for job in jobs} >= {"query", "load", "copy"}
+    assert len(jobs) > 80
+    for job in jobs:
+        assert {"pipeline", "table", "asset", "run_id"} <= set(job.labels), job.job_id
+    steps = {job.labels["asset"] for job in jobs if job.labels["run_id"] == weekly.run_id}
+    assert {"visitor_demand", "recommendation_checks", "recommendations_table"} <= steps
+
+
+def test_vectors_are_ready_to_be_searched(production: Production, weekly: Weekly) -> None:
+    with production.bigquery.client() as client:
+        for name in ("user_embeddings", "product_embeddings"):
+            columns = columns_of_schema(client.get_table(f"{OUTPUT}.{name}").schema)
+            assert columns["embedding"] == ["FLOAT64"]
+            vectors = production.table(OUTPUT, name)
+            assert set(vectors["run_id"].to_pylist()) == {weekly.run_id}
+            assert set(vectors["model_version"].to_pylist()) == {weekly.model_version}
+
+
+def test_history_is_in_postgresql(production: Production, weekly: Weekly) -> None:
+    if not production.on_postgres:
+        pytest.skip("PostgreSQL is not installed here: the run kept its history in SQLite")
+    with production.instance() as instance:
+        assert type(instance.event_log_storage).__module__.startswith("dagster_postgres")
+        assert instance.get_run_by_id(weekly.run_id).is_success
+    assert list(production.home.rglob("*.db")) == []
+
+
+def test_the_champion_fills_its_arm_of_the_serving_table(serving: pa.Table, weekly: Weekly) -> None:
+    buckets = user_buckets(serving["email_lower"], "holley").to_pylist()
+    versions = {"graph": weekly.model_version, "sql": "sql"}
+    rows = serving.to_pylist()
+    assert {row["arm"] for row in rows} == set(versions)
+    for row, bucket in zip(rows, buckets, strict=True):
+        assert row["arm"] == ("graph" if bucket < 5000 else "sql")
+        assert row["model_version"] == versions[row["arm"]]
+
+
+def test_both_arms_are_what_was_staged(production: Production, serving: pa.Table) -> None:
+    staged = {
+        "graph": rows_by_email(asset(production, "recommendations")),
+        "sql": rows_by_email(asset(production, "sql_recommendations")),
+    }
+    for row in serving.to_pylist():
+        arm = row.pop("arm")
+        assert row == staged[arm][row["email_lower"]]
+
+
+def test_the_table_before_stays_as_a_snapshot(
+    production: Production, serving: pa.Table, weekly: Weekly
+) -> None:
+    with production.bigquery.client() as client:
+        names = [item.table_id for item in client.list_tables(OUTPUT)]
+    (snapshot,) = [name for name in names if re.fullmatch(r"recommendations_\d{8}T\d{9}", name)]
+    assert rows_by_email(production.table(OUTPUT, snapshot)) == rows_by_email(weekly.delivered)
+
+
+def everything_said(production: Production) -> Iterator[tuple[str, bytes]]:
+    """Whatever runs leave behind for people to read, by where it is: all but tables of customers."""
+    yield from (("printed", text.encode()) for text in production.printed)
+    for folder in (production.home, production.folder / "mlflow"):
+        yield from ((str(path), path.read_bytes()) for path in folder.rglob("*") if path.is_file())
+    with production.instance() as instance:
+        for run in instance.get_runs():
+            yield f"run {run.run_id}", serialize_value(run).encode()
+            for entry in instance.all_logs(run.run_id):
+                yield f"event log of {run.job_name}", serialize_value(entry).encode()
+    store = production.store()
+    for key in store.keys(""):
+        if not key.startswith("assets/"):
+            yield key, store.local_path(key).read_bytes()
+    with production.bigquery.client() as client:
+        for job in client.list_jobs(page_size=10_000):
+            yield f"job {job.job_id}", repr(job.to_api_repr()).encode()
+
+
+def addresses(source: Path) -> set[bytes]:
+    """Every customer's address in the source tables, in lower case."""
+    orders = pq.read_table(source / "import_orders.parquet")["SHIP_TO_EMAIL"].to_pylist()
+    table = pq.read_table(source / "ingestion_unified_attributes_schema_incremental.parquet")
+    properties = pc.list_flatten(table["user_properties"]).to_pylist()
+    values = orders + [
+        each["string_value"] for each in properties if each["property_name"].lower() == "email"
+    ]
+    return {value.strip().lower().encode() for value in values if value and "@" in value}
+
+
+def test_no_secret_and_no_address_is_told_to_anybody(production: Production, serving: pa.Table) -> None:
+    customers = addresses(production.source)
+    assert len(customers) > 300
+    told = list(everything_said(production))
+    settings = [content for place, content in told if place.endswith("settings.json")]
+    assert len(told) > 1000 and all(production.mlflow.url.encode() in content for content in settings)
+    forbidden = {*customers, *(secret.encode() for secret in production.secrets)}
+    found = {place for place, content in told for each in forbidden if each.lower() in content.lower()}
+    assert found == set()
