@@ -61,7 +61,7 @@ class Production:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=600,
             check=False,
         )
         self.printed.append(finished.stdout)
