@@ -28,6 +28,14 @@ IN_PROGRESS = [
 ]
 
 
+def starts_by_itself() -> bool:
+    """Whether schedules and sensors that launch runs are on from the start: in production alone.
+
+    A laptop starts no work that nobody asked for.
+    """
+    return is_production()
+
+
 def due_day(day: datetime.date, every_days: int) -> datetime.date:
     """The newest day up to ``day`` on which something that is due every so many days was due.
 
@@ -78,8 +86,7 @@ def request_score(
 
 
 _settings = load_section(ScheduleSettings)
-# A laptop starts no work that nobody asked for.
-_status = dg.DefaultScheduleStatus.RUNNING if is_production() else dg.DefaultScheduleStatus.STOPPED
+_status = dg.DefaultScheduleStatus.RUNNING if starts_by_itself() else dg.DefaultScheduleStatus.STOPPED
 
 
 @dg.schedule(
