@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from holley_assets.settings.section import PREFIX, Section
+from holley_assets.settings.section import PREFIX, Section, names_a_user
 
 # Minute, hour, day of month, month, day of week. Dagster judges the values when it loads the schedule.
 _CRON = re.compile(r"^\S+(?: \S+){4}$")
@@ -50,6 +50,13 @@ class AlertSettings(Section):
     def addresses(self) -> list[str]:
         """The apprise addresses, one by one."""
         return self.urls.get_secret_value().split() if self.urls else []
+
+    @field_validator("ui_url")
+    @classmethod
+    def _holds_no_password(cls, value: str | None) -> str | None:
+        if value is not None and names_a_user(value):
+            raise ValueError("an address without a user or password: it stands in every alert")
+        return value
 
     @field_validator("urls")
     @classmethod

@@ -25,7 +25,7 @@ from holley_assets.settings.watching import WatchSettings
 
 AnySection = TypeVar("AnySection", bound=Section)
 
-_USER_OF_ADDRESS = re.compile(r"//[^/@]*@")
+_USER_OF_ADDRESS = re.compile(r"//\S*@")
 
 
 class Settings(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -43,6 +44,16 @@ class Section(BaseSettings):
         also where everything else comes from the settings that its run froze.
         """
         return frozenset(name for name, field in cls.model_fields.items() if field.exclude)
+
+
+def names_a_user(address: str) -> bool:
+    """Whether an address names a user or holds a password.
+
+    Addresses are logged and frozen with the other settings, and a token may stand in the place of a user.
+    """
+    parts = urlsplit(address)
+    # Not by the parts alone: what follows a slash in a password is no part of it to them.
+    return parts.password is not None or (parts.scheme in ("http", "https") and "@" in address)
 
 
 def variable_name(section: type[Section], field: str) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated, ClassVar
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from holley_assets.settings.section import PREFIX, Count, Section
+from holley_assets.settings.section import PREFIX, Count, Section, names_a_user
 
 
 class TrackingSettings(Section):
@@ -31,7 +30,9 @@ class TrackingSettings(Section):
     @field_validator("tracking_uri")
     @classmethod
     def _holds_no_password(cls, value: str | None) -> str | None:
-        # The address is logged and frozen with the other settings.
-        if value is not None and urlsplit(value).password:
-            raise ValueError("an address without a password; MLflow takes it from MLFLOW_TRACKING_PASSWORD")
+        if value is not None and names_a_user(value):
+            raise ValueError(
+                "an address without a user or password; MLflow takes them from MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, or a token from MLFLOW_TRACKING_TOKEN"
+            )
         return value

@@ -80,11 +80,20 @@ def test_several_wrong_values_are_one_line(monkeypatch: pytest.MonkeyPatch) -> N
     assert "HOLLEY_ENV=staging" in str(raised.value) and "HOLLEY_MODEL_HEADS=7" in str(raised.value)
 
 
-def test_a_password_in_an_address_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOLLEY_MLFLOW_TRACKING_URI", "https://ann:hunter2@mlflow.example.com")
-    with pytest.raises(SettingsError, match="MLFLOW_TRACKING_PASSWORD") as raised:
+@pytest.mark.parametrize("user", ["ann:hunter2", "hunter2", "ann:a/hunter2", "ann:a@hunter2"])
+@pytest.mark.parametrize("variable", ["HOLLEY_MLFLOW_TRACKING_URI", "HOLLEY_ALERT_UI_URL"])
+def test_a_user_in_an_address_is_refused_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, variable: str, user: str
+) -> None:
+    monkeypatch.setenv(variable, f"https://{user}@example.com")
+    with pytest.raises(SettingsError, match=rf"{variable}=https://\(hidden\)@example.com is not") as raised:
         load_settings()
     assert "hunter2" not in str(raised.value) and "ann" not in str(raised.value)
+
+
+def test_a_database_may_be_asked_by_a_user_without_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLLEY_MLFLOW_TRACKING_URI", "postgresql://mlflow@db.example.com/mlflow")
+    assert load_settings().tracking.tracking_uri == "postgresql://mlflow@db.example.com/mlflow"
 
 
 def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
