@@ -11,9 +11,13 @@ from typing import Any
 
 import pytest
 import yaml
+from dagster._cli.api import grpc_command
+from dagster._cli.dev import dev_command
 from dagster._core.instance.ref import InstanceRef
 from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import DagsterK8sJobConfig, UserDefinedDagsterK8sConfig, construct_dagster_k8s_job
+from dagster_webserver.cli import dagster_webserver
+from mlflow.cli import cli as mlflow
 
 from holley_assets.automation.executor import build_executor
 from holley_assets.automation.jobs import RUN_TAGS, daily_score, weekly_retrain
@@ -22,6 +26,8 @@ from holley_assets.settings import ComputeSettings, known_variables, load_settin
 
 PROJECT = Path(__file__).parent.parent.parent
 DEPLOY = PROJECT / "holley_assets" / "deploy"
+RESOURCES = PROJECT / "holley_assets" / "resources"
+README = (PROJECT / "README.md").read_text()
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())
 POSTGRES = {
     "DAGSTER_PG_HOST": "127.0.0.1",
@@ -215,11 +221,49 @@ def test_the_image_has_the_project_s_torch_and_a_python_it_allows() -> None:
     assert PYPROJECT["project"]["requires-python"].startswith(">=3.11")
 
 
+def test_what_has_no_login_listens_on_loopback(values: dict[str, Any]) -> None:
+    """Nothing of ours names another address, and these are the commands' own."""
+    servers = {
+        "code server": grpc_command,
+        "mlflow": mlflow.commands["server"],
+        "web server": dagster_webserver,
+    }
+    hosts = {
+        name: option.default
+        for name, server in servers.items()
+        for option in server.params
+        if option.name == "host"
+    }
+    assert hosts == {"code server": "localhost", "mlflow": "127.0.0.1", "web server": "127.0.0.1"}
+    # `dagster dev` hands on what it is told and nothing else.
+    assert dev_command.make_context("dev", []).params["host"] is None
+    for text in ((DEPLOY / "Dockerfile").read_text(), README, json.dumps(values)):
+        assert not re.search(r"0\.0\.0\.0|--host\b|\s-h\s", text)
+    assert values["dagsterWebserver"]["service"]["type"] == "ClusterIP"
+    assert values["ingress"]["enabled"] is False
+
+
+def test_the_web_server_s_bucket_is_not_that_of_customers(
+    values: dict[str, Any], deployment: dict[str, Any]
+) -> None:
+    logs = values["computeLogManager"]["config"]["gcsComputeLogManager"]["bucket"]
+    given = {entry["name"]: entry["value"] for entry in deployment["env"]}
+    assert logs != given["HOLLEY_STORAGE_BUCKET"]
+
+
+def test_the_readme_grants_roles_to_the_accounts_of_the_values(values: dict[str, Any]) -> None:
+    accounts = {
+        values["serviceAccount"]["name"],
+        values["dagster-user-deployments"]["serviceAccount"]["name"],
+    }
+    granted = re.findall(r"^\| (?:`([\w-]+)`|both)? ?\| `(roles/[\w.]+)` \|", README, flags=re.M)
+    assert {account for account, _ in granted if account} == accounts
+    advised = re.findall(r"grant (roles/[\w.]+)", (RESOURCES / "bucket_store.py").read_text())
+    assert advised and set(advised) <= {role for _, role in granted}
+
+
 def test_nobody_is_root_and_nothing_is_secret(values: dict[str, Any]) -> None:
     dockerfile = (DEPLOY / "Dockerfile").read_text()
     assert re.findall(r"^USER (.+)$", dockerfile, flags=re.M) == ["1000"]
-    assert "0.0.0.0" not in dockerfile
     for text in (dockerfile, json.dumps(values)):
         assert re.findall(r"(?i)(?:password|token|secret_?key|api_?key)[\"']?\s*[=:]\s*[\"']?\w", text) == []
-    assert values["dagsterWebserver"]["service"]["type"] == "ClusterIP"
-    assert values["ingress"]["enabled"] is False
