@@ -216,6 +216,7 @@ def _parameters(settings: Settings) -> dict[str, Parameter]:
             description="""One row a view (`training`, `serving`) and profile: its vector of length one.
 
 A customer's vector is that of its profile (see `user_profiles`). The score of a part is the dot product.
+`norm` is the length that the vector had before it was brought to one.
 The weights are those trained in this run; a run without training takes the champion, or the newest model that
 was delivered while none was ever promoted.""",
         ),
@@ -227,6 +228,7 @@ was delivered while none was ever promoted.""",
             description="""One row a view and base SKU: its vector of length one.
 
 A part that the weights do not know yet has a vector from its features and its neighbours.
+`norm` is the length that the vector had, with the part's bias, before it was brought to one.
 `counted_popularity` and `fitted_popularity` (training view) are popularity counted on the same data without
 tastes: what the model must beat for a lift to be the graph's own.""",
         ),
@@ -259,8 +261,9 @@ def embeddings(
         base_skus = pa.array(graph.products, pa.string())
         vectors = embed(graph, checkpoint, personal_precision=chosen.personal_precision, device=device)
         profiles = pa.array(np.arange(len(vectors.user), dtype=np.int32))
-        users.append(_vector_table(view, "profile", profiles, vectors.user, model.model_version))
-        table = _vector_table(view, "base_sku", base_skus, vectors.product, model.model_version)
+        version = model.model_version
+        users.append(_vector_table(view, "profile", profiles, vectors.user, vectors.user_norm, version))
+        table = _vector_table(view, "base_sku", base_skus, vectors.product, vectors.product_norm, version)
         for name, fitted in COUNTS.items():
             popularity = (
                 pa.array(fit_popularity(graph, seed=chosen.seed, fitted=fitted))
@@ -279,8 +282,10 @@ def embeddings(
     yield dg.MaterializeResult("product_embeddings", value=pa.concat_tables(products), metadata=metadata)
 
 
-def _vector_table(view: str, key: str, keys: pa.Array, vectors: np.ndarray, version: str) -> pa.Table:
-    """``view, <key>, embedding, model_version``; vectors as FixedSizeList<float32>[dim]."""
+def _vector_table(
+    view: str, key: str, keys: pa.Array, vectors: np.ndarray, norms: np.ndarray, version: str
+) -> pa.Table:
+    """``view, <key>, embedding, norm, model_version``; vectors as FixedSizeList<float32>[dim]."""
     dimension = vectors.shape[1]
     values = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
     return pa.table(
@@ -288,6 +293,7 @@ def _vector_table(view: str, key: str, keys: pa.Array, vectors: np.ndarray, vers
             "view": pa.repeat(view, len(keys)),
             key: keys,
             "embedding": pa.FixedSizeListArray.from_arrays(values, dimension),
+            "norm": pa.array(norms),
             MODEL_VERSION: pa.repeat(version, len(keys)),
         }
     )

@@ -22,6 +22,7 @@ from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.comparison_checks import COMPARISON_CHECKS, RUN_COMPARISON, comparison_verdicts
 from holley_assets.checks.previous_run import SOURCE_KIND, PreviousRun, previous_runs
 from holley_assets.checks.verdicts import newest_materialization
+from holley_assets.evaluation.drift import norm_statistics
 from holley_assets.evaluation.exposure import delivered, delivered_exposure
 from holley_assets.evaluation.labels import ground_truth
 from holley_assets.evaluation.metrics import compute_metrics
@@ -71,16 +72,21 @@ def run_comparison(
     Hit Rate@4 by tier, nodes and edges of the graph, the mix of part types and the share of users who are shown
     other parts: beyond a limit the model is not promoted. Scores, features and vectors that drifted: somebody
     should look. Vectors of two trainings may be turned against one another, so that their similarities are
-    compared, and their centre after the best turn. The run before is the newest successful one on the same kind of
-    source that was not itself worse, or whose model was promoted all the same.
+    compared, their centre after the best turn, and the lengths that they had before they were brought to one. The
+    run before is the newest successful one on the same kind of source that was not itself worse, or whose model was
+    promoted all the same.
     """
     started = time.monotonic()
     run_settings = settings.of_run(context.run)
     windows = TimeWindows.from_table(time_windows)
+    serving_users, serving_products = _serving(user_embeddings), _serving(product_embeddings)
+    norms = {
+        "user": serving_users["norm"].to_numpy(),
+        "product": serving_products["norm"].to_numpy(),
+    }
     values = _values(recommendations, product_nodes, user_nodes)
     labels = ground_truth(run_settings.evaluation.labels, test_clicks, test_interactions)
     metrics = compute_metrics(evaluation_rankings, labels, user_nodes, ["gnn"])["gnn"]
-    shown = delivered_exposure(recommendations, parts, product_nodes, user_nodes)
     memory = RunMemory(
         RunSummary(
             hit_rates={scope: row["hit_rate@4"] for scope, row in metrics.items()},
@@ -88,10 +94,11 @@ def run_comparison(
             graph=_graph_counts(context.instance),
             part_types=delivered(recommendations, parts)["part_types"],
             distributions={name: distribution(found) for name, found in values.items()},
-            shown=shown,
+            shown=delivered_exposure(recommendations, parts, product_nodes, user_nodes),
+            norms={kind: norm_statistics(lengths) for kind, lengths in norms.items()},
         ),
         shown_parts(recommendations),
-        pa.concat_tables(_vector_samples(user_nodes, user_profiles, user_embeddings, product_embeddings)),
+        pa.concat_tables(_vector_samples(user_nodes, user_profiles, serving_users, serving_products)),
     )
     previous, before = _memory_before(context.instance, settings, windows.source_kind)
     measures: list[Measure] = []
@@ -108,11 +115,10 @@ def run_comparison(
         )
     memory.save(ArtifactStore(settings.store(), context.run.run_id))
     previous_id = previous.run_id if previous else None
-    numbers = {f"{scope}_hit_rate_at_4": rate for scope, rate in memory.summary.hit_rates.items()}
     return dg.MaterializeResult(
         value=measures_table(measures, previous_id),
         metadata={
-            **_plain({**numbers, **shown, **{measure.name: measure.value for measure in measures}}),
+            **_plain({**memory.summary.numbers, **{measure.name: measure.value for measure in measures}}),
             "users_compared": common,
             "previous_run": previous_id or "none",
             NO_WORSE: not objections(measures, "worse"),
@@ -167,11 +173,14 @@ def _values(
     return {name: pc.drop_null(column).to_numpy().astype(float) for name, column in columns.items()}
 
 
+def _serving(embeddings: pa.Table) -> pa.Table:
+    return embeddings.filter(pc.equal(embeddings["view"].cast(pa.string()), "serving"))
+
+
 def _vector_samples(
-    user_nodes: pa.Table, user_profiles: pa.Table, user_embeddings: pa.Table, product_embeddings: pa.Table
+    user_nodes: pa.Table, user_profiles: pa.Table, profiles: pa.Table, products: pa.Table
 ) -> Iterator[pa.Table]:
     """Vectors under names that mean the same in every run: base SKUs, and cars whose owners have no history."""
-    products = product_embeddings.filter(pc.equal(product_embeddings["view"].cast(pa.string()), "serving"))
     yield vector_sample("parts", products["base_sku"].combine_chunks().cast(pa.string()), _matrix(products))
 
     owners = user_nodes.select(["year", "make", "model"]).append_column(
@@ -188,7 +197,6 @@ def _vector_samples(
         " ",
     ).to_numpy(zero_copy_only=False)
     names, first = np.unique(cars.astype(str), return_index=True)
-    profiles = user_embeddings.filter(pc.equal(user_embeddings["view"].cast(pa.string()), "serving"))
     row_of = np.argsort(profiles["profile"].to_numpy())
     yield vector_sample(
         "vehicles",

@@ -13,6 +13,8 @@ import numpy as np
 
 from holley_assets.evaluation.stability import bin_counts, population_stability_index, reference_edges
 
+# Quantiles of vectors' lengths that are kept, by name.
+_QUANTILES = {"p05": 0.05, "p50": 0.5, "p95": 0.95}
 # A spread of similarities below this is rounding.
 _ROUNDING = 1e-9
 
@@ -34,6 +36,21 @@ class VectorDrift:
     similarity_correlation: float | None = None
     centroid_shift: float | None = None
     spread: float | None = None
+
+
+def norm_statistics(norms: np.ndarray) -> dict[str, float]:
+    """``mean``, ``p05``, ``p50`` and ``p95`` of the lengths of vectors before they are brought to one.
+
+    Lengths that grow from run to run, or shrink towards zero, are a training that runs away or forgets; vectors of
+    length one do not show it. Empty without any vector.
+    """
+    if len(norms) == 0:
+        return {}
+    quantiles = np.quantile(norms.astype(np.float64), list(_QUANTILES.values()))
+    return {
+        "mean": float(norms.mean(dtype=np.float64)),
+        **dict(zip(_QUANTILES, quantiles.tolist(), strict=True)),
+    }
 
 
 def vector_drift(before: np.ndarray, now: np.ndarray) -> VectorDrift:

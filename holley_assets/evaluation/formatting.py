@@ -49,6 +49,14 @@ def decimal(value: float | None, digits: int = 4) -> str:
     return MISSING if value is None else f"{value:z.{digits}f}".replace("-", "−")
 
 
+def number(value: float | None) -> str:
+    """Four significant digits, for numbers of any kind: 12345.6 → ``12,350``, 0.012345 → ``0.01235``."""
+    if value is None:
+        return MISSING
+    rounded = float(f"{value:.4g}") + 0.0
+    return (f"{rounded:,.0f}" if abs(rounded) >= 1000 else f"{rounded:g}").replace("-", "−")
+
+
 def probability(value: float | None) -> str:
     """A p-value: four digits, and ``< 0.0001`` below."""
     if value is None:

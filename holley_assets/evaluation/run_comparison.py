@@ -60,6 +60,8 @@ class RunSummary:
         part_types: slots of the delivered table by part type.
         distributions: by name, the inner edges of ten equal bins and the counts in them.
         shown: numbers for plots over time: coverage, concentration and the like.
+        norms: statistics of the vectors' lengths before they are brought to one, by what they are of; see
+            :func:`.drift.norm_statistics`.
     """
 
     hit_rates: Mapping[str, float | None]
@@ -68,6 +70,20 @@ class RunSummary:
     part_types: Mapping[str, int]
     distributions: Mapping[str, Mapping[str, list[float]]]
     shown: Mapping[str, float | None] = field(default_factory=dict)
+    norms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> dict[str, float | None]:
+        """What is plotted over time, whatever run it is compared with."""
+        return {
+            **{f"{scope}_hit_rate_at_4": rate for scope, rate in self.hit_rates.items()},
+            **self.shown,
+            **{
+                f"{kind}_norm_{name}": value
+                for kind, statistics in self.norms.items()
+                for name, value in statistics.items()
+            },
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> RunSummary:
@@ -155,6 +171,7 @@ def compare_runs(
             if name in values
         ),
         *(measure for name, drift in vectors.items() for measure in _vectors(name, drift, thresholds)),
+        *_norms(before, now),
     ]
 
 
@@ -218,6 +235,18 @@ def _graph(before: RunSummary, now: RunSummary, thresholds: Thresholds) -> list[
 def _index(known: Mapping[str, list[float]], values: np.ndarray) -> float | None:
     counts = [int(count) for count in known["counts"]]
     return population_stability_index(counts, bin_counts(np.asarray(values, float), known["edges"]))
+
+
+def _norms(before: RunSummary, now: RunSummary) -> list[Measure]:
+    """Relative changes."""
+    return [
+        Measure(
+            f"{kind}_norm_{name}_change", "shown", was, now.norms[kind][name], now.norms[kind][name] / was - 1
+        )
+        for kind, statistics in before.norms.items()
+        for name, was in statistics.items()
+        if was and name in now.norms.get(kind, {})
+    ]
 
 
 def _vectors(name: str, drift: VectorDrift, thresholds: Thresholds) -> list[Measure]:

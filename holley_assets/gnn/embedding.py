@@ -22,11 +22,15 @@ class Embeddings(NamedTuple):
         user: ``[num_profiles, embedding_dim]`` float32.
         product: ``[num_products, embedding_dim]`` float32.
         temperature: what a score is multiplied by to give the logit of a choice.
+        user_norm: length of each user's vector before it was brought to one, ``[num_profiles]`` float32.
+        product_norm: the same of each product's, with its bias, ``[num_products]`` float32.
     """
 
     user: NDArray[np.float32]
     product: NDArray[np.float32]
     temperature: float
+    user_norm: NDArray[np.float32]
+    product_norm: NDArray[np.float32]
 
 
 def in_season(vectors: Vectors, shift: torch.Tensor) -> Vectors:
@@ -51,5 +55,12 @@ def embed(
     positives = Positives.of(data, Candidates(data), minimum_weight=0.0)
     # In this order: what a user chose was chosen in any season.
     vectors = add_personal_vectors(vectors, data, positives, personal_precision)
-    user, product, temperature = in_season(vectors, data["product"].season).unit()
-    return Embeddings(user.cpu().numpy(), product.cpu().numpy(), temperature)
+    vectors = in_season(vectors, data["product"].season)
+    user, product, temperature = vectors.unit()
+    return Embeddings(
+        user.cpu().numpy(),
+        product.cpu().numpy(),
+        temperature,
+        vectors.user.norm(dim=1).cpu().numpy(),
+        vectors.product.norm(dim=1).cpu().numpy(),
+    )

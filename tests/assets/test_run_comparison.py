@@ -51,6 +51,9 @@ def test_the_first_run_has_nothing_to_be_compared_with(weekly_run: FinishedRun) 
     assert (shown["previous_run"], shown["no_worse"]) == ("none", True)
     assert 0 < float(str(shown["catalogue_coverage"])) <= 1
     assert {"cold_user_coverage", "exposure_gini", "popularity_percentile"} <= shown.keys()
+    for kind in ("user", "product"):
+        lengths = [float(str(shown[f"{kind}_norm_{name}"])) for name in ("p05", "p50", "p95")]
+        assert 0 < lengths[0] < lengths[1] < lengths[2]
 
 
 def test_what_is_kept_of_a_run_names_nobody(weekly_run: FinishedRun) -> None:
@@ -73,6 +76,7 @@ def test_the_same_data_again_changes_nothing(continued_run: Continued) -> None:
     assert shown["users_compared"] == run.table("recommendations").num_rows
     assert shown["parts_similarity_correlation"] == pytest.approx(1)
     assert shown["parts_centroid_shift"] == pytest.approx(0, abs=1e-6)
+    assert (shown["product_norm_mean_change"], shown["user_norm_p95_change"]) == (0, 0)
 
 
 def test_a_worse_model_is_not_promoted_and_is_no_yardstick(continued_run: Continued) -> None:

@@ -17,6 +17,7 @@ from holley_assets.evaluation.exposure import exposure
 from holley_assets.evaluation.formatting import (
     difference,
     magnitude,
+    number,
     probability,
     relative,
     share,
@@ -148,6 +149,48 @@ def test_the_page_asks_whether_it_is_the_graph(
     assert "fitted_popularity" not in without
 
 
+def test_the_page_shows_what_changed_since_the_run_before(world: Any) -> None:
+    """Every measure with its limit and verdict; a first run says that there is none before it."""
+    measures = [
+        {
+            "measure": "scores_psi",
+            "kind": "drift",
+            "before": None,
+            "now": None,
+            "value": 0.4,
+            "limit": 0.2,
+            "kept": False,
+        },
+        {
+            "measure": "nodes.user_change",
+            "kind": "worse",
+            "before": 2000.0,
+            "now": 2100.0,
+            "value": 0.05,
+            "limit": 0.2,
+            "kept": True,
+        },
+        {
+            "measure": "user_norm_mean_change",
+            "kind": "shown",
+            "before": 3.0,
+            "now": 2.0,
+            "value": -1 / 3,
+            "limit": None,
+            "kept": None,
+        },
+    ]
+    previous = {"run_id": "run-0", "no_worse": True, "measures": measures}
+    text = Page(render(report_of(world, {"previous_run": previous}))).text
+    section = text[text.index("Against the run before") : text.index("How to read this page")]
+    assert "run-0" in section and "✕ drifted" in section and "✓ kept" in section
+    assert "2,000" in section and "−0.3333" in section
+    worse = {**previous, "no_worse": False, "measures": [{**measures[1], "kept": False}]}
+    assert "not promoted unless forced" in Page(render(report_of(world, {"previous_run": worse}))).text
+    first = {"run_id": None, "no_worse": True, "measures": []}
+    assert "no earlier good run" in Page(render(report_of(world, {"previous_run": first}))).text
+
+
 @pytest.mark.parametrize("clicks", [0, 1, 5])
 def test_tiny_test_sets_still_make_a_page(
     world: Any, control_like: Callable[[Any, str], pa.Table], clicks: int
@@ -197,6 +240,14 @@ def test_numbers_for_people() -> None:
     assert signed(-0.00001) == "+0.00"
     assert difference(None) == relative(None) == share(None) == probability(None) == span(None) == "–"
     assert magnitude(0.0123) == "1.23"
+    assert [number(value) for value in (None, 12345.6, 0.012345, -3.0, 0.0, -0.0)] == [
+        "–",
+        "12,350",
+        "0.01235",
+        "−3",
+        "0",
+        "0",
+    ]
     assert relative(-0.05) == "−5.0\u00a0%"
     assert share(0.1234) == "12.3\u00a0%"
     assert probability(0.00001) == "< 0.0001"

@@ -104,6 +104,15 @@ def test_a_summary_survives_json() -> None:
     assert RunSummary.from_json(json.loads(json.dumps(dataclasses.asdict(known)))) == known
 
 
+def test_lengths_of_vectors_are_compared_and_keep_nobody_from_anything() -> None:
+    before, now = (summary(norms={"user": {"mean": mean}}) for mean in (2.0, 5.0))
+    measures = compare_runs(before, now, {}, users_changed=None, vectors={}, thresholds=Thresholds())
+    (found,) = [measure for measure in measures if measure.name == "user_norm_mean_change"]
+    assert (found.before, found.now, found.value, found.kept) == (2.0, 5.0, 1.5, None)
+    assert now.numbers["user_norm_mean"] == 5.0
+    assert "user_norm_mean_change" not in {measure.name for measure in compare(now)}, "nothing kept before"
+
+
 def test_the_table_has_a_row_a_measure() -> None:
     table = measures_table(compare(summary()), "a-run")
     assert table.num_rows == len(compare(summary()))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holley_assets.evaluation.drift import vector_drift
+from holley_assets.evaluation.drift import norm_statistics, vector_drift
 from holley_assets.evaluation.stability import (
     bin_counts,
     changed_share,
@@ -92,3 +92,13 @@ def test_dimensions_may_differ_and_rows_may_not() -> None:
     assert vector_drift(unit(1, 8, 1), unit(1, 8, 1)).similarity_psi is None
     with pytest.raises(ValueError, match="same things"):
         vector_drift(unit(3, 8, 1), unit(2, 8, 1))
+
+
+def test_lengths_of_vectors_by_hand() -> None:
+    assert norm_statistics(np.arange(101, dtype=np.float32)) == {
+        "mean": 50.0,
+        "p05": pytest.approx(5.0),
+        "p50": 50.0,
+        "p95": pytest.approx(95.0),
+    }
+    assert norm_statistics(np.empty(0, np.float32)) == {}
