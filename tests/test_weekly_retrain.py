@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 
 import dagster as dg
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from small_run import SMALL_RUN, FinishedRun, execute_cli
+from small_run import FinishedRun, execute_job
 
 SLOT_COLUMNS = [
     column
@@ -182,19 +181,21 @@ def test_dropped_rows_are_counted_by_reason_on_the_assets(weekly_run: FinishedRu
             assert metadata["preview"].records
 
 
-def test_the_daily_job_delivers_with_the_weekly_model(weekly_run: FinishedRun, tmp_path: Path) -> None:
+def test_the_daily_job_delivers_with_the_weekly_model(
+    continued_run: tuple[FinishedRun, dg.DagsterInstance],
+) -> None:
     """On the same data it delivers the same rows, by another run, without training."""
-    before = weekly_run.table("recommendations").to_pylist()
-    trained = (weekly_run.data_dir / "assets" / "trained_checkpoint.parquet").read_bytes()
+    run, instance = continued_run
+    before = run.table("recommendations").to_pylist()
+    trained = (run.data_dir / "assets" / "trained_checkpoint.parquet").read_bytes()
     started = time.time()
-    finished = execute_cli(
-        "daily_score", weekly_run.home, {**SMALL_RUN, "HOLLEY_DATA_DIR": str(weekly_run.data_dir)}
-    )
-    assert finished.returncode == 0, finished.stdout[-6000:]
-    assert weekly_run.table("recommendations").to_pylist() == before
-    assert (weekly_run.data_dir / "assets" / "trained_checkpoint.parquet").read_bytes() == trained
-    assert "trained_checkpoint - STEP_START" not in finished.stdout
-    assert (weekly_run.data_dir / "warehouse.duckdb").stat().st_mtime > started
+    result = execute_job("daily_score", instance=instance)
+    assert result.success
+    assert run.table("recommendations").to_pylist() == before
+    assert (run.data_dir / "assets" / "trained_checkpoint.parquet").read_bytes() == trained
+    steps = {event.step_key for event in result.get_step_success_events()}
+    assert "recommendations_table" in steps and "trained_checkpoint" not in steps
+    assert (run.data_dir / "warehouse.duckdb").stat().st_mtime > started
 
 
 def test_hot_users_are_not_shown_what_they_ordered(weekly_run: FinishedRun) -> None:
