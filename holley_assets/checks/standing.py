@@ -62,7 +62,10 @@ def latest_evaluation(
 def news(
     instance: dg.DagsterInstance, verdicts: Iterable[Verdict], now: datetime.datetime
 ) -> list[dg.AssetCheckEvaluation]:
-    """Evaluations of those verdicts that differ from the newest recorded one, or whose is a day old."""
+    """Evaluations of those verdicts that differ from the newest recorded one, or whose page would not show it.
+
+    It goes stale after a day; and the UI shows no evaluation that is older than what a run made of the asset.
+    """
     return [verdict.evaluation() for verdict in verdicts if _is_news(instance, verdict, now)]
 
 
@@ -73,4 +76,7 @@ def _is_news(instance: dg.DagsterInstance, verdict: Verdict, now: datetime.datet
     at, known = latest
     reason = known.metadata[_REASON].value if _REASON in known.metadata else None
     same = (known.passed, known.severity, reason) == (verdict.passed, verdict.severity, verdict.reason)
-    return not same or now - at >= _REPEATED
+    if not same or now - at >= _REPEATED:
+        return True
+    made = instance.get_latest_materialization_event(verdict.check.asset_key)
+    return made is not None and bool(made.run_id) and made.timestamp > at.timestamp()

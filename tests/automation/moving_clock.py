@@ -19,7 +19,7 @@ from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick
 from dagster._core.test_utils import InProcessTestWorkspaceLoadTarget
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
 from dagster._daemon.sensor import execute_sensor_iteration
 from dagster._scheduler.scheduler import launch_scheduled_runs
 
@@ -121,6 +121,10 @@ class Daemon:
         state = self.instance.get_instigator_state(found.get_remote_origin_id(), found.selector_id)
         assert state is not None, f"{name} was never started"
         return state
+
+    def request_context(self) -> WorkspaceRequestContext:
+        """What the web server answers from."""
+        return self._workspace.create_request_context()
 
     def runs(self, job: str) -> list[dg.DagsterRun]:
         """Runs of a job, oldest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import dagster as dg
 import pytest
 from automation.conftest import MONDAY, day
 from automation.moving_clock import Daemon
+from automation.stand_ins import definitions
 from automation.test_upstream_sensor import EVENTS, USERS, change, deliver, path_of
+from dagster_graphql.schema import create_schema
+from small_run import failure_of
 
 from holley_assets.checks.output_watch import DELIVERED_IS_FRESH, SERVED_IS_FRESH, judge_output
-from holley_assets.checks.source_watch import IS_FRESH, judge_freshness
+from holley_assets.checks.source_watch import IS_FRESH, IS_THERE, judge_freshness
 from holley_assets.checks.standing import latest_evaluation
 from holley_assets.resources.source_tables import TableDescription
 from holley_assets.resources.warehouse import MissingTableError, WarehouseError
@@ -28,7 +32,9 @@ def described(modified: datetime.datetime) -> TableDescription:
 
 def look(daemon: Daemon, when: datetime.datetime) -> str:
     daemon.sleep_until(when)
+    before = len(daemon.ticks(SENSOR))
     daemon.wake()
+    assert len(daemon.ticks(SENSOR)) > before, "it is not due yet"
     tick = daemon.ticks(SENSOR)[-1]
     assert tick.error is None, tick.error
     return str(tick.skip_reason)
@@ -59,7 +65,8 @@ def test_a_late_table_fails_its_check_once_and_passes_when_it_comes(daemon: Daem
     change(exports, day(1), USERS)
     assert look(daemon, day(2, 1)) == f"8 of 9 are fresh, not {EVENTS} (stale)"
     assert not verdict_of(daemon, EVENTS).passed and verdict_of(daemon, USERS).passed
-    daemon.work_until(day(2, 20), datetime.timedelta(hours=4))
+    look(daemon, day(2, 12))
+    look(daemon, day(2, 19))
     key = dg.AssetCheckKey(dg.AssetKey(EVENTS), IS_FRESH)
     history = daemon.instance.event_log_storage.get_asset_check_execution_history(key, limit=50)
     assert [record.status.value for record in history] == ["FAILED", "SUCCEEDED"]
@@ -69,7 +76,7 @@ def test_a_late_table_fails_its_check_once_and_passes_when_it_comes(daemon: Daem
     assert look(daemon, day(2, 21)) == "8 of 8 are fresh", "one that is missing is upstream_sensor's to tell"
     assert verdict_of(daemon, EVENTS).passed
     path_of(exports, "import_items").write_bytes(b"half a fi")
-    assert "1 of 7 source tables do not answer (import_items)" in look(daemon, day(2, 22))
+    assert "1 of 7 source tables do not answer (import_items)" in look(daemon, day(2, 22.1))
 
 
 def test_the_output_is_judged_by_the_event_log_and_by_the_warehouse(
@@ -121,3 +128,87 @@ def test_the_serving_table_is_judged_where_this_project_fills_it(
     latest = latest_evaluation(daemon.instance, SERVED_IS_FRESH)
     assert latest is not None and not latest[1].passed
     assert str(latest[1].description).startswith("holley_serving.email_recommendations was delivered")
+
+
+CHECKS_OF_AN_ASSET = """
+query Checks($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) {
+    ... on AssetNode {
+      assetChecksOrError {
+        ... on AssetChecks {
+          checks {
+            name
+            canExecuteIndividually
+            executionForLatestMaterialization { status evaluation { severity description } }
+          }
+        }
+      }
+    }
+  }
+}
+"""
+
+
+def shown(daemon: Daemon, table: str) -> dict[str, tuple[str, str] | None]:
+    """Status and words of each check of an asset, as the user interface asks for them."""
+    result = asyncio.run(
+        create_schema().execute_async(
+            CHECKS_OF_AN_ASSET,
+            variable_values={"key": {"path": [table]}},
+            context_value=daemon.request_context(),
+        )
+    )
+    assert result.errors is None, result.errors
+    found = {}
+    for check in result.data["assetNodeOrError"]["assetChecksOrError"]["checks"]:
+        assert check["canExecuteIndividually"] == "CAN_EXECUTE"
+        execution = check["executionForLatestMaterialization"]
+        found[check["name"]] = execution and (execution["status"], execution["evaluation"]["description"])
+    return found
+
+
+def test_the_user_interface_shows_what_was_evaluated_without_a_run(daemon: Daemon, exports: Path) -> None:
+    change(exports, MONDAY)
+    daemon.start(SENSOR, "upstream_sensor")
+    assert shown(daemon, EVENTS) == {IS_FRESH: None, IS_THERE: None}
+    look(daemon, day(0, 1))
+    assert {name: status for name, (status, _) in shown(daemon, EVENTS).items()} == {
+        IS_FRESH: "SUCCEEDED",
+        IS_THERE: "SUCCEEDED",
+    }
+    path_of(exports, EVENTS).rename(exports / "away")
+    look(daemon, day(2, 1))
+    status, words = shown(daemon, EVENTS)[IS_THERE]
+    assert status == "FAILED" and words.startswith(f"{EVENTS}: the table is missing; expected ")
+    (exports / "away").rename(path_of(exports, EVENTS))
+    deliver(daemon)
+    look(daemon, day(2, 3))
+    assert shown(daemon, EVENTS)[IS_FRESH] == (
+        "FAILED",
+        f"{EVENTS} changed 2.1 days ago, 2026-02-02 00:00 UTC; 2 days are allowed "
+        "(HOLLEY_WATCH_INGESTION_UNIFIED_SCHEMA_INCREMENTAL_DAYS)",
+    )
+    assert shown(daemon, "recommendations_table")["delivered_table_is_fresh"][0] == "FAILED"
+
+
+def test_a_person_runs_the_same_checks_by_hand(daemon: Daemon, exports: Path) -> None:
+    """On everything, and on one check; what cannot be judged ends the run in one line."""
+    change(exports, MONDAY - datetime.timedelta(days=3))
+    job = definitions.resolve_implicit_global_asset_job_def()
+    every = job.get_subset(
+        asset_selection=set(), asset_check_selection=set(job.asset_layer.asset_graph.asset_check_keys)
+    )
+    result = every.execute_in_process(instance=daemon.instance, raise_on_error=False)
+    verdicts = result.get_asset_check_evaluations()
+    assert len(verdicts) == 17
+    failed = {verdict.asset_key.to_user_string() for verdict in verdicts if not verdict.passed}
+    assert failed == {EVENTS, USERS}
+    path_of(exports, EVENTS).write_bytes(b"half a fi")
+    one = job.get_subset(
+        asset_selection=set(), asset_check_selection={dg.AssetCheckKey(dg.AssetKey(EVENTS), IS_FRESH)}
+    )
+    result = one.execute_in_process(instance=daemon.instance, raise_on_error=False)
+    assert not result.success and result.get_asset_check_evaluations() == []
+    assert failure_of(result, "source_watch").startswith(
+        f"{EVENTS}: {path_of(exports, EVENTS)} cannot be read"
+    )
