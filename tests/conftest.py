@@ -14,6 +14,7 @@ from filelock import FileLock
 from mlflow_server import MlflowServer, running_mlflow
 from small_run import SMALL_RUN, FinishedRun, execute_cli
 from storage_emulator import StorageEmulator, running_storage
+from webhook import Webhook, running_webhook
 
 # Tests run side by side, one worker a processor: more threads would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -109,3 +110,10 @@ def mlflow_server(
     """MLflow on loopback, which all tests share: use experiments and run ids of your own."""
     with running_mlflow(tmp_path_factory.mktemp("mlflow_server"), empty_mlflow_database) as server:
         yield server
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    """A receiver of alerts on loopback."""
+    with running_webhook() as hook:
+        yield hook

@@ -13,6 +13,7 @@ import enum
 import hashlib
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Protocol
@@ -24,6 +25,9 @@ OUTBOX_KEY = "holley/alerts"
 # Seconds until the second attempt; each further one waits twice as long, up to an hour.
 _FIRST_WAIT = 30.0
 _LONGEST_WAIT = 3600.0
+# Seconds after which no further delivery is begun. Dagster gives a sensor 60 seconds, and then starts the next
+# evaluation beside one that still runs: both would send.
+_SENDING = 20.0
 
 
 class Severity(enum.StrEnum):
@@ -65,16 +69,38 @@ class Waiting:
 
 
 @dataclasses.dataclass
+class CheckNote:
+    """How a check stood at its newest evaluation that was looked at, and when that was.
+
+    ``told`` says that its failure was told as one of a check without a run, which a run need not repeat.
+    """
+
+    evaluated: float
+    failed: bool
+    told: bool = False
+
+
+@dataclasses.dataclass
+class TickNote:
+    """The newest tick of a schedule or sensor that was looked at; its errors since it last went well, and when told."""
+
+    tick: int
+    errors: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
 class Outbox:
-    """What is known at one moment: up to when was looked, what was told, what waits."""
+    """What is known at one moment: up to when was looked, how things stood, what was told, what waits."""
 
     cursor: float
     told: dict[str, float] = dataclasses.field(default_factory=dict)
+    checks: dict[str, CheckNote] = dataclasses.field(default_factory=dict)
+    ticks: dict[str, TickNote] = dataclasses.field(default_factory=dict)
     waiting: list[Waiting] = dataclasses.field(default_factory=list)
 
-    def put(self, alert: Alert, now: float) -> None:
+    def put(self, alert: Alert | None, now: float) -> None:
         """Queue ``alert``, unless it was told before. What it says is scrubbed here, once, for every receiver."""
-        if alert.key in self.told:
+        if alert is None or alert.key in self.told:
             return
         self.told[alert.key] = now
         scrubbed = dataclasses.replace(
@@ -103,7 +129,9 @@ class Outbox:
             )
             for item in values.pop("waiting")
         ]
-        return cls(**values, waiting=waiting)
+        checks = {name: CheckNote(**note) for name, note in values.pop("checks", {}).items()}
+        ticks = {name: TickNote(**note) for name, note in values.pop("ticks", {}).items()}
+        return cls(**values, checks=checks, ticks=ticks, waiting=waiting)
 
 
 class CursorStorage(Protocol):
@@ -130,6 +158,9 @@ def deliver(
 ) -> tuple[int, int]:
     """Send what is due to each receiver, and note each success before the next is tried.
 
+    A receiver that does not take one alert is left alone until the next evaluation, and so is everything once
+    delivery takes long.
+
     Args:
         send: one function a receiver; returns whether it took the alert.
         save: writes the outbox.
@@ -138,17 +169,22 @@ def deliver(
         alerts that every receiver has taken now, and alerts that still wait.
     """
     delivered = 0
-    for item in list(outbox.waiting):
-        if item.next_attempt > now:
-            continue
-        for place, receiver in enumerate(send):
-            if place not in item.delivered and receiver(item.alert):
+    refused: set[int] = set()
+    deadline = time.monotonic() + _SENDING
+    for item in [waiting for waiting in outbox.waiting if waiting.next_attempt <= now]:
+        if time.monotonic() > deadline:
+            break
+        places = [place for place in range(len(send)) if place not in refused and place not in item.delivered]
+        for place in places:
+            if send[place](item.alert):
                 item.delivered.append(place)
                 save()
+            else:
+                refused.add(place)
         if len(item.delivered) >= len(send):
             outbox.waiting.remove(item)
             delivered += 1
-        else:
+        elif places:
             item.next_attempt = now + min(_FIRST_WAIT * 2.0**item.attempts, _LONGEST_WAIT)
             item.attempts += 1
         save()

@@ -138,7 +138,9 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def daemon_at(home: Path, start: datetime.datetime, attribute: str = "definitions") -> Iterator[Daemon]:
+def daemon_at(
+    home: Path, start: datetime.datetime, attribute: str = "definitions", stand_ins: Path = STAND_INS
+) -> Iterator[Daemon]:
     """A daemon over the stand-ins, on a new instance under ``home``, with the clock at ``start``."""
     home.mkdir(parents=True, exist_ok=True)
     overrides = {
@@ -153,7 +155,7 @@ def daemon_at(home: Path, start: datetime.datetime, attribute: str = "definition
         "telemetry": {"enabled": False},
     }
     origin = InProcessCodeLocationOrigin(
-        LoadableTargetOrigin(python_file=str(STAND_INS), attribute=attribute, working_directory=str(home))
+        LoadableTargetOrigin(python_file=str(stand_ins), attribute=attribute, working_directory=str(home))
     )
     with (
         time_machine.travel(start, tick=True) as clock,

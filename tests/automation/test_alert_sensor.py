@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
 from holley_assets.automation import alert_sensor as module
-from holley_assets.automation.alert_sensor import alert_sensor, run_alert
+from holley_assets.automation.alert_sensor import alert_sensor
+from holley_assets.automation.run_alerts import run_alert
 from holley_assets.resources.alerts import Alert, Severity
 
 
@@ -45,7 +48,7 @@ def execute(instance: dg.DagsterInstance, *assets: object, job: str) -> dg.Dagst
 def test_a_failed_check_in_a_green_run_is_a_warning_in_its_own_words() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         run = execute(instance, table, job="green")
-        alert = run_alert(instance, run, "https://dagster.example.com/")
+        alert = run_alert(instance, run, "https://dagster.example.com/", {})
     assert run.is_success and alert is not None
     assert (alert.severity, alert.title) == (Severity.WARNING, "green: 1 checks failed")
     assert alert.body.splitlines() == [
@@ -56,8 +59,8 @@ def test_a_failed_check_in_a_green_run_is_a_warning_in_its_own_words() -> None:
 
 def test_a_failed_step_is_told_in_one_line_and_a_sound_run_not_at_all() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        failed = run_alert(instance, execute(instance, broken, job="failing"), None)
-        assert run_alert(instance, execute(instance, sound, job="sound"), None) is None
+        failed = run_alert(instance, execute(instance, broken, job="failing"), None, {})
+        assert run_alert(instance, execute(instance, sound, job="sound"), None, {}) is None
     assert failed is not None and failed.severity is Severity.ERROR
     assert failed.body.splitlines()[0] == "ERROR: step broken: HOLLEY_SAMPLE_KIND=odd is not allowed"
 
@@ -69,15 +72,17 @@ def test_a_run_that_died_is_told_with_what_dagster_says_of_it() -> None:
             definitions.resolve_job_def("dying"), status=dg.DagsterRunStatus.STARTED
         )
         instance.report_run_failed(run, "Detected run worker status FAILED")
-        alert = run_alert(instance, instance.get_run_by_id(run.run_id), None)
+        alert = run_alert(instance, instance.get_run_by_id(run.run_id), None, {})
     assert alert is not None and "died without a failed step: Detected run worker" in alert.body
 
 
-def test_each_run_is_told_once_and_the_past_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_run_is_told_once_and_the_past_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     taken: list[Alert] = []
     receiver = lambda alert: taken.append(alert) or True  # noqa: E731
     monkeypatch.setattr(module, "apprise_receivers", lambda urls: [receiver])
-    with dg.DagsterInstance.ephemeral() as instance:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         context = dg.build_sensor_context(instance=instance)
         monkeypatch.delenv("HOLLEY_ALERT_URLS", raising=False)
         assert "not set" in str(alert_sensor(context))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
+from webhook import Webhook
 
+from holley_assets.resources import alerts
 from holley_assets.resources.alerts import (
     Alert,
     Outbox,
@@ -38,37 +35,6 @@ class Storage:
         self.values |= pairs
 
 
-class Webhook:
-    """A receiver on loopback; ``status`` is what it answers."""
-
-    def __init__(self) -> None:
-        self.status = 200
-        self.received: list[dict] = []
-        webhook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                if webhook.status == 200:
-                    webhook.received.append(body)
-                self.send_response(webhook.status)
-                self.end_headers()
-
-            def log_message(self, *arguments: object) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"json://127.0.0.1:{self.server.server_port}/"
-
-
-@pytest.fixture
-def webhook() -> Iterator[Webhook]:
-    hook = Webhook()
-    threading.Thread(target=hook.server.serve_forever, daemon=True).start()
-    yield hook
-    hook.server.shutdown()
-    hook.server.server_close()
-
-
 def test_an_alert_arrives_once_with_its_severity_and_without_addresses(webhook: Webhook) -> None:
     outbox = Outbox(cursor=0.0)
     outbox.put(ALERT, 0.0)
@@ -94,6 +60,25 @@ def test_what_a_receiver_did_not_take_is_tried_again_and_others_are_not_told_twi
     webhook.status = 200
     assert deliver(outbox, receivers, lambda: None, 31.0) == (1, 0)
     assert len(taken) == len(webhook.received) == 1
+
+
+def test_a_receiver_that_is_down_holds_up_neither_the_others_nor_the_daemon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[str] = []
+    asked: list[str] = []
+    receivers = [
+        lambda alert: asked.append(alert.key) is not None,
+        lambda alert: taken.append(alert.key) or True,
+    ]
+    outbox = Outbox(cursor=0.0)
+    for number in range(3):
+        outbox.put(Alert(Severity.WARNING, "title", "body", f"run {number}"), 0.0)
+    assert deliver(outbox, receivers, lambda: None, 0.0) == (0, 3)
+    assert (asked, taken) == (["run 0"], ["run 0", "run 1", "run 2"])
+    monkeypatch.setattr(alerts, "_SENDING", -1.0)
+    assert deliver(outbox, receivers, lambda: None, 3600.0) == (0, 3)
+    assert len(asked) == 1, "no time is left for another attempt"
 
 
 def test_a_process_killed_at_any_write_loses_nothing_and_doubles_only_what_was_not_noted() -> None:

@@ -1,0 +1,105 @@
+"""Alerts of schedules and sensors that end in an error: one for each distinct error until they go well again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import dagster as dg
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick, InstigatorType, TickStatus
+from dagster._utils.error import SerializableErrorInfo
+
+from holley_assets.automation.alert_texts import first_line, link, message
+from holley_assets.resources.alerts import Alert, Severity, TickNote
+
+_PAGE = 20
+_NAMELESS_REPOSITORY = "__repository__"
+# Times, ids and addresses differ from tick to tick where the error is the same.
+_VARYING = re.compile(r"\w*\d\w*")
+_OWN_ERROR_AGAIN = 24 * 3600.0
+
+
+def tick_alert(
+    instance: dg.DagsterInstance,
+    now: float,
+    ticks: dict[str, TickNote],
+    ui_url: str | None,
+    first_look: bool,
+    own_name: str,
+) -> Alert | None:
+    """All new errors of schedules and sensors, in one message; ``None`` if there are none.
+
+    Args:
+        ticks: what was looked at, by schedule and sensor; what is looked at now is noted.
+        first_look: the past is not told.
+        own_name: the sensor that asks. Its errors may come from telling of them, so that going well in between does
+            not make them new before a day has passed.
+    """
+    lines, links, key = [], [], []
+    for state in instance.all_instigator_state():
+        note = ticks.setdefault(state.selector_id, TickNote(tick=0))
+        for tick in _finished(instance, state, note.tick, newest_alone=first_look):
+            note.tick = tick.tick_id
+            if tick.status is not TickStatus.FAILURE:
+                kept = now - _OWN_ERROR_AGAIN if state.name == own_name else now
+                note.errors = {error: told for error, told in note.errors.items() if told > kept}
+                continue
+            words = _words(tick.error)
+            error = _VARYING.sub("#", words)
+            if first_look or error in note.errors:
+                continue
+            note.errors[error] = now
+            what = f"{_kind(state)} {state.name}"
+            lines.append(f"ERROR: {what}: {words}")
+            links += [address for address in _page(state, ui_url) if address not in links]
+            key.append(f"{what} {tick.tick_id} {error}")
+    if not lines:
+        return None
+    one = len(lines) == 1
+    return Alert(
+        severity=Severity.ERROR,
+        title=f"{lines[0].split(': ')[1]} failed" if one else f"{len(lines)} errors of schedules and sensors",
+        body=message(lines, links),
+        key="ticks " + ", ".join(key),
+    )
+
+
+def _finished(
+    instance: dg.DagsterInstance, state: InstigatorState, seen: int, newest_alone: bool
+) -> list[InstigatorTick]:
+    """Ticks after ``seen`` and that one itself, which the scheduler may have made again; oldest first.
+
+    Ticks are told apart by their numbers, since one that is made up for bears the time at which it was due.
+    """
+    limit = _PAGE
+    while True:
+        page: Sequence[InstigatorTick] = instance.get_ticks(
+            state.instigator_origin_id, state.selector_id, limit=limit
+        )
+        numbers = [tick.tick_id for tick in page]
+        if newest_alone or len(page) < limit or min(numbers) <= seen:
+            break
+        limit *= 2
+    # One that has started is still at work, or was cut off; in neither case it says anything.
+    finished = [tick for tick in page if tick.tick_id >= seen and tick.status is not TickStatus.STARTED]
+    return sorted(finished, key=lambda tick: tick.tick_id)
+
+
+def _words(error: SerializableErrorInfo | None) -> str:
+    """What the code said, of which Dagster says that it caught it; not what gRPC says of its connection."""
+    if error is None:
+        return "failed without an error"
+    while error.cause is not None and not (error.cause.cls_name or "").startswith("_"):
+        error = error.cause
+    return first_line(error.message)
+
+
+def _kind(state: InstigatorState) -> str:
+    return "schedule" if state.instigator_type is InstigatorType.SCHEDULE else "sensor"
+
+
+def _page(state: InstigatorState, ui_url: str | None) -> list[str]:
+    repository = state.repository_selector
+    named = repository.repository_name != _NAMELESS_REPOSITORY
+    place = f"{repository.repository_name}@{repository.location_name}" if named else repository.location_name
+    return link(ui_url, "locations", place, f"{_kind(state)}s", state.name)

@@ -1,0 +1,43 @@
+"""A receiver of alerts on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Webhook:
+    """What it received, and ``status``, which it answers."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.received: list[dict] = []
+        webhook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if webhook.status == 200:
+                    webhook.received.append(body)
+                self.send_response(webhook.status)
+                self.end_headers()
+
+            def log_message(self, *arguments: object) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"json://127.0.0.1:{self.server.server_port}/"
+
+
+@contextlib.contextmanager
+def running_webhook() -> Iterator[Webhook]:
+    """A webhook that listens until the end."""
+    hook = Webhook()
+    threading.Thread(target=hook.server.serve_forever, daemon=True).start()
+    try:
+        yield hook
+    finally:
+        hook.server.shutdown()
+        hook.server.server_close()
