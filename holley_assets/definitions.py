@@ -9,13 +9,10 @@ from __future__ import annotations
 import dagster as dg
 
 from holley_assets.assets.champion import champion_model
+from holley_assets.assets.controls import control_rankings
 from holley_assets.assets.delivery import STAGED, build_recommendations_table
 from holley_assets.assets.embedding_tables import embedding_tables
-from holley_assets.assets.evaluation import (
-    control_rankings,
-    evaluation_rankings,
-    evaluation_rankings_before_rules,
-)
+from holley_assets.assets.evaluation import evaluation_rankings, evaluation_rankings_before_rules
 from holley_assets.assets.graph_tables import graph_tables
 from holley_assets.assets.graphs import graphs
 from holley_assets.assets.model import embeddings, trained_checkpoint

@@ -16,15 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from holley_assets.assets.controls import rank_controls
 from holley_assets.assets.evaluation import clicking_users, rank_all_systems
 from holley_assets.assets.graph_tables import query_dependencies, query_parameters
 from holley_assets.assets.model import COUNTS, training_options
-from holley_assets.assets.recommendations import ranking_options, users_with_profiles
+from holley_assets.assets.recommendations import users_with_profiles
 from holley_assets.assets.report import evaluation_options
 from holley_assets.assets.table_specs import TABLE_SPECS
 from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.evaluation.report import RunIdentity, build_report
-from holley_assets.ranking import EmbeddingScorer, build_candidates, rank_users
+from holley_assets.ranking import EmbeddingScorer
 from holley_assets.resources.duckdb_warehouse import DuckDBWarehouse
 from holley_assets.resources.source_tables import SOURCE_TABLES
 from holley_assets.sample_data.generate import generate_sample
@@ -105,24 +106,19 @@ def report_on(tables: dict[str, pa.Table], settings: Settings) -> dict[str, Any]
         settings=settings,
         apply_rules=True,
     )
-    alike = users.set_column(
-        users.schema.get_field_index("profile"), "profile", pa.array(np.zeros(users.num_rows, np.int32))
-    )
-    controls = [
-        rank_users(
-            alike,
-            build_candidates(**shared, view="training", apply_rules=True),
-            EmbeddingScorer(
-                np.ones((1, 1), np.float32),
-                fit_popularity(graph.data, seed=settings.training.seed, fitted=fitted)[:, None],
-                products,
-            ),
-            purchases=tables["user_purchases"],
-            view_end=WINDOWS.cutoff,
-            options=ranking_options(settings, settings.evaluation.depth),
-        ).to_table(system)
+    counts = {
+        system: fit_popularity(graph.data, seed=settings.training.seed, fitted=fitted)
         for system, fitted in COUNTS.items()
-    ]
+    }
+    controls = rank_controls(
+        users,
+        **shared,
+        counts=pa.table({"base_sku": products, **counts}),
+        visitor_demand=tables["visitor_demand"],
+        purchases=tables["user_purchases"],
+        windows=WINDOWS,
+        settings=settings,
+    )
     return build_report(
         run=RunIdentity("null", WINDOWS.as_of, WINDOWS.cutoff, "null"),
         clicks=tables["test_clicks"],
@@ -131,7 +127,7 @@ def report_on(tables: dict[str, pa.Table], settings: Settings) -> dict[str, Any]
         rankings=rankings,
         rankings_before_rules=rankings,
         products=tables["product_nodes"],
-        control_rankings=pa.concat_tables(controls),
+        control_rankings=controls,
         options=evaluation_options(settings),
     )
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -15,7 +14,6 @@ from holley_assets.assets.live_baseline import read_live_baseline, with_live_bas
 from holley_assets.assets.recommendations import ranking_options, users_with_profiles
 from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.evaluation.labels import ground_truth
-from holley_assets.evaluation.report import CONTROLS
 from holley_assets.ranking import (
     EmbeddingScorer,
     PairScorer,
@@ -62,53 +60,6 @@ def rank_all_systems(
         for system in SYSTEMS
     ]
     return pa.concat_tables(rankings).select(RANKING_COLUMNS)
-
-
-@dg.asset(group_name=EVALUATION, owners=OWNERS, kinds={"arrow", "numpy"})
-def control_rankings(
-    context: dg.AssetExecutionContext,
-    settings: SettingsResource,
-    time_windows: pa.Table,
-    user_nodes: pa.Table,
-    user_profiles: pa.Table,
-    product_embeddings: pa.Table,
-    fitment: pa.Table,
-    parts: pa.Table,
-    user_purchases: pa.Table,
-    test_clicks: pa.Table,
-    test_interactions: pa.Table,
-) -> dg.MaterializeResult:
-    """One row a test user, count and rank from 1 to 20: the controls that a lift must beat too.
-
-    The model reads what every visitor chose and for which cars a part can be. Popularity counted on the same
-    data, one number a part and no tastes, shows how much of a lift over `sql` is better counting. Systems:
-    `counted_popularity` (everybody who looked at a part) and `fitted_popularity` (how often it is chosen among
-    the parts that fit the same car).
-    """
-    training = product_embeddings.filter(pc.equal(product_embeddings["view"].cast(pa.string()), "training"))
-    run_settings = settings.of_run(context.run)
-    labels = ground_truth(run_settings.evaluation.labels, test_clicks, test_interactions)
-    users = clicking_users(users_with_profiles(user_nodes, user_profiles, "profile"), labels)
-    users = users.set_column(
-        users.schema.get_field_index("profile"), "profile", pa.array(np.zeros(users.num_rows, np.int32))
-    )
-    candidates = build_candidates(fitment, parts, view="training", apply_rules=True)
-    base_skus, one = training["base_sku"].combine_chunks(), np.ones((1, 1), np.float32)
-    rankings = [
-        rank_users(
-            users,
-            candidates,
-            EmbeddingScorer(one, training[system].to_numpy()[:, None], base_skus),
-            purchases=user_purchases,
-            view_end=TimeWindows.from_table(time_windows).cutoff,
-            options=ranking_options(run_settings, run_settings.evaluation.depth),
-        ).to_table(system)
-        for system in CONTROLS
-    ]
-    return dg.MaterializeResult(
-        value=pa.concat_tables(rankings).select(RANKING_COLUMNS),
-        metadata={"test_users": users.num_rows},
-    )
 
 
 def clicking_users(users: pa.Table, labels: pa.Table) -> pa.Table:

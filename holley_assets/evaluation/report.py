@@ -33,6 +33,8 @@ from holley_assets.evaluation.significance import ALPHA, POWER, Bootstrap, compa
 SYSTEMS = ("gnn", "sql", "popularity", "random")
 TREATMENT, BASELINE = "gnn", "sql"
 CONTROLS = ("fitted_popularity", "counted_popularity")
+# What visitors wanted for the very car, counted. The model learns from that inference, so that it decides nothing.
+COUNT_BY_CAR = "visitor_demand"
 # Starts at the @ and looks back: from the left, a long word without any @, such as an embedded image, would
 # be scanned again from each of its letters.
 EMAIL_ADDRESS = re.compile(r"(?<=[\w.+-])@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
@@ -84,15 +86,16 @@ def build_report(
         rankings_before_rules: the same over every part that fits.
         products: base_sku, part_type, log_popularity: the catalogue as of the cutoff.
         control_rankings: rankings of systems :data:`CONTROLS`, popularity counted on the data that the
-            model reads; a gain is granted only if it holds against the better of them too.
+            model reads; a gain is granted only if it holds against the better of them too. And of
+            :data:`COUNT_BY_CAR`, which is shown.
         options: thresholds, bootstrap, systems and what the test set is made of.
         extras: more sections, such as ``training``, ``graph``, ``backtest``; kept as they are.
 
     Returns:
-        The contract's keys; ``control`` (``metrics`` of the counts, the better ``system`` and the
-        ``comparison`` with it), or None; ``power`` and ``label_source``; ``click_bias`` with
-        ``metrics_outside_sql_top4`` and ``comparison_outside_sql_top4``; ``exposure`` and ``scores``; and the
-        extras. Plain Python values; a number that does not exist is None.
+        The contract's keys; ``control`` (``metrics`` of the counts, the better ``system``, the ``comparison``
+        with it and the ``comparison_by_car`` with :data:`COUNT_BY_CAR`), or None; ``power`` and
+        ``label_source``; ``click_bias`` with ``metrics_outside_sql_top4`` and ``comparison_outside_sql_top4``;
+        ``exposure`` and ``scores``; and the extras. Plain Python values; a number that does not exist is None.
 
     Raises:
         EvaluationError: malformed rankings or clicks.
@@ -108,7 +111,7 @@ def build_report(
     decision = decide(comparison, power, clicks=clicks.num_rows, rule=options.rule, unit=unit)
     control: dict[str, Any] | None = None
     if control_rankings is not None:
-        control_values = score_systems(control_rankings, truth, CONTROLS)
+        control_values = score_systems(control_rankings, truth, (*CONTROLS, COUNT_BY_CAR))
         control_metrics = summarise(control_values, truth)
         better = max(CONTROLS, key=lambda system: control_metrics[system][DECIDING_TIER]["hit_rate@4"] or 0.0)
         control_comparison, control_power = compare(
@@ -123,7 +126,13 @@ def build_report(
             rule=options.rule,
             unit=unit,
         )
-        control = {"system": better, "metrics": control_metrics, "comparison": control_comparison}
+        by_car, _ = compare(values[TREATMENT], control_values[COUNT_BY_CAR], truth, bootstrap)
+        control = {
+            "system": better,
+            "metrics": control_metrics,
+            "comparison": control_comparison,
+            "comparison_by_car": by_car,
+        }
 
     is_shown = shown_by(rankings, clicks, system=BASELINE)
     unshown_clicks = clicks.filter(pa.array(~is_shown))

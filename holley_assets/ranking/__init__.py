@@ -31,12 +31,20 @@ A system with another source of scores is a small class (:class:`~holley_assets.
 
 from holley_assets.ranking.candidates import Candidates, RankingError, View, build_candidates
 from holley_assets.ranking.ranker import Ranking, RankingOptions, rank_users
-from holley_assets.ranking.scorers import EmbeddingScorer, PairScorer, RandomScorer, ScoreBlock, Scorer
+from holley_assets.ranking.scorers import (
+    EmbeddingScorer,
+    PairScorer,
+    ProfileScorer,
+    RandomScorer,
+    ScoreBlock,
+    Scorer,
+)
 
 __all__ = [
     "Candidates",
     "EmbeddingScorer",
     "PairScorer",
+    "ProfileScorer",
     "RandomScorer",
     "Ranking",
     "RankingError",

@@ -18,7 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from holley_assets.ranking.candidates import Candidates, RankingError, View
-from holley_assets.ranking.encoding import FloatArray, IntArray, codes_in, hash_strings, integers, mix
+from holley_assets.ranking.encoding import (
+    FloatArray,
+    IntArray,
+    codes_in,
+    find_sorted,
+    hash_strings,
+    integers,
+    mix,
+)
 
 # (profiles [r], a slice of c of the candidates' pairs, of one make and model) → scores [r, c], or [1, c] where
 # the profile does not matter.
@@ -156,6 +164,40 @@ class PairScorer:
 
         def score(profiles: IntArray, pairs: slice) -> FloatArray:
             return scores[None, pairs]
+
+        return score
+
+
+@dataclass(frozen=True)
+class ProfileScorer:
+    """Scores of profiles and parts, from a table; 0 where a pair is not in it.
+
+    Attributes:
+        table: ``profile, base_sku, score``; a key must not repeat.
+    """
+
+    table: pa.Table
+    name: str = "profiles"
+    profiles: Literal["given"] = "given"
+
+    def bind(self, candidates: Candidates) -> ScoreBlock:
+        """Raises RankingError if a key repeats or a score is null."""
+        product = codes_in(self.table["base_sku"], candidates.product_ids)
+        values = self.table["score"].cast(pa.float64()).combine_chunks()
+        if values.null_count:
+            raise RankingError(f"{self.name}: {values.null_count} scores are null")
+        limit = len(candidates.product_ids)
+        known = product >= 0
+        keys = (integers(self.table["profile"], missing=-1) * limit + product)[known]
+        order = np.argsort(keys, kind="stable")
+        keys, scores = keys[order], np.append(values.to_numpy(zero_copy_only=False)[known][order], 0.0)
+        if repeated := int((np.diff(keys) == 0).sum()):
+            raise RankingError(f"{self.name}: {repeated} keys of profile and base SKU occur twice")
+
+        def score(profiles: IntArray, pairs: slice) -> FloatArray:
+            asked = profiles[:, None] * limit + candidates.pair_product[pairs]
+            # The last score, of position −1, is that of every other pair.
+            return np.asarray(scores[find_sorted(asked.ravel(), keys)].reshape(asked.shape), np.float64)
 
         return score
 

@@ -74,9 +74,10 @@ def make_world(*, users: int = 400, products: int = 300, skill: float = 0.35, se
 
 
 def count_like(world: World, system: str) -> pa.Table:
-    """Rankings of the controls: the better one equals ``system``, the other ``random``."""
+    """Rankings of the controls: one equals ``system``, the other ``random``; by car it is ``gnn``."""
     tables = []
-    for control, like in (("fitted_popularity", system), ("counted_popularity", "random")):
+    systems = {"fitted_popularity": system, "counted_popularity": "random", "visitor_demand": "gnn"}
+    for control, like in systems.items():
         rankings = world.rankings.filter(pc.equal(world.rankings["system"], like))
         names = pa.array([control] * rankings.num_rows)
         tables.append(rankings.set_column(rankings.schema.get_field_index("system"), "system", names))

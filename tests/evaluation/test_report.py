@@ -156,7 +156,11 @@ def test_a_win_that_a_count_gets_too_is_none(
     assert weak["control"]["metrics"] == {
         "fitted_popularity": weak["metrics"]["popularity"],
         "counted_popularity": weak["metrics"]["random"],
+        "visitor_demand": weak["metrics"]["gnn"],
     }
+    assert weak["control"]["comparison_by_car"]["cold"]["hit_rate@4_delta"] == 0.0, (
+        "shown, and decides nothing"
+    )
     assert strong["control"]["comparison"]["cold"]["hit_rate@4_delta"] == 0.0
     assert set(weak["control"]["comparison"]) == set(SCOPES)
 

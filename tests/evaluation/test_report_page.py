@@ -144,6 +144,7 @@ def test_the_page_asks_whether_it_is_the_graph(
     for scope in ("cold", "warm", "hot", "overall"):
         assert share(report["metrics"]["popularity"][scope]["hit_rate@4"]) in section
         assert span(report["control"]["comparison"][scope]["ci95"]) in section
+        assert span(report["control"]["comparison_by_car"][scope]["ci95"]) in section
     without = Page(render(report_of(world))).text
     assert "Is it the graph?" not in without
     assert "fitted_popularity" not in without

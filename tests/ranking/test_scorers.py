@@ -10,6 +10,7 @@ from holley_assets.ranking import (
     Candidates,
     EmbeddingScorer,
     PairScorer,
+    ProfileScorer,
     RandomScorer,
     RankingError,
     build_candidates,
@@ -147,6 +148,19 @@ def test_broken_pair_scores_are_refused() -> None:
         PairScorer(pa.concat_tables([pairs(A=1.0, B=1.0), pairs(A=2.0)])).bind(candidates)
     with pytest.raises(RankingError, match="1 scores are null"):
         PairScorer(pairs(A=None, B=1.0)).bind(candidates)
+
+
+def test_scores_of_profiles_are_matched_and_the_others_are_zero() -> None:
+    table = pa.table(
+        {"profile": [1, 0, 1], "base_sku": ["A", "B", "ELSEWHERE"], "score": [2.0, 3.0, 9.0]},
+    )
+    block = ProfileScorer(table).bind(candidates_of(["A", "B", "C"]))
+    assert block(np.array([1, 0, 2]), slice(0, 3)).tolist() == [[2.0, 0, 0], [0, 3.0, 0], [0, 0, 0]]
+    assert block(np.array([0]), slice(1, 2)).tolist() == [[3.0]]
+    nothing = ProfileScorer(table.slice(0, 0)).bind(candidates_of(["A"]))
+    assert nothing(np.array([5]), slice(0, 1)).tolist() == [[0.0]]
+    with pytest.raises(RankingError, match="1 keys of profile and base SKU occur twice"):
+        ProfileScorer(pa.concat_tables([table, table.slice(0, 1)])).bind(candidates_of(["A"]))
 
 
 def test_random_scores_are_uniform() -> None:

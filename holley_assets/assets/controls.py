@@ -1,0 +1,118 @@
+"""Plain counts of the data that the model reads: what a lift must beat to be the graph's own."""
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from holley_assets.assets.evaluation import RANKING_COLUMNS, clicking_users
+from holley_assets.assets.groups import EVALUATION, OWNERS
+from holley_assets.assets.recommendations import ranking_options, users_with_profiles
+from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.evaluation.labels import ground_truth
+from holley_assets.evaluation.report import CONTROLS, COUNT_BY_CAR
+from holley_assets.ranking import (
+    EmbeddingScorer,
+    ProfileScorer,
+    Scorer,
+    build_candidates,
+    rank_users,
+)
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.settings import Settings
+
+_CAR = ["year", "make", "model"]
+
+
+def rank_controls(
+    users: pa.Table,
+    *,
+    counts: pa.Table,
+    visitor_demand: pa.Table,
+    fitment: pa.Table,
+    parts: pa.Table,
+    purchases: pa.Table,
+    windows: TimeWindows,
+    settings: Settings,
+) -> pa.Table:
+    """Rankings of ``users`` by each count as of the cutoff, one row a user, system and rank.
+
+    Args:
+        users: email_lower, year, make, model.
+        counts: base_sku and a column for each of :data:`CONTROLS`.
+        visitor_demand: year, make, model, base_sku, weight; null where the demand came after the cutoff.
+    """
+    candidates = build_candidates(fitment, parts, view="training", apply_rules=True)
+    base_skus, one = counts["base_sku"].combine_chunks(), np.ones((1, 1), np.float32)
+    alike = pa.array(np.zeros(users.num_rows, np.int32))
+    cars = _car_names(users).dictionary_encode()
+    scorers: dict[str, tuple[Scorer, pa.Array]] = {
+        system: (EmbeddingScorer(one, counts[system].to_numpy()[:, None], base_skus, name=system), alike)
+        for system in CONTROLS
+    }
+    scorers[COUNT_BY_CAR] = (_demand_scorer(visitor_demand, cars.dictionary), cars.indices)
+    rankings = [
+        rank_users(
+            users.select(["email_lower", *_CAR]).append_column("profile", profiles),
+            candidates,
+            scorer,
+            purchases=purchases,
+            view_end=windows.cutoff,
+            options=ranking_options(settings, settings.evaluation.depth),
+        ).to_table(system)
+        for system, (scorer, profiles) in scorers.items()
+    ]
+    return pa.concat_tables(rankings).select(RANKING_COLUMNS)
+
+
+def _demand_scorer(visitor_demand: pa.Table, cars: pa.Array) -> ProfileScorer:
+    """Demand as it is, of the cars at these positions."""
+    demand = visitor_demand.filter(pc.is_valid(visitor_demand["weight"]))
+    profile = pc.index_in(_car_names(demand), value_set=cars)
+    wanted = pa.table({"profile": profile, "base_sku": demand["base_sku"], "score": demand["weight"]})
+    return ProfileScorer(wanted.filter(pc.is_valid(profile)), name=COUNT_BY_CAR)
+
+
+def _car_names(table: pa.Table) -> pa.Array:
+    columns = [table[name].cast(pa.string()).combine_chunks() for name in _CAR]
+    return pc.binary_join_element_wise(*columns, "\x1f")
+
+
+@dg.asset(group_name=EVALUATION, owners=OWNERS, kinds={"arrow", "numpy"})
+def control_rankings(
+    context: dg.AssetExecutionContext,
+    settings: SettingsResource,
+    time_windows: pa.Table,
+    user_nodes: pa.Table,
+    user_profiles: pa.Table,
+    product_embeddings: pa.Table,
+    visitor_demand: pa.Table,
+    fitment: pa.Table,
+    parts: pa.Table,
+    user_purchases: pa.Table,
+    test_clicks: pa.Table,
+    test_interactions: pa.Table,
+) -> dg.MaterializeResult:
+    """One row a test user, count and rank from 1 to 20: what plain counting of the same data would have shown.
+
+    The model reads what every visitor chose and for which cars a part can be. Popularity counted on the same
+    data, one number a part and no tastes, shows how much of a lift over `sql` is better counting. Systems:
+    `counted_popularity` (everybody who looked at a part) and `fitted_popularity` (how often it is chosen among
+    the parts that fit the same car), which a gain must beat; and `visitor_demand` (who wanted the part for the
+    very car, counted as it is), which shows what the network adds to the inference of visitors' cars.
+    """
+    training = product_embeddings.filter(pc.equal(product_embeddings["view"].cast(pa.string()), "training"))
+    run_settings = settings.of_run(context.run)
+    labels = ground_truth(run_settings.evaluation.labels, test_clicks, test_interactions)
+    users = clicking_users(users_with_profiles(user_nodes, user_profiles, "profile"), labels)
+    rankings = rank_controls(
+        users,
+        counts=training,
+        visitor_demand=visitor_demand,
+        fitment=fitment,
+        parts=parts,
+        purchases=user_purchases,
+        windows=TimeWindows.from_table(time_windows),
+        settings=run_settings,
+    )
+    return dg.MaterializeResult(value=rankings, metadata={"test_users": users.num_rows})
