@@ -16,7 +16,7 @@ from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.source_tables import SourceTableError, TableDescription, validate_source_tables
 from holley_assets.resources.warehouse import Origin, WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
-from holley_assets.settings import RunSettings, Settings, SettingsError, unknown_variables
+from holley_assets.settings import WORKING_DATASET, RunSettings, Settings, SettingsError, unknown_variables
 
 SAMPLE_SOURCE = "sample"
 PARQUET_SOURCE = "parquet"
@@ -118,10 +118,11 @@ def sample_folder(run: RunSettings, as_of: datetime.date) -> Path:
 def prepare_sources(
     settings: Settings, windows: TimeWindows, warehouse: WarehouseResource, origin: Origin
 ) -> dict[str, TableDescription]:
-    """Generate the sample, if the source is one, and validate all source tables.
+    """Generate the sample, if the source is one, make sure of the output's datasets, validate all source tables.
 
     Raises:
         SettingsError: the sample cannot be generated with these settings.
+        WarehouseError: a dataset of the output cannot be written.
         SourceTableError: a table is not what the queries need.
     """
     if windows.source == SAMPLE_SOURCE:
@@ -140,7 +141,10 @@ def prepare_sources(
             )
         except (ValueError, FileExistsError) as error:
             raise SettingsError(f"the sample cannot be generated: {error}") from error
-    return validate_source_tables(warehouse.open(settings, windows.source_location, origin=origin))
+    opened = warehouse.open(settings, windows.source_location, origin=origin)
+    serves = settings.serving.mode != "shadow"
+    opened.require_writable([WORKING_DATASET, *([settings.serving.dataset] if serves else [])])
+    return validate_source_tables(opened)
 
 
 @dg.asset(group_name=GRAPH_TABLES, owners=OWNERS, kinds={"python"})
@@ -151,7 +155,8 @@ def time_windows(
 
     The first step of every run. It reads and validates every setting and freezes them for the steps that
     follow; asks the clock, once, where no day is set; generates sample data where no source is named; and
-    compares the columns of all seven source tables with what the queries need. Whatever is wrong ends the run
+    compares the columns of all seven source tables with what the queries need; and makes sure that the output's
+    datasets can be written. Whatever is wrong ends the run
     here, in one line, before anything is computed.
     """
     started = time.monotonic()

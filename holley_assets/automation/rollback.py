@@ -4,7 +4,6 @@ import dataclasses
 import datetime
 
 import dagster as dg
-import pyarrow.compute as pc
 from pydantic import Field
 
 from holley_assets.assets.champion import champion_materialization
@@ -18,7 +17,7 @@ from holley_assets.resources.mlflow_store import TrackingError
 from holley_assets.resources.model_registry import PromotionRefused, RegisteredModel, open_model_registry
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse import Warehouse, WarehouseError
-from holley_assets.resources.warehouse_resource import WarehouseResource
+from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import Settings
 
 
@@ -67,7 +66,7 @@ def plan_return(warehouse: Warehouse, settings: Settings, returning: str, *, ser
 
 def _snapshot(warehouse: Warehouse, dataset: str, table: str, allowed: set[str]) -> str | None:
     for version in (table, *warehouse.list_snapshots(dataset, table)):
-        models = set(pc.unique(warehouse.read_table(dataset, version)[MODEL_VERSION]).to_pylist())
+        models = warehouse.distinct_values(dataset, version, MODEL_VERSION)
         if models <= allowed:
             return None if version == table else version
     raise RollbackError(
@@ -99,7 +98,7 @@ def rollback_op(
         leaving, previous = _champions(loaded)
         require_checkpoint(previous, settings.store())
         # Sources are not read here.
-        opened = warehouse.open(loaded, loaded.run.data_dir)
+        opened = warehouse.open(loaded, loaded.run.data_dir, origin=origin_of(context))
         serving = newest_materialization(context.instance, SERVING_TABLE) is not None
         for planned in plan_return(opened, loaded, previous.model_version, serving=serving):
             if planned.snapshot is None:

@@ -79,8 +79,9 @@ class QueryRunner:
     def run(self, plan: Plan, destination: str | None = None) -> bigquery.QueryJob:
         """Run a query and wait for it.
 
-        A job's id says which run, which query and which parameters: a step that is tried again finds the job
-        that it started before, running or done, instead of paying twice. One that failed is followed by another.
+        A job's id says which step of which run, which query and which parameters: a step that is tried again
+        finds the job that it started before, running or done, instead of paying twice. One that failed is
+        followed by another.
 
         Args:
             plan: the query, as :meth:`plan` estimated it.
@@ -135,6 +136,9 @@ class QueryRunner:
 
     def _job_id(self, name: str, identity: str, attempt: int) -> str:
         run_id = self._origin.run_id if self._origin is not None else uuid.uuid4().hex
+        if self._origin is not None:
+            # Another step that asks the same wants to know how it is by now.
+            identity = f"{self._origin.asset}\n{identity}"
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
         return re.sub(r"[^A-Za-z0-9_-]", "-", f"{PIPELINE}-{run_id}-{name}-{digest}-{attempt}")
 

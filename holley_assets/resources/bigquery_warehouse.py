@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from google.cloud import bigquery
 from google.cloud.bigquery_storage import BigQueryReadClient
 
+from holley_assets.resources.bigquery_datasets import require_writable
 from holley_assets.resources.bigquery_jobs import QueryRunner
 from holley_assets.resources.bigquery_reads import download, sort_parquet
 from holley_assets.resources.bigquery_tables import BigQueryTables, describe
@@ -31,6 +32,8 @@ from holley_assets.resources.warehouse import (
     Origin,
     QueryResult,
     WarehouseError,
+    check_identifiers,
+    snapshot_name,
 )
 from holley_assets.settings import BigQuerySettings
 
@@ -102,6 +105,29 @@ class BigQueryWarehouse(BigQueryTables):
             return self._describe_view(table, found)
         except WarehouseError as error:
             raise SourceTableError(f"{table}: {error}") from error
+
+    def require_writable(self, datasets: Collection[str]) -> None:
+        """Make sure that tables can be made in ``datasets`` and in the working dataset; nothing is paid.
+
+        Raises:
+            WarehouseError: one line that names each dataset that is missing, elsewhere, or not to be written.
+        """
+        check_identifiers(*datasets)
+        require_writable(self._client, sorted({self._settings.working_dataset, *datasets}), self._retry)
+
+    def distinct_values(self, dataset: str, table: str, column: str) -> set[object]:
+        """What stands in ``column`` of ``dataset.table``, each value once.
+
+        Raises:
+            WarehouseError: there is no such table, or BigQuery refuses the query.
+        """
+        check_identifiers(column)
+        written = self.describe_table(dataset, table).last_modified
+        runner = QueryRunner(self._client, self._settings, self._origin)
+        text = f"SELECT DISTINCT {column} FROM `{self._client.project}.{dataset}.{table}`"
+        # Named for the state of the table: a finished job answers for no later one.
+        job = runner.run(runner.plan(f"{snapshot_name(table, written)}_{column}", text, {}))
+        return {value for (value,) in job.result(retry=self._retry)}
 
     def with_staged(self, staged: Mapping[str, str]) -> Self:
         """The same warehouse, where queries that read an asset of these names read a staged table instead."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import duckdb
@@ -58,6 +58,14 @@ class DuckDBTables:
                 rows=int(rows),
                 last_modified=self._written_at(connection, dataset, table),
             )
+
+    def require_writable(self, datasets: Collection[str]) -> None:
+        """Nothing to be sure of: a schema is made with its first table, in a file that is this project's own.
+
+        Raises:
+            WarehouseError: a name is not an identifier.
+        """
+        check_identifiers(*datasets)
 
     def replace_table(
         self, dataset: str, table: str, data: pa.Table | Path, *, keep_snapshot: bool = True
@@ -132,6 +140,17 @@ class DuckDBTables:
         """
         with self._existing_table(dataset, table) as (connection, name):
             return connection.execute(f"SELECT * FROM {name}").to_arrow_table()
+
+    def distinct_values(self, dataset: str, table: str, column: str) -> set[object]:
+        """What stands in ``column`` of ``dataset.table``, each value once.
+
+        Raises:
+            WarehouseError: there is no such table, or another process holds the database.
+        """
+        check_identifiers(column)
+        with self._existing_table(dataset, table) as (connection, name):
+            found = connection.execute(f'SELECT DISTINCT "{column}" FROM {name}').fetchall()
+        return {value for (value,) in found}
 
     def list_snapshots(self, dataset: str, table: str) -> list[str]:
         """Names of the snapshots of ``dataset.table``, newest first.

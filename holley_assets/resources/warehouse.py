@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
@@ -64,6 +64,9 @@ class Warehouse(Protocol):
         The rows of a view are counted by a query, which costs what it reads, or is refused where none may run.
         """
 
+    def require_writable(self, datasets: Collection[str]) -> None:
+        """Make sure that tables can be made in ``datasets``, and wherever else queries leave some; nothing is paid."""
+
     def query_to_parquet(self, name: str, parameters: Mapping[str, object], path: Path) -> QueryResult:
         """Run the query that makes table ``name`` and write its rows to ``path``."""
 
@@ -89,6 +92,9 @@ class Warehouse(Protocol):
 
     def read_table(self, dataset: str, table: str) -> pa.Table:
         """Read a table that :meth:`replace_table` wrote, or one of its snapshots."""
+
+    def distinct_values(self, dataset: str, table: str, column: str) -> set[object]:
+        """What stands in a column of such a table, found where the table is."""
 
     def list_snapshots(self, dataset: str, table: str) -> list[str]:
         """Names of the snapshots of a table, newest first."""

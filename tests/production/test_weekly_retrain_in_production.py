@@ -15,6 +15,7 @@ import pytest
 from bigquery_emulator import BigQueryEmulator
 from dagster._serdes import serialize_value
 from production.production_world import Production, running_production
+from small_run import execute_job, failure_of
 
 from holley_assets.definitions import definitions
 from holley_assets.ranking.arms import user_buckets
@@ -73,7 +74,7 @@ def serving(production: Production, weekly: Weekly) -> pa.Table:
         config = {"ops": {"promote_model": {"config": PROMOTION}}}
         assert promote.execute_in_process(instance=instance, run_config=config).success
         patched.setenv("HOLLEY_SERVING_MODE", "ab")
-        assert definitions.resolve_job_def("daily_score").execute_in_process(instance=instance).success
+        assert execute_job("daily_score", instance=instance).success
     return production.table("holley_serving", "email_recommendations")
 
 
@@ -206,6 +207,20 @@ def test_the_table_before_stays_as_a_snapshot(
         names = [item.table_id for item in client.list_tables(OUTPUT)]
     (snapshot,) = [name for name in names if re.fullmatch(r"recommendations_\d{8}T\d{9}", name)]
     assert rows_by_email(production.table(OUTPUT, snapshot)) == rows_by_email(weekly.delivered)
+
+
+def test_a_missing_dataset_ends_the_run_before_any_query_is_paid(
+    production: Production, weekly: Weekly
+) -> None:
+    with production.instance() as instance, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("HOLLEY_SERVING_MODE", "ab")
+        patched.setenv("HOLLEY_SERVING_DATASET", "nowhere")
+        result = execute_job(instance=instance, only=["time_windows"])
+    assert failure_of(result, "time_windows") == (
+        "dataset holley-emulated.nowhere does not exist: create it in US"
+    )
+    with production.bigquery.client() as client:
+        assert result.run_id not in {job.labels.get("run_id") for job in client.list_jobs(page_size=10_000)}
 
 
 def everything_said(production: Production) -> Iterator[tuple[str, bytes]]:

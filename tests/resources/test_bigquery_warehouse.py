@@ -38,7 +38,7 @@ def emulator(bigquery_emulator: BigQueryEmulator) -> BigQueryEmulator:
 def open_warehouse(emulator: BigQueryEmulator, tmp_path: Path) -> Open:
     """Opens the warehouse for a step of a run; keywords change its settings."""
 
-    def open_(run_id: str | None = None, **settings: object) -> BigQueryWarehouse:
+    def open_(run_id: str | None = None, step: str = "fitment", **settings: object) -> BigQueryWarehouse:
         values = BigQuerySettings(
             **{
                 "project": emulator.project,
@@ -48,7 +48,7 @@ def open_warehouse(emulator: BigQueryEmulator, tmp_path: Path) -> Open:
                 **settings,
             }  # type: ignore[arg-type]
         )
-        origin = Origin(run_id, "fitment", datetime.datetime.now(datetime.UTC)) if run_id else None
+        origin = Origin(run_id, step, datetime.datetime.now(datetime.UTC)) if run_id else None
         return BigQueryWarehouse(
             open_client(values),
             None,
@@ -133,6 +133,16 @@ class TestQueries:
                 "asset": "fitment",
                 "run_id": "run-again",
             }.items() <= job.labels.items()
+
+    def test_another_step_that_asks_the_same_asks_anew(self, open_warehouse, write_query, tmp_path):
+        write_query("SELECT RAND() AS number")
+        first, other = (
+            pq.read_table(
+                open_warehouse("run-steps", step=step).query_to_parquet("asked", {}, tmp_path / step).path
+            )
+            for step in ("judges", "publishes")
+        )
+        assert not first.equals(other), "a table may have changed between judging and publishing it"
 
     def test_a_job_that_failed_is_followed_by_another(self, open_warehouse, write_query, tmp_path):
         write_query("SELECT IF(EXISTS(SELECT 1 FROM `warehouse_work.late`), 1, 0) AS x")
@@ -277,6 +287,14 @@ class TestPublishing:
         assert delivered(warehouse) == ["new", "newer"]
         with pytest.raises(WarehouseError, match="does not exist or has expired: stage and check"):
             warehouse.publish_staged("recommendations_staged_gone", OUTPUT, TABLE)
+
+    def test_values_of_a_column_are_those_of_now(self, open_warehouse):
+        warehouse = open_warehouse("run-values")
+        for names in (("a", "b", "a"), ("c",)):
+            warehouse.replace_table(OUTPUT, "valued", table(*names), keep_snapshot=False)
+            assert warehouse.distinct_values(OUTPUT, "valued", "email_lower") == set(names)
+        with pytest.raises(WarehouseError, match="is not an identifier"):
+            warehouse.distinct_values(OUTPUT, "valued", "email_lower, 1")
 
     def test_embeddings_arrive_as_arrays(self, open_warehouse):
         rows = pa.table(
