@@ -1,20 +1,27 @@
 """Asks every hour how old the source tables and the delivered tables are, and tells their checks."""
 
 import datetime
+from collections.abc import Mapping
 
 import dagster as dg
 
 from holley_assets.assets.time_windows import SAMPLE_SOURCE, resolve_windows
 from holley_assets.automation.schedules import starts_by_itself
-from holley_assets.checks.output_watch import judge_outputs
+from holley_assets.checks.output_watch import asking, judge_outputs
 from holley_assets.checks.source_watch import judge_freshness, silence, unanswered
 from holley_assets.checks.standing import news
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.source_looks import look_at_sources
+from holley_assets.resources.source_looks import Look, look_at_sources
+from holley_assets.resources.source_tables import TableDescription
+from holley_assets.resources.warehouse import WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource
 
 # Seconds. Limits are in days.
 INTERVAL = 3600
+
+
+def _not_asked(dataset: str, table: str) -> TableDescription:
+    raise WarehouseError(f"{dataset}.{table} was not asked for, since no source table answered")
 
 
 @dg.sensor(
@@ -31,16 +38,19 @@ def freshness_sensor(
     loaded = settings.load()
     now = datetime.datetime.now(datetime.UTC)
     windows = resolve_windows(loaded.run, now.date())
-    verdicts = list(judge_outputs(context.instance, loaded, warehouse, now))
-    note = ""
+    looks: Mapping[str, Look] = {}
     if windows.source != SAMPLE_SOURCE:
         looks = look_at_sources(loaded, warehouse, windows.source_location)
-        verdicts += [
-            judge_freshness(table, look.description, loaded.watch, now)
-            for table, look in looks.items()
-            if look.description is not None
-        ]
-        note = f"; {silence(looks)}" if unanswered(looks) else ""
+    silent = unanswered(looks)
+    verdicts = [
+        judge_freshness(table, look.description, loaded.watch, now)
+        for table, look in looks.items()
+        if look.description is not None
+    ]
+    # A warehouse that was silent on every source is not waited for again: the evaluation would run out of time.
+    describe = _not_asked if silent and len(silent) == len(looks) else asking(loaded, warehouse)
+    verdicts += judge_outputs(context.instance, loaded, now, describe)
+    note = f"; {silence(looks)}" if silent else ""
     failed = [
         f"{verdict.check.asset_key.to_user_string()} ({verdict.reason})"
         for verdict in verdicts

@@ -23,7 +23,9 @@ from holley_assets.settings import WatchSettings
 
 # Seconds. Metadata cost nothing, and a delivery takes about as long as this; sooner would help nobody.
 INTERVAL = 600
+NAME = "upstream_sensor"
 _RUN_KEY = "dagster/run_key"
+_SENSOR_NAME = "dagster/sensor_name"
 _DELIVERING = (weekly_retrain, daily_score, serve_graph_again)
 
 
@@ -49,7 +51,7 @@ def read_cursor(cursor: str | None) -> dict[str, Seen]:
         }
     except (ValueError, TypeError, KeyError, AttributeError):
         raise ValueError(
-            "the cursor of upstream_sensor is not what it wrote: reset it on the sensor's page"
+            f"the cursor of {NAME} is not what it wrote: reset it on the sensor's page"
         ) from None
 
 
@@ -88,9 +90,7 @@ def changes(
         event = instance.get_latest_materialization_event(dg.AssetKey(table))
         told = event.asset_materialization if event else None
         if told is None or last_updated(told) != description.last_modified.timestamp():
-            found.append(
-                source_materialization(table, description, source=source, found_by="upstream_sensor")
-            )
+            found.append(source_materialization(table, description, source=source, found_by=NAME))
     return found
 
 
@@ -146,16 +146,26 @@ def _unless_too_soon(
     if asked and asked[0].status is not dg.DagsterRunStatus.NOT_STARTED:
         status = asked[0].status.value.lower()
         return dg.SkipReason(f"Run {asked[0].run_id[:8]} was started for exactly these tables: {status}")
-    earliest = delivered + datetime.timedelta(hours=watch.hours_between)
+    earliest = max(delivered, _newest_start(instance) or delivered) + datetime.timedelta(
+        hours=watch.hours_between
+    )
     if now < earliest:
         return dg.SkipReason(
-            f"All required tables changed; not before {earliest:%Y-%m-%d %H:%M} UTC "
-            f"({watch.hours_between:g} hours after the newest delivery, HOLLEY_WATCH_HOURS_BETWEEN)"
+            f"All required tables changed; not before {earliest:%Y-%m-%d %H:%M} UTC, {watch.hours_between:g} hours "
+            "after the newest delivery or attempt (HOLLEY_WATCH_HOURS_BETWEEN)"
         )
     return None
 
 
+def _newest_start(instance: dg.DagsterInstance) -> datetime.datetime | None:
+    """When the newest run of this sensor started or failed to: one that fails is not followed at once by the next."""
+    records = instance.get_run_records(dg.RunsFilter(tags={_SENSOR_NAME: NAME}), limit=1)
+    at = (records[0].start_time or records[0].end_time) if records else None
+    return datetime.datetime.fromtimestamp(at, tz=datetime.UTC) if at else None
+
+
 @dg.sensor(
+    name=NAME,
     job=daily_score,
     minimum_interval_seconds=INTERVAL,
     default_status=dg.DefaultSensorStatus.RUNNING if starts_by_itself() else dg.DefaultSensorStatus.STOPPED,

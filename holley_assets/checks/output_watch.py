@@ -24,15 +24,20 @@ _SEARCHED = 20
 Describe = Callable[[str, str], TableDescription]
 
 
-def judge_outputs(
-    instance: dg.DagsterInstance, settings: Settings, warehouse: WarehouseResource, now: datetime.datetime
-) -> Iterator[Verdict]:
-    """Whether the delivered table and the serving table are as young as they should be."""
+def asking(settings: Settings, warehouse: WarehouseResource) -> Describe:
+    """Describes output tables by the warehouse, which is given little time."""
 
     def describe(dataset: str, table: str) -> TableDescription:
         # Sources are not read here.
         return open_briefly(settings, warehouse, settings.run.data_dir).describe_table(dataset, table)
 
+    return describe
+
+
+def judge_outputs(
+    instance: dg.DagsterInstance, settings: Settings, now: datetime.datetime, describe: Describe
+) -> Iterator[Verdict]:
+    """Whether the delivered table and the serving table are as young as they should be."""
     limit = settings.watch.output_days
     yield judge_output(instance, DELIVERED_IS_FRESH, OUTPUT_DATASET, OUTPUT_TABLE, limit, now, describe)
     serving = settings.serving
@@ -126,6 +131,6 @@ def output_watch(
         loaded = settings.load()
     except SettingsError as error:
         raise dg.Failure(str(error), allow_retries=False) from None
-    for verdict in judge_outputs(context.instance, loaded, warehouse, now):
+    for verdict in judge_outputs(context.instance, loaded, now, asking(loaded, warehouse)):
         if verdict.check in context.selected_asset_check_keys:
             yield verdict.result()

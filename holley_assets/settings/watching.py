@@ -28,8 +28,8 @@ class WatchSettings(Section):
     )
     hours_between: Positive = Field(
         6.0,
-        description="least hours between a delivery and the next that upstream_sensor starts: a table that never "
-        "stops moving would start one after the other",
+        description="least hours between a delivery, or an attempt, and the next that upstream_sensor starts: a "
+        "table that never stops moving would start one after the other",
     )
     ingestion_unified_attributes_schema_incremental_days: Positive = Field(
         2.0, description="days after which the table of users is stale"

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from small_run import PROJECT
 
 from holley_assets.assets.time_windows import AS_OF_TAG, on_tagged_day
+from holley_assets.automation.freshness_sensor import freshness_sensor
 from holley_assets.automation.schedules import due_day, schedules
+from holley_assets.automation.upstream_sensor import upstream_sensor
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.settings import RunSettings, SettingsError
 
@@ -128,13 +130,17 @@ def test_the_tag_goes_before_the_variable() -> None:
         on_tagged_day(run, {AS_OF_TAG: "tomorrow"})
 
 
-def test_schedules_are_on_in_production_and_a_laptop_starts_nothing_by_itself() -> None:
+def test_schedules_and_sensors_are_on_in_production_and_a_laptop_starts_nothing_by_itself() -> None:
     code = (
-        "from holley_assets.automation.schedules import schedules;"
-        "print(*{schedule.default_status.name for schedule in schedules})"
+        "from holley_assets.definitions import definitions;"
+        "repository = definitions.get_repository_def();"
+        "print(*{one.default_status.name for one in [*repository.schedule_defs, *repository.sensor_defs]})"
     )
     assert python(code, {"HOLLEY_ENV": "prod"}).stdout.split() == ["RUNNING"]
     assert {schedule.default_status for schedule in schedules} == {dg.DefaultScheduleStatus.STOPPED}
+    assert {sensor.default_status for sensor in (upstream_sensor, freshness_sensor)} == {
+        dg.DefaultSensorStatus.STOPPED
+    }
 
 
 def test_a_wrong_time_is_one_line() -> None:

@@ -147,6 +147,9 @@ def test_never_two_at_once_and_a_failed_run_is_not_started_again(watched: Daemon
     assert look(watched, day(1, 7)) == (
         f"Run {failed.run_id[:8]} was started for exactly these tables: failure"
     )
+    change(exports, day(1, 7.5), USERS, EVENTS)
+    assert "not before 2026-02-03 12:00 UTC" in look(watched, day(1, 8)), "nor one failure after the other"
+    assert look(watched, day(1, 12.1)) == ""
 
 
 def test_a_table_that_is_gone_or_shrank_holds_deliveries_up_until_it_is_whole(

@@ -15,6 +15,7 @@ import pytest
 from bigquery_emulator import BigQueryEmulator
 from flaky_server import FlakyServer
 
+from holley_assets.automation.freshness_sensor import freshness_sensor
 from holley_assets.automation.upstream_sensor import read_cursor, upstream_sensor
 from holley_assets.resources import bigquery_tables, source_looks
 from holley_assets.resources.settings_resource import SettingsResource
@@ -152,3 +153,19 @@ def test_the_sensor_says_that_it_asks_again_and_goes_on_where_it_was(
         moved = [event for event in again.asset_events if isinstance(event, dg.AssetMaterialization)]
         assert [event.asset_key.to_user_string() for event in moved] == [USERS]
         assert moved[0].metadata["dagster/row_count"].value == 4
+
+
+def test_freshness_of_the_output_is_judged_without_the_warehouse_if_need_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOLLEY_BIGQUERY_EMULATOR", "http://127.0.0.1:9")
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("recommendations_table"))
+        context = dg.build_sensor_context(instance=instance)
+        result = freshness_sensor(context, settings=SettingsResource(), warehouse=WarehouseResource())
+    assert str(result.skip_reason.skip_message).startswith(
+        "2 of 2 are fresh; 7 of 7 source tables do not answer"
+    )
+    (delivered,) = [event for event in result.asset_events if event.check_name == "delivered_table_is_fresh"]
+    assert delivered.passed
+    assert "by the event log alone, for the warehouse does not answer" in delivered.description
