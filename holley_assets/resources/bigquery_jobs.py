@@ -13,13 +13,12 @@ import google.api_core.exceptions as google_errors
 from google.cloud import bigquery
 
 from holley_assets.resources.bigquery_client import patience, readable_errors
+from holley_assets.resources.spending import Spending
 from holley_assets.resources.warehouse import Origin, WarehouseError
 from holley_assets.settings import BigQuerySettings
 
 PIPELINE = "holley_gnn"
-ESTIMATE = "estimated_bytes"
 GIB, TIB = 1 << 30, 1 << 40
-_PAGE = 1000
 # Queries of one run that fail one after the other for the same text: more is no accident.
 _ATTEMPTS = 20
 _PARAMETER_TYPES: dict[type, str] = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING"}
@@ -47,13 +46,21 @@ class QueryRunner:
     Args:
         client: BigQuery's.
         settings: what a query and a run may cost.
-        origin: the step; without one there are no run's jobs to count or to find again.
+        origin: the step; without one there is no job to find again.
+        spending: of the run; without one there are this runner's queries to count alone.
     """
 
-    def __init__(self, client: bigquery.Client, settings: BigQuerySettings, origin: Origin | None) -> None:
+    def __init__(
+        self,
+        client: bigquery.Client,
+        settings: BigQuerySettings,
+        origin: Origin | None,
+        spending: Spending | None,
+    ) -> None:
         self._client = client
         self._settings = settings
         self._origin = origin
+        self._spending = spending
         self._retry = patience(settings.retry_seconds)
         self.jobs: list[bigquery.QueryJob] = []
 
@@ -91,17 +98,20 @@ class QueryRunner:
             BudgetError: the run would cost more than it may.
             WarehouseError: BigQuery refuses the query.
         """
-        self._keep_to_budget(plan)
+        identity = self._identity(plan, destination)
+        self._keep_to_budget(plan, identity)
         config = self._config(plan.name, plan.parameters)
         config.maximum_bytes_billed = int(self._settings.maximum_gib_billed * GIB)
-        config.labels = {**config.labels, ESTIMATE: str(plan.bytes)}
         if destination is not None:
             config.destination = f"{self._client.project}.{destination}"
             config.write_disposition = bigquery.WriteDisposition.WRITE_TRUNCATE
         with readable_errors(f"query {plan.name}"):
-            job = self._start(plan, config, f"{plan.query}\n{sorted(plan.parameters.items())}\n{destination}")
+            job = self._start(plan, config, identity)
             job.result(retry=self._retry, job_retry=None)
         self.jobs.append(job)
+        billed = int(job.total_bytes_billed or 0)
+        if self._spending is not None and billed != plan.bytes:
+            self._spending.write(identity, billed)
         return job
 
     def costs(self) -> dict[str, float]:
@@ -122,7 +132,7 @@ class QueryRunner:
 
     def _start(self, plan: Plan, config: bigquery.QueryJobConfig, identity: str) -> bigquery.QueryJob:
         for attempt in range(_ATTEMPTS):
-            job_id = self._job_id(plan.name, identity, attempt)
+            job_id = f"{PIPELINE}-{identity}-{attempt}"
             try:
                 # The client cannot repeat a failed job under its id; the next attempt has another.
                 return self._client.query(
@@ -134,42 +144,30 @@ class QueryRunner:
                     return known
         raise WarehouseError(f"BigQuery: query {plan.name} failed {_ATTEMPTS} times in this run")
 
-    def _job_id(self, name: str, identity: str, attempt: int) -> str:
-        run_id = self._origin.run_id if self._origin is not None else uuid.uuid4().hex
-        if self._origin is not None:
-            # Another step that asks the same wants to know how it is by now.
-            identity = f"{self._origin.asset}\n{identity}"
-        digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
-        return re.sub(r"[^A-Za-z0-9_-]", "-", f"{PIPELINE}-{run_id}-{name}-{digest}-{attempt}")
+    def _identity(self, plan: Plan, destination: str | None) -> str:
+        """What a query is called whenever a step of a run asks it."""
+        run_id, step = (self._origin.run_id, self._origin.asset) if self._origin else (uuid.uuid4().hex, "")
+        # Another step that asks the same wants to know how it is by now.
+        asked = f"{step}\n{plan.query}\n{sorted(plan.parameters.items())}\n{destination}"
+        digest = hashlib.sha256(asked.encode()).hexdigest()[:16]
+        return re.sub(r"[^A-Za-z0-9_-]", "-", f"{run_id}-{plan.name}-{digest}")
 
-    def _keep_to_budget(self, plan: Plan) -> None:
+    def _keep_to_budget(self, plan: Plan, identity: str) -> None:
+        if self._spending is None:
+            others = sum(int(job.total_bytes_billed or 0) for job in self.jobs)
+        else:
+            self._spending.write(identity, plan.bytes)
+            others = self._spending.total() - plan.bytes
         budget = self._settings.run_budget_dollars
-        spent, next_one = self._dollars(self._bytes_of_run()), self._dollars(plan.bytes)
+        spent, next_one = self._dollars(others), self._dollars(plan.bytes)
         if spent + next_one > budget:
+            if self._spending is not None:
+                self._spending.remove(identity)
             raise BudgetError(
                 f"BigQuery: query {plan.name} was not started: it would read {plan.bytes / GIB:,.1f} GiB for "
                 f"${next_one:,.2f}, and the run, which has spent ${spent:,.2f}, would have cost "
                 f"${spent + next_one:,.2f}; HOLLEY_BIGQUERY_RUN_BUDGET_DOLLARS={budget:g} allows less"
             )
-
-    def _bytes_of_run(self) -> int:
-        """Bytes of all jobs of this run, those of other steps too; of a running one what was estimated."""
-        if self._origin is None:
-            return sum(int(job.total_bytes_billed or 0) for job in self.jobs)
-        run_id = label(self._origin.run_id)
-        created = self._origin.started - datetime.timedelta(minutes=1)
-        with readable_errors("listing the run's jobs"):
-            listed = self._client.list_jobs(min_creation_time=created, page_size=_PAGE, retry=self._retry)
-            jobs = [
-                job
-                for job in listed
-                if isinstance(job, bigquery.QueryJob) and job.labels.get("run_id") == run_id
-            ]
-        return sum(
-            int(job.total_bytes_billed if job.total_bytes_billed is not None else job.labels.get(ESTIMATE, 0))
-            for job in jobs
-            if job.error_result is None
-        )
 
     def _dollars(self, read: int) -> float:
         return read / TIB * self._settings.dollars_per_tib

@@ -23,6 +23,7 @@ from holley_assets.resources.source_tables import (
     SourceTableError,
     TableDescription,
 )
+from holley_assets.resources.spending import Spending
 from holley_assets.resources.sql_files import Datasets, Query, QueryError, read_query
 from holley_assets.resources.transpile import order_terms, to_duckdb
 from holley_assets.resources.warehouse import (
@@ -53,6 +54,7 @@ class BigQueryWarehouse(BigQueryTables):
         snapshots: how many earlier versions of an output table are kept.
         temporary_directory: for files on their way.
         origin: the step of a run that asks.
+        spending: what the run's queries cost.
         stand_ins: ``dataset.table`` or ``project.dataset.table`` that queries read in the place of assets of
             these names.
     """
@@ -66,6 +68,7 @@ class BigQueryWarehouse(BigQueryTables):
         snapshots: int,
         temporary_directory: Path,
         origin: Origin | None = None,
+        spending: Spending | None = None,
         stand_ins: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(
@@ -76,6 +79,7 @@ class BigQueryWarehouse(BigQueryTables):
             temporary_directory=temporary_directory,
             origin=origin,
         )
+        self._spending = spending
         self._stand_ins = dict(stand_ins or {})
         self._datasets = Datasets(
             settings.company_dataset, settings.data_company_dataset, settings.working_dataset
@@ -123,7 +127,7 @@ class BigQueryWarehouse(BigQueryTables):
         """
         check_identifiers(column)
         written = self.describe_table(dataset, table).last_modified
-        runner = QueryRunner(self._client, self._settings, self._origin)
+        runner = QueryRunner(self._client, self._settings, self._origin, self._spending)
         text = f"SELECT DISTINCT {column} FROM `{self._client.project}.{dataset}.{table}`"
         # Named for the state of the table: a finished job answers for no later one.
         job = runner.run(runner.plan(f"{snapshot_name(table, written)}_{column}", text, {}))
@@ -149,7 +153,7 @@ class BigQueryWarehouse(BigQueryTables):
         query = read_query(name, self._datasets)
         values = _values(query, parameters)
         text = self._reading_stand_ins(query.text)
-        runner = QueryRunner(self._client, self._settings, self._origin)
+        runner = QueryRunner(self._client, self._settings, self._origin, self._spending)
         plan = runner.plan(name, text, values)
         counting = [column for column in plan.columns if column in _COUNTING]
         table = f"{self._settings.working_dataset}.{name}"
@@ -207,7 +211,7 @@ class BigQueryWarehouse(BigQueryTables):
 
     def _describe_view(self, table: str, view: bigquery.Table) -> TableDescription:
         dataset = vars(self._datasets)[SOURCE_TABLES[table].dataset]
-        runner = QueryRunner(self._client, self._settings, self._origin)
+        runner = QueryRunner(self._client, self._settings, self._origin, self._spending)
         counts = f"SELECT COUNT(*) AS row_count FROM `{dataset}.{table}`"
         job = runner.run(runner.plan(f"{table}_rows", counts, {}))
         ((rows,),) = job.result(retry=self._retry)

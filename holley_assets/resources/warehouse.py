@@ -35,12 +35,10 @@ class MissingTableError(WarehouseError):
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """The step of a run that asks: what its jobs are labelled with and counted by."""
+    """The step of a run that asks: what its jobs are labelled with and found by."""
 
     run_id: str
     asset: str
-    started: datetime.datetime
-    """When the run was created; none of its jobs is older."""
 
 
 class QueryResult(NamedTuple):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
 
 from holley_assets.resources.duckdb_warehouse import DuckDBWarehouse
+from holley_assets.resources.settings_resource import open_store
 from holley_assets.resources.source_tables import SOURCE_TABLES
+from holley_assets.resources.spending import Spending
 from holley_assets.resources.warehouse import Origin, Warehouse
 from holley_assets.settings import Settings
 
@@ -58,6 +59,7 @@ class WarehouseResource(dg.ConfigurableResource):
                 snapshots=settings.warehouse.snapshots,
                 temporary_directory=data_dir / TEMPORARY_FOLDER,
                 origin=origin,
+                spending=Spending(open_store(settings), origin.run_id) if origin else None,
                 stand_ins={LIVE_RECOMMENDATIONS: live} if live else {},
             )
         named = (
@@ -79,10 +81,8 @@ def origin_of(
     context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext | dg.OpExecutionContext,
 ) -> Origin:
     """The step behind ``context``."""
-    record = context.instance.get_run_record_by_id(context.run.run_id)
-    started = record.create_timestamp if record else datetime.datetime.now(datetime.UTC)
     op = context.op if isinstance(context, dg.OpExecutionContext) else context.op_execution_context.op
-    return Origin(context.run.run_id, op.name, started)
+    return Origin(context.run.run_id, op.name)
 
 
 def source_path(folder: Path, table: str) -> Path:

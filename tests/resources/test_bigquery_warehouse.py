@@ -18,7 +18,9 @@ from holley_assets.resources.bigquery_jobs import BudgetError
 from holley_assets.resources.bigquery_reads import download
 from holley_assets.resources.bigquery_warehouse import BigQueryWarehouse
 from holley_assets.resources.source_tables import SourceTableError, validate_source_tables
+from holley_assets.resources.spending import Spending
 from holley_assets.resources.sql_files import Query, QueryError
+from holley_assets.resources.storage import FolderStore
 from holley_assets.resources.warehouse import Origin, WarehouseError, snapshot_name
 from holley_assets.settings import BigQuerySettings
 
@@ -48,7 +50,7 @@ def open_warehouse(emulator: BigQueryEmulator, tmp_path: Path) -> Open:
                 **settings,
             }  # type: ignore[arg-type]
         )
-        origin = Origin(run_id, step, datetime.datetime.now(datetime.UTC)) if run_id else None
+        origin = Origin(run_id, step) if run_id else None
         return BigQueryWarehouse(
             open_client(values),
             None,
@@ -56,6 +58,7 @@ def open_warehouse(emulator: BigQueryEmulator, tmp_path: Path) -> Open:
             snapshots=2,
             temporary_directory=tmp_path / "tmp",
             origin=origin,
+            spending=Spending(FolderStore(tmp_path / "store"), run_id) if run_id else None,
         )
 
     return open_
@@ -168,6 +171,37 @@ class TestQueries:
             "$3.00, would have cost $4.00; HOLLEY_BIGQUERY_RUN_BUDGET_DOLLARS=3 allows less"
         )
         assert not (tmp_path / "dear.parquet").exists()
+
+    def test_steps_that_start_at_once_keep_to_the_budget_together(
+        self, open_warehouse, write_query, tmp_path, monkeypatch
+    ):
+        budget = {"run_budget_dollars": 1.5, "dollars_per_tib": 1024.0}
+        total, answers = Spending.total, {}
+
+        def ask(step: str) -> str:
+            warehouse = open_warehouse("run-at-once", step=step, **budget)
+            try:
+                warehouse.query_to_parquet(f"of_{step}", {}, tmp_path / f"{step}.parquet")
+            except BudgetError as error:
+                return str(error)
+            return "started"
+
+        def total_after_the_other_step(spending: Spending) -> int:
+            monkeypatch.setattr(Spending, "total", total)
+            answers["second"] = ask("second")
+            return total(spending)
+
+        write_query("SELECT 1 AS x")
+        monkeypatch.setattr(Spending, "total", total_after_the_other_step)
+        answers["first"] = ask("first")
+        assert answers["first"] == "started", "the other step saw it and gave way"
+        assert "which has spent $1.00, would have cost $2.00" in answers["second"]
+
+    def test_a_step_that_is_tried_again_counts_once(self, open_warehouse, write_query, tmp_path):
+        budget = {"run_budget_dollars": 1.5, "dollars_per_tib": 1024.0}
+        write_query("SELECT 2 AS x")
+        for _ in range(2):
+            open_warehouse("run-twice", **budget).query_to_parquet("twice", {}, tmp_path / "rows.parquet")
 
     def test_rows_are_streamed_where_the_storage_api_is(self, emulator, tmp_path):
         rows = pa.table(
