@@ -10,10 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Webhook:
-    """What it received, and ``status``, which it answers."""
+    """What it received, and ``status``, which it answers once ``may_answer`` is set."""
 
     def __init__(self) -> None:
         self.status = 200
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self.received: list[dict] = []
         webhook = self
 
@@ -22,8 +24,11 @@ class Webhook:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if webhook.status == 200:
                     webhook.received.append(body)
-                self.send_response(webhook.status)
-                self.end_headers()
+                webhook.may_answer.wait()
+                # Who asked may be gone by then.
+                with contextlib.suppress(ConnectionError):
+                    self.send_response(webhook.status)
+                    self.end_headers()
 
             def log_message(self, *arguments: object) -> None: ...
 
@@ -39,5 +44,6 @@ def running_webhook() -> Iterator[Webhook]:
     try:
         yield hook
     finally:
+        hook.may_answer.set()
         hook.server.shutdown()
         hook.server.server_close()
