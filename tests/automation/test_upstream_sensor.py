@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 from automation.conftest import MONDAY, day
-from automation.moving_clock import Daemon
+from automation.moving_clock import Daemon, daemon_at
 from automation.stand_ins import definitions
 
 from holley_assets.assets.time_windows import AS_OF_TAG
@@ -23,6 +25,7 @@ from holley_assets.resources.source_tables import SOURCE_TABLES, TableDescriptio
 SENSOR = "upstream_sensor"
 USERS = "ingestion_unified_attributes_schema_incremental"
 EVENTS = "ingestion_unified_schema_incremental"
+LOADED = MONDAY - datetime.timedelta(hours=1)
 
 
 def path_of(exports: Path, table: str) -> Path:
@@ -70,13 +73,28 @@ def told(daemon: Daemon, table: str) -> int:
     return sum(not record.run_id for record in found.records)
 
 
+@pytest.fixture(scope="module")
+def delivered_home(tiny_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """History of an instance on which a first model was delivered, on Monday at midnight."""
+    folder = tmp_path_factory.mktemp("delivered")
+    shutil.copytree(tiny_source, folder / "exports")
+    change(folder / "exports", LOADED)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("HOLLEY_SOURCE_DIR", str(folder / "exports"))
+        environment.setenv("HOLLEY_DATA_DIR", str(folder / "data"))
+        with daemon_at(folder / "dagster", MONDAY) as daemon:
+            deliver(daemon)
+    return folder / "dagster"
+
+
 @pytest.fixture
-def watched(daemon: Daemon, exports: Path) -> Daemon:
-    """The sensor is on, and a first model was delivered."""
-    change(exports, MONDAY - datetime.timedelta(hours=1))
-    deliver(daemon)
-    daemon.start(SENSOR)
-    return daemon
+def watched(delivered_home: Path, exports: Path, tmp_path: Path) -> Iterator[Daemon]:
+    """The sensor is on, and a first model was delivered from the tables as they are."""
+    change(exports, LOADED)
+    shutil.copytree(delivered_home, tmp_path / "dagster")
+    with daemon_at(tmp_path / "dagster", MONDAY + datetime.timedelta(minutes=1)) as daemon:
+        daemon.start(SENSOR)
+        yield daemon
 
 
 def test_it_waits_for_a_first_delivery(daemon: Daemon, exports: Path) -> None:
