@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import dagster as dg
+from dagster._core.errors import DagsterAssetCheckFailedError
 
 from holley_assets.automation.alert_texts import (
     check_line,
@@ -40,7 +41,7 @@ def run_alert(
         return None
     lines = [check_line(evaluation) for evaluation in failed]
     if died:
-        lines += list(_failures(instance, run.run_id))
+        lines += list(_failures(instance, run.run_id, checks_told=bool(failed)))
     return Alert(
         severity=Severity.ERROR if died else severity_of(failed),
         title=f"{run.job_name} failed" if died else f"{run.job_name}: {len(failed)} checks failed",
@@ -61,8 +62,12 @@ def _evaluations(
             yield record.event_log_entry.timestamp, event.asset_check_evaluation_data
 
 
-def _failures(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:
-    """The steps that failed with the first line of their errors; where none did, what Dagster says of the run."""
+def _failures(instance: dg.DagsterInstance, run_id: str, *, checks_told: bool) -> Iterator[str]:
+    """The steps that failed with the first line of their errors; where none did, what Dagster says of the run.
+
+    Args:
+        checks_told: leave out a step that a blocking check ended, since the check has said more.
+    """
     kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
     entries = [
         record.event_log_entry for record in instance.get_records_for_run(run_id, of_type=kinds).records
@@ -74,6 +79,8 @@ def _failures(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:
     ]
     for event in steps:
         data = event.step_failure_data
+        if checks_told and data.error and data.error.cls_name == DagsterAssetCheckFailedError.__name__:
+            continue
         words = data.user_failure_data.description if data.user_failure_data else None
         if words is None:
             words = data.error.message if data.error else "failed"

@@ -96,3 +96,22 @@ def test_each_run_is_told_once_and_the_past_not_at_all(
         alert_sensor(context)
     assert sorted(alert.title for alert in taken) == ["failing failed", "green: 1 checks failed"]
     assert not any("@" in alert.body for alert in taken)
+
+
+@dg.asset(check_specs=[dg.AssetCheckSpec("every_key_is_unique", asset="guarded", blocking=True)])
+def guarded() -> dg.MaterializeResult:
+    words = "3 keys have more than one row"
+    return dg.MaterializeResult(
+        check_results=[dg.AssetCheckResult(check_name="every_key_is_unique", passed=False, description=words)]
+    )
+
+
+def test_a_run_that_a_check_ended_is_told_in_the_words_of_the_check_alone() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = execute(instance, guarded, job="gated")
+        alert = run_alert(instance, run, None, {})
+    assert not run.is_success and alert is not None
+    assert alert.body.splitlines() == [
+        "ERROR: guarded: every_key_is_unique: 3 keys have more than one row",
+        f"Run {run.run_id}",
+    ]
