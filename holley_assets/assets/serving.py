@@ -155,8 +155,8 @@ def build_serving_table(
         warehouse: WarehouseResource,
         time_windows: pa.Table,
     ) -> dg.MaterializeResult:
-        """The table that the e-mail system reads (`HOLLEY_SERVING_DATASET`, `HOLLEY_SERVING_TABLE`): one row a
-        customer, replaced as a whole.
+        """The table that the e-mail system reads (`HOLLEY_SERVING_PROJECT`, `HOLLEY_SERVING_DATASET`,
+        `HOLLEY_SERVING_TABLE`): one row a customer, replaced as a whole.
 
         Not touched in mode `shadow`, nor by a run whose recommendations are not the champion's; such a run
         leaves an observation here that says so. Before it writes, it re-reads the verdict of every blocking
@@ -186,14 +186,14 @@ def build_serving_table(
                 required_checks,
                 MIXED,
                 proven.sha256,
-                serving.dataset,
+                run_settings.serving_dataset,
                 serving.table,
             )
         shown = ("mode", "reason", KILL_SWITCH, GRAPH_BUCKETS, MODEL_VERSION, USERS_OF_GRAPH, USERS_OF_SQL)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": rows,
-                "dagster/table_name": f"{serving.dataset}.{serving.table}",
+                "dagster/table_name": f"{run_settings.serving_dataset}.{serving.table}",
                 **{name: staged[name] for name in shown},
                 "checks_passed": len(required_checks if with_graph else required_without_graph),
                 "staged_by_run": proven.staged.run_id,

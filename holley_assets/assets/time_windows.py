@@ -143,7 +143,7 @@ def prepare_sources(
             raise SettingsError(f"the sample cannot be generated: {error}") from error
     opened = warehouse.open(settings, windows.source_location, origin=origin)
     serves = settings.serving.mode != "shadow"
-    opened.require_writable([WORKING_DATASET, *([settings.serving.dataset] if serves else [])])
+    opened.require_writable([WORKING_DATASET, *([settings.serving_dataset] if serves else [])])
     return validate_source_tables(opened)
 
 

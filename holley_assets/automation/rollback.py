@@ -54,10 +54,11 @@ def plan_return(warehouse: Warehouse, settings: Settings, returning: str, *, ser
     Raises:
         RollbackError: a table has no such version.
     """
-    chosen = settings.serving
     tables = [(DELIVERED_TABLE, OUTPUT_DATASET, OUTPUT_TABLE, {returning})]
     if serving:
-        tables.insert(0, (SERVING_TABLE, chosen.dataset, chosen.table, {returning, SQL_ARM}))
+        tables.insert(
+            0, (SERVING_TABLE, settings.serving_dataset, settings.serving.table, {returning, SQL_ARM})
+        )
     return [
         Return(asset, dataset, table, _snapshot(warehouse, dataset, table, allowed))
         for asset, dataset, table, allowed in tables

@@ -45,7 +45,9 @@ def judge_outputs(
         words = "HOLLEY_SERVING_MODE is shadow: this project does not fill the serving table"
         yield Verdict(SERVED_IS_FRESH, True, "shadow", words)
     else:
-        yield judge_output(instance, SERVED_IS_FRESH, serving.dataset, serving.table, limit, now, describe)
+        yield judge_output(
+            instance, SERVED_IS_FRESH, settings.serving_dataset, serving.table, limit, now, describe
+        )
 
 
 def judge_output(

@@ -25,7 +25,7 @@ def require_writable(client: bigquery.Client, datasets: Iterable[str], retry: Re
 
     Args:
         client: BigQuery's.
-        datasets: names of datasets of the client's project.
+        datasets: names of datasets, with their projects.
         retry: how a request is repeated.
 
     Raises:
@@ -36,8 +36,7 @@ def require_writable(client: bigquery.Client, datasets: Iterable[str], retry: Re
         raise WarehouseError("; ".join(problems))
 
 
-def _problem(client: bigquery.Client, dataset: str, retry: Retry) -> str | None:
-    name = f"{client.project}.{dataset}"
+def _problem(client: bigquery.Client, name: str, retry: Retry) -> str | None:
     probe = bigquery.Table(f"{name}.{_PROBE}{uuid.uuid4().hex}", [bigquery.SchemaField("nothing", "INT64")])
     probe.expires = datetime.datetime.now(datetime.UTC) + _PROBE_LASTS
     try:

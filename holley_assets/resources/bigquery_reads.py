@@ -30,15 +30,16 @@ def download(
     Args:
         client: BigQuery's.
         read_client: the Storage API's, many times as fast as pages of JSON; without it pages are read.
-        table: ``dataset.table`` of the client's project.
+        table: ``dataset.table`` of the client's project, or ``project.dataset.table``.
         path: the file, which is written in place.
         retry: how a request for a page is repeated.
 
     Raises:
         WarehouseError: there is no such table, or it may not be read.
     """
-    with readable_errors(f"reading {client.project}.{table}"):
-        found = client.get_table(table, retry=retry)
+    reference = bigquery.TableReference.from_string(table, default_project=client.project)
+    with readable_errors(f"reading {reference}"):
+        found = client.get_table(reference, retry=retry)
         schema = arrow_schema(columns_of_schema(found.schema))
         rows = client.list_rows(found, page_size=_PAGE_ROWS, retry=retry)
         batches = rows.to_arrow_iterable(

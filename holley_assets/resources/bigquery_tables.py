@@ -30,7 +30,7 @@ from holley_assets.resources.warehouse import (
     snapshots_of,
     staged_name,
 )
-from holley_assets.settings import BigQuerySettings
+from holley_assets.settings import PROJECT_PATTERN, BigQuerySettings
 
 # Metadata come within a second. Without a limit a connection that is cut without a word holds up its caller for ever.
 _ANSWER_SECONDS = 10.0
@@ -73,10 +73,10 @@ class BigQueryTables:
             MissingTableError: there is no such table.
             WarehouseError: it may not be read.
         """
-        check_identifiers(dataset, table)
-        found = self._find(f"{dataset}.{table}")
+        name = self.full_name(dataset, table)
+        found = self._find(name)
         if found is None:
-            raise MissingTableError(f"{dataset}.{table} does not exist in project {self._client.project}")
+            raise MissingTableError(f"{name} does not exist")
         return describe(found)
 
     def read_table(self, dataset: str, table: str) -> pa.Table:
@@ -88,7 +88,7 @@ class BigQueryTables:
         self.describe_table(dataset, table)
         with self._folder() as folder:
             path = folder / f"{table}.parquet"
-            download(self._client, self._read_client, f"{dataset}.{table}", path, self._retry)
+            download(self._client, self._read_client, self.full_name(dataset, table), path, self._retry)
             return pq.read_table(path)
 
     def replace_table(
@@ -99,7 +99,7 @@ class BigQueryTables:
         Raises:
             WarehouseError: a name is not an identifier, or BigQuery refuses a step.
         """
-        check_identifiers(dataset, table)
+        self.full_name(dataset, table)
         with self._folder() as folder:
             path = data if isinstance(data, Path) else folder / f"{table}.parquet"
             if isinstance(data, pa.Table):
@@ -144,8 +144,8 @@ class BigQueryTables:
         Raises:
             WarehouseError: there is no such staged table, or BigQuery refuses a step.
         """
-        check_identifiers(dataset, table, staged)
-        source = f"{self._settings.working_dataset}.{staged}"
+        self.full_name(dataset, table)
+        source = self.full_name(self._settings.working_dataset, staged)
         if self._find(source) is None:
             raise WarehouseError(f"{source} does not exist or has expired: stage and check the table again")
         return self._put(source, dataset, table, keep_snapshot=keep_snapshot)
@@ -156,9 +156,9 @@ class BigQueryTables:
         Raises:
             WarehouseError: a name is not an identifier, or the dataset may not be read.
         """
-        check_identifiers(dataset, table)
-        with readable_errors(f"listing {dataset}"):
-            listed = [item.table_id for item in self._client.list_tables(dataset, retry=self._retry)]
+        place = self.full_name(dataset, table).rpartition(".")[0]
+        with readable_errors(f"listing {place}"):
+            listed = [item.table_id for item in self._client.list_tables(place, retry=self._retry)]
         return snapshots_of(table, listed)
 
     def restore_snapshot(self, dataset: str, table: str, snapshot: str) -> int:
@@ -168,10 +168,23 @@ class BigQueryTables:
             WarehouseError: there is no such snapshot, or BigQuery refuses a step.
         """
         check_snapshot(table, snapshot)
-        check_identifiers(dataset, table)
-        if self._find(f"{dataset}.{snapshot}") is None:
-            raise WarehouseError(f"{dataset}.{snapshot} does not exist in project {self._client.project}")
-        return self._put(f"{dataset}.{snapshot}", dataset, table, keep_snapshot=True)
+        self.full_name(dataset, table)
+        source = self.full_name(dataset, snapshot)
+        if self._find(source) is None:
+            raise WarehouseError(f"{source} does not exist")
+        return self._put(source, dataset, table, keep_snapshot=True)
+
+    def full_name(self, dataset: str, table: str) -> str:
+        """``project.dataset.table`` of a table; ``dataset`` may name a project, or else is of the client's.
+
+        Raises:
+            WarehouseError: a name is not what BigQuery allows, and may not stand in the text of a query.
+        """
+        project, _, name = dataset.rpartition(".")
+        check_identifiers(name, table)
+        if project and not PROJECT_PATTERN.match(project):
+            raise WarehouseError(f"{project!r} is not the id of a project")
+        return f"{project or self._client.project}.{name}.{table}"
 
     def expire(self, table: str) -> None:
         """Let a table of the working dataset go after its time."""
@@ -182,33 +195,32 @@ class BigQueryTables:
             self._client.update_table(found, ["expires"], retry=self._retry)
 
     def _put(self, source: str, dataset: str, table: str, *, keep_snapshot: bool) -> int:
-        target = f"{dataset}.{table}"
+        target = self.full_name(dataset, table)
         current = self._find(target) if keep_snapshot else None
         if current is not None:
-            self._copy(target, f"{dataset}.{snapshot_name(table, _modified(current))}")
+            self._copy(target, self.full_name(dataset, snapshot_name(table, _modified(current))))
         self._copy(source, target)
         if keep_snapshot:
             for expired in self.list_snapshots(dataset, table)[self._snapshots :]:
-                with readable_errors(f"removing {dataset}.{expired}"):
-                    self._client.delete_table(f"{dataset}.{expired}", not_found_ok=True, retry=self._retry)
+                name = self.full_name(dataset, expired)
+                with readable_errors(f"removing {name}"):
+                    self._client.delete_table(name, not_found_ok=True, retry=self._retry)
         return self.describe_table(dataset, table).rows
 
     def _copy(self, source: str, target: str) -> None:
-        project = self._client.project
         config = bigquery.CopyJobConfig(
             write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
             labels=job_labels(self._origin, target.rpartition(".")[2]),
         )
         with readable_errors(f"copying {source} to {target}"):
-            job = self._client.copy_table(
-                f"{project}.{source}", f"{project}.{target}", job_config=config, retry=self._retry
-            )
+            job = self._client.copy_table(source, target, job_config=config, retry=self._retry)
             job.result(retry=self._retry)
 
     def _find(self, table: str) -> bigquery.Table | None:
+        reference = bigquery.TableReference.from_string(table, default_project=self._client.project)
         try:
-            with readable_errors(f"reading {self._client.project}.{table}"):
-                return self._client.get_table(table, retry=self._retry, timeout=_ANSWER_SECONDS)
+            with readable_errors(f"reading {reference}"):
+                return self._client.get_table(reference, retry=self._retry, timeout=_ANSWER_SECONDS)
         except WarehouseError as error:
             if isinstance(error.__cause__, google_errors.NotFound):
                 return None

@@ -116,8 +116,9 @@ class BigQueryWarehouse(BigQueryTables):
         Raises:
             WarehouseError: one line that names each dataset that is missing, elsewhere, or not to be written.
         """
-        check_identifiers(*datasets)
-        require_writable(self._client, sorted({self._settings.working_dataset, *datasets}), self._retry)
+        wanted = {self._settings.working_dataset, *datasets}
+        places = sorted({self.full_name(dataset, "any_table").rpartition(".")[0] for dataset in wanted})
+        require_writable(self._client, places, self._retry)
 
     def distinct_values(self, dataset: str, table: str, column: str) -> set[object]:
         """What stands in ``column`` of ``dataset.table``, each value once.
@@ -128,7 +129,7 @@ class BigQueryWarehouse(BigQueryTables):
         check_identifiers(column)
         written = self.describe_table(dataset, table).last_modified
         runner = QueryRunner(self._client, self._settings, self._origin, self._spending)
-        text = f"SELECT DISTINCT {column} FROM `{self._client.project}.{dataset}.{table}`"
+        text = f"SELECT DISTINCT {column} FROM `{self.full_name(dataset, table)}`"
         # Named for the state of the table: a finished job answers for no later one.
         job = runner.run(runner.plan(f"{snapshot_name(table, written)}_{column}", text, {}))
         return {value for (value,) in job.result(retry=self._retry)}

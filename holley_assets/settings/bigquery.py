@@ -11,6 +11,7 @@ from holley_assets.settings.section import (
     IDENTIFIER_PATTERN,
     PREFIX,
     PROJECT_PATTERN,
+    PROJECT_WORDS,
     Count,
     Positive,
     Section,
@@ -58,7 +59,7 @@ class BigQuerySettings(Section):
     @classmethod
     def _is_project(cls, value: str | None) -> str | None:
         if value is not None and not PROJECT_PATTERN.match(value):
-            raise ValueError("a project id: 6 to 30 lower-case letters, digits and dashes")
+            raise ValueError(PROJECT_WORDS)
         return value
 
     @field_validator("working_dataset")

@@ -49,6 +49,12 @@ class Settings(BaseModel):
     watch: WatchSettings
     alerts: AlertSettings
 
+    @property
+    def serving_dataset(self) -> str:
+        """Dataset of the serving table, as the warehouse is told; in production below another project if need be."""
+        project = self.serving.project if self.run.env == "prod" else None
+        return f"{project}.{self.serving.dataset}" if project else self.serving.dataset
+
 
 SECTIONS: dict[str, type[Section]] = {
     "run": RunSettings,

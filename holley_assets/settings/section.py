@@ -15,6 +15,7 @@ PREFIX = "HOLLEY_"
 # or table is letters, digits and underscores. Identifiers cannot be query parameters, so that these
 # patterns are what stands between a setting and the text of a query.
 PROJECT_PATTERN = re.compile(r"^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$")
+PROJECT_WORDS = "a project id: 6 to 30 lower-case letters, digits and dashes"
 IDENTIFIER_PATTERN = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,1023}$")
 # Of the delivered table and of everything else that nobody serves from.
 WORKING_DATASET = "temp_holley_gnn"

@@ -7,7 +7,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from holley_assets.settings.section import IDENTIFIER_PATTERN, PREFIX, WORKING_DATASET, Section
+from holley_assets.settings.section import (
+    IDENTIFIER_PATTERN,
+    PREFIX,
+    PROJECT_PATTERN,
+    PROJECT_WORDS,
+    WORKING_DATASET,
+    Section,
+)
 
 
 class ServingSettings(Section):
@@ -29,8 +36,18 @@ class ServingSettings(Section):
     kill_switch: bool = Field(
         False, description="true: every run that writes the serving table puts all users on the SQL pipeline"
     )
+    project: str | None = Field(
+        None, description="prod: project of the serving table; unset: HOLLEY_BIGQUERY_PROJECT"
+    )
     dataset: str = Field("holley_serving", description="dataset of the serving table")
     table: str = Field("email_recommendations", description="the table that the e-mail system reads")
+
+    @field_validator("project")
+    @classmethod
+    def _is_project(cls, value: str | None) -> str | None:
+        if value is not None and not PROJECT_PATTERN.match(value):
+            raise ValueError(PROJECT_WORDS)
+        return value
 
     @field_validator("dataset", "table")
     @classmethod

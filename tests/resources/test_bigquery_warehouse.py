@@ -21,10 +21,11 @@ from holley_assets.resources.source_tables import SourceTableError, validate_sou
 from holley_assets.resources.spending import Spending
 from holley_assets.resources.sql_files import Query, QueryError
 from holley_assets.resources.storage import FolderStore
-from holley_assets.resources.warehouse import Origin, WarehouseError, snapshot_name
+from holley_assets.resources.warehouse import MissingTableError, Origin, WarehouseError, snapshot_name
 from holley_assets.settings import BigQuerySettings
 
 WORKING, OUTPUT, TABLE = "warehouse_work", "warehouse_output", "recommendations"
+OTHER_PROJECT = "email-system"
 Open = Callable[..., BigQueryWarehouse]
 
 
@@ -304,6 +305,28 @@ class TestPublishing:
         described = warehouse.describe_table(OUTPUT, TABLE)
         assert (described.rows, described.columns) == (1, {"email_lower": "STRING"})
         assert described.last_modified > written[-1]
+
+    def test_a_table_of_another_project_is_replaced_and_restored_there(self, open_warehouse, emulator):
+        other = f"{OTHER_PROJECT}.{OUTPUT}"
+        with emulator.client() as client:
+            client.create_dataset(other)
+        warehouse = open_warehouse("run-values")
+        warehouse.require_writable([other])
+        warehouse.replace_table(OUTPUT, "served", table("ours"), keep_snapshot=False)
+        for name in ("first", "second"):
+            warehouse.replace_table(other, "served", table(name))
+        assert warehouse.describe_table(other, "served").location == f"{other}.served"
+        assert warehouse.distinct_values(other, "served", "email_lower") == {"second"}
+        (snapshot,) = warehouse.list_snapshots(other, "served")
+        assert warehouse.restore_snapshot(other, "served", snapshot) == 1
+        assert warehouse.read_table(other, "served").to_pydict() == {"email_lower": ["first"]}
+        assert warehouse.read_table(OUTPUT, "served").to_pydict() == {"email_lower": ["ours"]}
+        assert warehouse.list_snapshots(OUTPUT, "served") == []
+        with pytest.raises(MissingTableError, match=f"^{other}.gone does not exist$"):
+            warehouse.describe_table(other, "gone")
+        for wrong in ("Not A Project.x", "short.x", "a`b.x"):
+            with pytest.raises(WarehouseError, match="is not the id of a project"):
+                warehouse.read_table(wrong, "served")
 
     def test_a_staged_table_is_checked_and_published_as_it_is(self, open_warehouse, write_query, tmp_path):
         warehouse = open_warehouse()

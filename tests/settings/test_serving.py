@@ -1,0 +1,32 @@
+"""Where the serving table is."""
+
+from __future__ import annotations
+
+import pytest
+
+from holley_assets.settings import ServingSettings, SettingsError, load_section, load_settings
+from holley_assets.settings.run import RunSettings
+
+
+@pytest.mark.parametrize(
+    ("env", "project", "expected"),
+    [
+        ("prod", "email-system", "email-system.holley_serving"),
+        ("prod", None, "holley_serving"),
+        # DuckDB knows no projects.
+        ("local", "email-system", "holley_serving"),
+    ],
+)
+def test_it_is_below_another_project_only_in_production(env: str, project: str | None, expected: str) -> None:
+    settings = load_settings().model_copy(
+        update={"run": RunSettings(env=env), "serving": ServingSettings(project=project)}
+    )
+    assert settings.serving_dataset == expected
+
+
+def test_a_wrong_project_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLLEY_SERVING_PROJECT", "Email System")
+    with pytest.raises(
+        SettingsError, match=r"^HOLLEY_SERVING_PROJECT=Email System is not allowed; .* dashes$"
+    ):
+        load_section(ServingSettings)
