@@ -1,5 +1,6 @@
 """Against the run before: is the new model worse, and did anything drift?"""
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -27,6 +28,8 @@ from holley_assets.evaluation.exposure import delivered, delivered_exposure
 from holley_assets.evaluation.labels import ground_truth
 from holley_assets.evaluation.metrics import compute_metrics
 from holley_assets.evaluation.run_comparison import (
+    SCORE_LEADS,
+    SCORES,
     Measure,
     RunSummary,
     Thresholds,
@@ -69,12 +72,12 @@ def run_comparison(
 ) -> dg.MaterializeResult:
     """One row a measure: this run, the run before it, and what is too much.
 
-    Hit Rate@4 by tier, nodes and edges of the graph, the mix of part types and the share of users who are shown
-    other parts: beyond a limit the model is not promoted. Scores, features and vectors that drifted: somebody
-    should look. Vectors of two trainings may be turned against one another, so that their similarities are
-    compared, their centre after the best turn, and the lengths that they had before they were brought to one. The
-    run before is the newest successful one on the same kind of source that was not itself worse, or whose model was
-    promoted all the same.
+    Hit Rate@4 by tier, nodes and edges of the graph, the mix of part types, the share of users who are shown
+    other parts and how far the best part leads: beyond a limit the model is not promoted. Features and vectors
+    that drifted: somebody should look. Vectors of two trainings may be turned against one another, so that their
+    similarities are compared, their centre after the best turn, and the lengths that they had before they were
+    brought to one. The run before is the newest successful one on the same kind of source that was not itself
+    worse, or whose model was promoted all the same.
     """
     started = time.monotonic()
     run_settings = settings.of_run(context.run)
@@ -84,7 +87,10 @@ def run_comparison(
         "user": serving_users["norm"].to_numpy(),
         "product": serving_products["norm"].to_numpy(),
     }
-    values = _values(recommendations, product_nodes, user_nodes)
+    values = {
+        **_features(product_nodes, user_nodes),
+        **_scores(recommendations, temperature=float(norms["user"].max() * norms["product"].max())),
+    }
     labels = ground_truth(run_settings.evaluation.labels, test_clicks, test_interactions)
     metrics = compute_metrics(evaluation_rankings, labels, user_nodes, ["gnn"])["gnn"]
     memory = RunMemory(
@@ -159,18 +165,23 @@ def _graph_counts(instance: dg.DagsterInstance) -> dict[str, float]:
     }
 
 
-def _values(
-    recommendations: pa.Table, product_nodes: pa.Table, user_nodes: pa.Table
-) -> dict[str, np.ndarray]:
-    """Scores and features whose distribution is watched."""
+def _features(product_nodes: pa.Table, user_nodes: pa.Table) -> dict[str, np.ndarray]:
+    """Features whose distribution is watched."""
     columns = {
-        "scores": recommendations["rec1_score"],
         "prices": product_nodes["serving_price"],
         "log_popularity": product_nodes["serving_log_popularity"],
         "fitment_breadth": product_nodes["fitment_breadth"],
         "vehicle_years": user_nodes["year"],
     }
     return {name: pc.drop_null(column).to_numpy().astype(float) for name, column in columns.items()}
+
+
+def _scores(recommendations: pa.Table, *, temperature: float) -> dict[str, np.ndarray]:
+    """Scores whose distribution is watched; ``temperature`` makes a logit of a cosine."""
+    first, third = (
+        recommendations[f"rec{slot}_score"].to_numpy(zero_copy_only=False).astype(float) for slot in (1, 3)
+    )
+    return {SCORES: first, SCORE_LEADS: (first - third) * temperature}
 
 
 def _serving(embeddings: pa.Table) -> pa.Table:
@@ -212,13 +223,7 @@ def _matrix(table: pa.Table) -> np.ndarray:
 
 
 def _thresholds(checks: CheckSettings) -> Thresholds:
-    return Thresholds(
-        hit_rate_drop=checks.hit_rate_drop,
-        graph_change=checks.graph_change,
-        part_type_change=checks.part_type_change,
-        users_changed=checks.users_changed,
-        psi=checks.psi,
-    )
+    return Thresholds(**{field.name: getattr(checks, field.name) for field in dataclasses.fields(Thresholds)})
 
 
 def _plain(numbers: dict[str, float | None]) -> dict[str, float]:

@@ -20,14 +20,15 @@ COMPARISON_CHECKS = [
         NO_WORSE_THAN_BEFORE,
         asset=RUN_COMPARISON,
         description="Hit Rate@4 of no tier fell, the graph did not change its size, users are shown the same kinds "
-        "of parts and some the same parts, within the HOLLEY_CHECK_ limits. A model that breaks this is not "
+        "of parts and some the same parts, and the best part leads as before, within the HOLLEY_CHECK_ limits. A model "
+        "that breaks this is not "
         "promoted unless forced.",
     ),
     dg.AssetCheckSpec(
         NOTHING_DRIFTED,
         asset=RUN_COMPARISON,
-        description="The population stability index of scores, features and similarities of vectors stays below "
-        "HOLLEY_CHECK_PSI.",
+        description="Features and similarities of vectors are spread as before, and vectors are as long: the limits "
+        "are HOLLEY_CHECK_PSI, HOLLEY_CHECK_MODEL_PSI and HOLLEY_CHECK_NORM_CHANGE.",
     ),
 ]
 

@@ -18,6 +18,10 @@ from holley_assets.evaluation.stability import (
     total_variation,
 )
 
+# How far the best part is ahead of the third, as a logit: what of the scores says how users are ranked.
+SCORE_LEADS = "score_leads"
+# Cosines: each training scales them by its own longest vectors.
+SCORES = "scores"
 SCOPES = ("overall", "cold", "warm", "hot")
 # Drops within so many standard errors are chance: the test users of two weeks are others.
 STANDARD_ERRORS = 2.0
@@ -43,10 +47,12 @@ class Thresholds:
     """What is too much; see the settings of the same names."""
 
     hit_rate_drop: float = 0.02
-    graph_change: float = 0.5
+    graph_change: float = 0.25
     part_type_change: float = 0.3
     users_changed: float = 0.95
     psi: float = 0.25
+    model_psi: float = 0.75
+    norm_change: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -166,12 +172,12 @@ def compare_runs(
         ),
         Measure("users_changed_share", "worse", None, None, users_changed, thresholds.users_changed),
         *(
-            Measure(f"{name}_psi", "drift", None, None, _index(known, values[name]), thresholds.psi)
+            _distribution(name, _index(known, values[name]), thresholds)
             for name, known in before.distributions.items()
             if name in values
         ),
         *(measure for name, drift in vectors.items() for measure in _vectors(name, drift, thresholds)),
-        *_norms(before, now),
+        *_norms(before, now, thresholds),
     ]
 
 
@@ -237,21 +243,40 @@ def _index(known: Mapping[str, list[float]], values: np.ndarray) -> float | None
     return population_stability_index(counts, bin_counts(np.asarray(values, float), known["edges"]))
 
 
-def _norms(before: RunSummary, now: RunSummary) -> list[Measure]:
-    """Relative changes."""
-    return [
-        Measure(
-            f"{kind}_norm_{name}_change", "shown", was, now.norms[kind][name], now.norms[kind][name] / was - 1
-        )
-        for kind, statistics in before.norms.items()
-        for name, was in statistics.items()
-        if was and name in now.norms.get(kind, {})
-    ]
+def _distribution(name: str, index: float | None, thresholds: Thresholds) -> Measure:
+    """Scores that are spread otherwise are another model; features that are, other data."""
+    if name == SCORE_LEADS:
+        return Measure(f"{name}_psi", "worse", None, None, index, thresholds.model_psi)
+    if name == SCORES:
+        return Measure(f"{name}_psi", "shown", None, None, index)
+    return Measure(f"{name}_psi", "drift", None, None, index, thresholds.psi)
+
+
+def _norms(before: RunSummary, now: RunSummary, thresholds: Thresholds) -> list[Measure]:
+    """Relative changes of lengths; the mean's has a limit."""
+    measures = []
+    for kind, statistics in before.norms.items():
+        for name, was in statistics.items():
+            is_now = now.norms.get(kind, {}).get(name)
+            if is_now is None or was == 0:
+                continue
+            limited = name == "mean"
+            measures.append(
+                Measure(
+                    f"{kind}_norm_{name}_change",
+                    "drift" if limited else "shown",
+                    was,
+                    is_now,
+                    abs(is_now - was) / was,
+                    thresholds.norm_change if limited else None,
+                )
+            )
+    return measures
 
 
 def _vectors(name: str, drift: VectorDrift, thresholds: Thresholds) -> list[Measure]:
     return [
-        Measure(f"{name}_similarity_psi", "drift", None, None, drift.similarity_psi, thresholds.psi),
+        Measure(f"{name}_similarity_psi", "drift", None, None, drift.similarity_psi, thresholds.model_psi),
         Measure(f"{name}_similarity_correlation", "shown", None, None, drift.similarity_correlation),
         Measure(f"{name}_centroid_shift", "shown", None, None, drift.centroid_shift),
         Measure(f"{name}_mean_vector_length", "shown", None, None, drift.spread),

@@ -72,7 +72,7 @@ def test_the_same_data_again_changes_nothing(continued_run: Continued) -> None:
     assert result.success and failed(result) == {}
     shown = comparison(instance)
     assert shown["previous_run"] == good
-    assert (shown["users_changed_share"], shown["scores_psi"], shown["part_type_change"]) == (0, 0, 0)
+    assert (shown["users_changed_share"], shown["score_leads_psi"], shown["part_type_change"]) == (0, 0, 0)
     assert shown["users_compared"] == run.table("recommendations").num_rows
     assert shown["parts_similarity_correlation"] == pytest.approx(1)
     assert shown["parts_centroid_shift"] == pytest.approx(0, abs=1e-6)
