@@ -9,9 +9,21 @@ from holley_assets.settings import ComputeSettings, SettingsError, is_production
 
 # Each step starts as a fork of a server that has imported what all steps need, which saves each a second or
 # two. Torch is left out: three steps use it, and its threads do not survive a fork.
-PRELOADED_MODULES = ["holley_assets.definitions", "pyarrow.parquet", "duckdb", "sqlglot"]
+PRELOADED_MODULES = [
+    "holley_assets.definitions",
+    "pyarrow.parquet",
+    "duckdb",
+    "sqlglot",
+    # Every step opens Dagster's storage and its compute logs: SQLAlchemy, Alembic, UPath.
+    "dagster._core.storage.sqlite_storage",
+    "upath.implementations.local",
+]
 # A laptop has no use for Google's clients.
-PRELOADED_IN_PRODUCTION = ["holley_assets.resources.bigquery_warehouse", "google.cloud.storage"]
+PRELOADED_IN_PRODUCTION = [
+    "holley_assets.resources.bigquery_warehouse",
+    "google.cloud.storage",
+    "dagster_postgres",
+]
 
 
 def build_executor(compute: ComputeSettings) -> dg.ExecutorDefinition:

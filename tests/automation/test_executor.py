@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import importlib.util
 import sys
 from typing import Any
 
@@ -16,7 +17,11 @@ from dagster_k8s.job import (
     get_user_defined_k8s_config,
 )
 
-from holley_assets.automation.executor import build_executor
+from holley_assets.automation.executor import (
+    PRELOADED_IN_PRODUCTION,
+    PRELOADED_MODULES,
+    build_executor,
+)
 from holley_assets.definitions import definitions
 from holley_assets.resources.step_resources import KUBERNETES_TAG, heavy_step
 from holley_assets.settings import ComputeSettings, SettingsError
@@ -106,6 +111,17 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch: pytest.Mon
     with pytest.raises(SettingsError, match=r"dagster-k8s.*\.\[production\]") as raised:
         build_executor(ComputeSettings(executor="k8s"))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("env", "more"), [("local", []), ("prod", PRELOADED_IN_PRODUCTION)])
+def test_steps_fork_from_what_they_all_import(
+    monkeypatch: pytest.MonkeyPatch, env: str, more: list[str]
+) -> None:
+    monkeypatch.setenv("HOLLEY_ENV", env)
+    start = executor_config(build_executor(ComputeSettings()))["start_method"]["forkserver"]
+    assert start["preload_modules"] == [*PRELOADED_MODULES, *more]
+    # One that is not there is passed over without a word.
+    assert [name for name in start["preload_modules"] if importlib.util.find_spec(name) is None] == []
 
 
 def test_a_wrong_resource_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
