@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import psutil
-from dagster import DagsterEventType, DagsterRun, DefaultRunLauncher
+from dagster import DagsterEventType, DagsterRun, DefaultRunLauncher, Field
 from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._serdes import ConfigurableClassData
 
@@ -17,6 +18,8 @@ HOST_TAG = "holley/host"
 _WORKER = "spawn_main"
 # A run names its process in one of its first events.
 _FIRST_EVENTS = 20
+# A daemon looks every minute for a code server that is gone, and another takes some seconds to load.
+_PATIENCE = 90
 
 
 class LocalRunLauncher(DefaultRunLauncher):
@@ -26,14 +29,31 @@ class LocalRunLauncher(DefaultRunLauncher):
     memory, restarts or is switched off: the run would stay in progress, and hold up the queue, for ever.
 
     Configured as ``run_launcher`` in ``dagster.yaml``, with ``run_monitoring`` enabled.
+
+    Args:
+        inst_data: Dagster's.
+        patience_seconds: how long a run's process has been gone before the run is dead. Dagster starts it again at
+            that moment or never, and can do so only where a code server is back.
     """
+
+    def __init__(
+        self, inst_data: ConfigurableClassData | None = None, patience_seconds: int = _PATIENCE
+    ) -> None:
+        super().__init__(inst_data)
+        self._patience = patience_seconds
+        self._gone_since: dict[str, float] = {}
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """What ``dagster.yaml`` may say."""
+        return {"patience_seconds": Field(int, default_value=_PATIENCE)}
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> LocalRunLauncher:
-        """Made by Dagster; it has no settings."""
-        return cls(inst_data=inst_data)
+        """Made by Dagster."""
+        return cls(inst_data=inst_data, **config_value)
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Start the run's process below the code server, and note on which machine."""
@@ -56,6 +76,12 @@ class LocalRunLauncher(DefaultRunLauncher):
         process = self._process_of(run)
         if process is None or _is_worker(process):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
+        now = time.monotonic()
+        if now - self._gone_since.setdefault(run.run_id, now) < self._patience:
+            return CheckRunHealthResult(
+                WorkerStatus.RUNNING, f"process {process} is gone; its code server may return"
+            )
+        del self._gone_since[run.run_id]
         return CheckRunHealthResult(WorkerStatus.FAILED, f"process {process} of the run is gone from {host}")
 
     def _process_of(self, run: DagsterRun) -> int | None:

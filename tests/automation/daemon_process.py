@@ -37,6 +37,7 @@ class DaemonProcess:
         settings = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
         assert settings["run_launcher"]["class"] == LocalRunLauncher.__name__
         # Only the waits are shorter.
+        settings["run_launcher"]["config"] = {"patience_seconds": 1}
         settings["run_monitoring"]["poll_interval_seconds"] = 1
         settings["run_coordinator"] = {
             "module": "dagster.core.run_coordinator",

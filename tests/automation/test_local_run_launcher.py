@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
@@ -15,6 +16,7 @@ from dagster._core.events import EngineEventData
 from dagster._core.launcher import WorkerStatus
 from small_run import PROJECT
 
+from holley_assets.automation import local_run_launcher as module
 from holley_assets.automation.local_run_launcher import HOST_TAG, LocalRunLauncher
 
 SPAWNED = "from multiprocessing.spawn import spawn_main; import time; time.sleep(60)"
@@ -26,22 +28,31 @@ def idle() -> None: ...
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> dg.DagsterInstance:
-    """An instance of a laptop, with the settings of the project."""
+    """An instance of a laptop, with the settings of the project, but without patience."""
     home = tmp_path_factory.mktemp("home")
-    (home / "dagster.yaml").write_text((PROJECT / "dagster.yaml").read_text())
+    settings = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
+    settings["run_launcher"]["config"] = {"patience_seconds": 0}
+    (home / "dagster.yaml").write_text(yaml.safe_dump(settings))
     return dg.DagsterInstance.from_config(str(home))
+
+
+def in_progress(
+    instance: dg.DagsterInstance, process: int | None, host: str | None = socket.gethostname()
+) -> dg.DagsterRun:
+    """A run in progress that names this process."""
+    tags = {} if host is None else {HOST_TAG: host}
+    run = instance.create_run_for_job(idle, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    if process is not None:
+        instance.report_engine_event("Started process for run", run, EngineEventData.in_process(process))
+    return run
 
 
 def status(
     instance: dg.DagsterInstance, process: int | None, host: str | None = socket.gethostname()
 ) -> WorkerStatus:
-    """What run monitoring hears of a run in progress that names this process."""
-    tags = {} if host is None else {HOST_TAG: host}
-    run = instance.create_run_for_job(idle, tags=tags, status=dg.DagsterRunStatus.STARTED)
-    if process is not None:
-        instance.report_engine_event("Started process for run", run, EngineEventData.in_process(process))
+    """What run monitoring hears of such a run."""
     assert isinstance(instance.run_launcher, LocalRunLauncher)
-    return instance.run_launcher.check_run_worker_health(run).status
+    return instance.run_launcher.check_run_worker_health(in_progress(instance, process, host)).status
 
 
 def test_a_process_that_is_there_is_alive_and_one_that_was_killed_dead(instance: dg.DagsterInstance) -> None:
@@ -52,6 +63,17 @@ def test_a_process_that_is_there_is_alive_and_one_that_was_killed_dead(instance:
         assert status(instance, process.pid) is WorkerStatus.FAILED, "dead, and not yet buried"
         process.wait()
         assert status(instance, process.pid) is WorkerStatus.FAILED
+
+
+def test_a_run_is_dead_only_after_another_code_server_had_time_to_come(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter((1000.0, 1089.0, 1091.0))
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(instance.run_launcher, "_patience", 90)
+    run = in_progress(instance, os.getppid())
+    seen = [instance.run_launcher.check_run_worker_health(run).status for _ in range(3)]
+    assert seen == [WorkerStatus.RUNNING, WorkerStatus.RUNNING, WorkerStatus.FAILED]
 
 
 def test_a_number_that_went_to_another_program_is_no_run(instance: dg.DagsterInstance) -> None:
