@@ -10,6 +10,7 @@ import pyarrow as pa
 from holley_assets.assets.groups import EVALUATION, OWNERS
 from holley_assets.assets.model_choice import MODEL_VERSION, reference_metadata
 from holley_assets.assets.report_sections import (
+    calibration_section,
     embedding_points,
     graph_section,
     headline_numbers,
@@ -52,6 +53,7 @@ def eval_report(
     product_nodes: pa.Table,
     interacts_edges: pa.Table,
     fits_edges: pa.Table,
+    fitment: pa.Table,
     product_embeddings: pa.Table,
     recommendations: pa.Table,
     parts: pa.Table,
@@ -73,6 +75,7 @@ def eval_report(
     source = run_settings.evaluation.labels
     windows = TimeWindows.from_table(time_windows)
     products, vectors = training_vectors(product_embeddings, product_nodes)
+    labels = ground_truth(source, test_clicks, test_interactions)
     report = build_report(
         run=RunIdentity(
             run_id=context.run.run_id,
@@ -80,7 +83,7 @@ def eval_report(
             cutoff=windows.cutoff,
             model_version=trained_checkpoint[MODEL_VERSION][0].as_py(),
         ),
-        clicks=ground_truth(source, test_clicks, test_interactions),
+        clicks=labels,
         clicks_dropped=dropped_labels(
             source,
             *(
@@ -105,6 +108,16 @@ def eval_report(
                 "vehicles with the most owners": nearest_vehicles(user_nodes, user_profiles, user_embeddings),
             },
             "previous_run": previous_run_section(run_comparison),
+            "calibration": calibration_section(
+                evaluation_rankings,
+                labels,
+                user_nodes,
+                user_profiles,
+                user_embeddings,
+                product_embeddings,
+                fitment,
+                parts,
+            ),
         },
     )
     text = to_json(report)

@@ -101,6 +101,46 @@ def embedding_points(products: pa.Table, vectors: np.ndarray) -> pa.Table:
     return embedding_map(vectors, products["part_type"].to_pylist())
 
 
+def calibration_section(
+    rankings: pa.Table,
+    clicks: pa.Table,
+    user_nodes: pa.Table,
+    user_profiles: pa.Table,
+    user_embeddings: pa.Table,
+    product_embeddings: pa.Table,
+    fitment: pa.Table,
+    parts: pa.Table,
+) -> dict[str, Any]:
+    """Whether the model's scores as of the cutoff mean the same for every vehicle."""
+    from holley_assets.evaluation.calibration import calibration, promised_clicks
+    from holley_assets.ranking import EmbeddingScorer, build_candidates
+    from holley_assets.ranking.choices import log_totals
+
+    car = ["year", "make", "model"]
+    users = user_nodes.select(["email_lower", *car]).append_column("profile", user_profiles["profile"])
+    users = users.filter(pc.is_in(users["email_lower"], value_set=pc.unique(clicks["email_lower"])))
+    owners = user_nodes.group_by(["make", "model"]).aggregate([([], "count_all")])
+    owners = owners.rename_columns(["make", "model", "owners"])
+    # On a part that does not fit or may not be shown no system could have a hit.
+    possible = fitment.filter(pc.is_valid(fitment["sku"])).select([*car, "base_sku"])
+    clicks = clicks.select(["email_lower", "base_sku"]).join(users.join(owners, car[1:]), "email_lower")
+    clicks = clicks.join(possible, [*car, "base_sku"], join_type="left semi")
+    # Scores are divided by the lengths of the longest vectors.
+    longest = [pc.max(_training(table)["norm"]).as_py() for table in (user_embeddings, product_embeddings)]
+    temperature = float(np.prod(longest))
+    totals = log_totals(
+        users,
+        build_candidates(fitment, parts, view="training", apply_rules=True),
+        EmbeddingScorer.from_tables(user_embeddings, product_embeddings, "training"),
+        temperature,
+    )
+    return calibration(promised_clicks(rankings, totals, clicks, temperature=temperature))
+
+
+def _training(embeddings: pa.Table) -> pa.Table:
+    return embeddings.filter(pc.equal(embeddings["view"].cast(pa.string()), "training"))
+
+
 def no_worse(run_comparison: pa.Table) -> bool:
     """Whether the run kept every limit that a promotion asks for."""
     judged = run_comparison.filter(pc.equal(run_comparison["kind"], "worse"))

@@ -108,10 +108,10 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
         report: what :func:`.report.build_report` returns. Extra sections that the page knows: ``training``
             (:func:`.training_summary.summarise_training`), ``graph`` (``nodes``, ``edges`` and ``density`` by
             type, ``degrees`` as :func:`.graph_summary.degree_distribution` by title), ``delivered``
-            (:func:`.exposure.delivered`), ``previous_run`` (``run_id``, ``no_worse`` and ``measures`` with the
-            columns of :data:`.run_comparison.MEASURES_SCHEMA`), ``nearest`` (title →
-            :func:`.embedding_views.nearest`) and ``backtest`` (:func:`.backtest.summarise_backtest`). A section
-            that is absent is left out.
+            (:func:`.exposure.delivered`), ``calibration`` (:func:`.calibration.calibration`), ``previous_run``
+            (``run_id``, ``no_worse`` and ``measures`` with the columns of
+            :data:`.run_comparison.MEASURES_SCHEMA`), ``nearest`` (title → :func:`.embedding_views.nearest`) and
+            ``backtest`` (:func:`.backtest.summarise_backtest`). A section that is absent is left out.
         embedding_points: x, y, group of the 2-D picture (:func:`.embedding_views.embedding_map`).
 
     Returns:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from holley_assets.evaluation.backtest import summarise_backtest
+from holley_assets.evaluation.calibration import calibration
 from holley_assets.evaluation.embedding_views import embedding_map, nearest
 from holley_assets.evaluation.exposure import exposure
 from holley_assets.evaluation.formatting import (
@@ -81,6 +82,7 @@ def report_of(
 
 def all_extras(world: Any) -> dict[str, Any]:
     """Every optional section."""
+    promised = pa.table({"promised": [0.2, 0.8], "hit": [False, True], "owners": [1, 2]})
     vectors = np.random.default_rng(0).normal(size=(world.products.num_rows, 8))
     names = world.products.column("base_sku").to_pylist()
     past = [{**report_of(world), "cutoff": f"2025-1{month}-01"} for month in range(2)]
@@ -101,6 +103,7 @@ def all_extras(world: Any) -> dict[str, Any]:
             "density": {"user interacts product": 0.001},
             "degrees": {"parts of a user": degree_distribution(world.rankings, ["email_lower"])},
         },
+        "calibration": calibration(promised),
         "delivered": {"users": 400, "slots": 1600, "parts": 200, "part_types": {"Wheel": 1600}},
         "nearest": {"Nearest parts": nearest(vectors, names, names[:2]), "Nearest vehicles": []},
         "backtest": summarise_backtest(past),
@@ -117,6 +120,16 @@ def test_self_contained_and_well_formed(world: Any) -> None:
     assert all(address.startswith("data:image/") for address in page.addresses)
     assert "url(" not in text
     assert len(page.images) == 7
+
+
+def test_the_page_says_whether_scores_mean_the_same_for_every_vehicle(world: Any) -> None:
+    text = Page(render(report_of(world, all_extras(world)))).text
+    section = text[text.index("Does a score mean the same") :]
+    assert "20.00 points apart" in section and "few owners" in section
+    empty = pa.table(
+        {"promised": pa.array([], "f8"), "hit": pa.array([], "bool"), "owners": pa.array([], "i8")}
+    )
+    assert "None" not in Page(render(report_of(world, {"calibration": calibration(empty)}))).text
 
 
 def test_every_image_says_what_it_shows(world: Any) -> None:
