@@ -160,13 +160,29 @@ def decide_beyond_popularity(
         return gain.to_dict()
     own = _judge(control_comparison, control_power, clicks, rule, unit, "popularity counted on the same data")
     if own.outcome in {"clear_win", gain.outcome}:
-        holds = "So better counting does not explain the gain."
+        holds = "So popularity does not explain the gain."
         return _decision(gain.outcome, gain.measured, *gain.grounds, own.measured, holds, gain.advice)
     if own.outcome == "worse":
         enough = "Better counting alone does more: the graph adds nothing to it."
         return _decision("neutral", gain.measured, own.measured, *own.grounds, enough)
-    required = "A gain counts only as far as better counting does not explain it."
+    required = "A gain counts only as far as popularity does not explain it."
     return _decision(own.outcome, gain.measured, required, own.measured, *own.grounds, own.advice)
+
+
+def network_share(comparison: Scopes) -> str:
+    """What the network adds to the count by car that it learns from, in one sentence; empty without an interval.
+
+    Args:
+        comparison: the model against :data:`.report.COUNT_BY_CAR`.
+    """
+    cold = comparison[DECIDING_TIER]
+    lift, (low, high) = finite(cold[DECIDING_METRIC]), cold["ci95"] or (None, None)
+    if lift is None or low is None or high is None:
+        return ""
+    return (
+        f"Against what visitors wanted for the very car, counted without a network, it is {signed(lift)} points "
+        f"({signed(low)} to {signed(high)}), which decides nothing."
+    )
 
 
 def _judge(

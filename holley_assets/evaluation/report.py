@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from holley_assets.evaluation.bias import click_bias, shown_by
-from holley_assets.evaluation.decision import decide, decide_beyond_popularity
+from holley_assets.evaluation.decision import decide, decide_beyond_popularity, network_share
 from holley_assets.evaluation.exposure import exposure, score_histograms
 from holley_assets.evaluation.gates import DECIDING_TIER, DecisionRule, evaluate_gates
 from holley_assets.evaluation.labels import LABEL_UNITS, LabelSource
@@ -127,6 +127,7 @@ def build_report(
             unit=unit,
         )
         by_car, _ = compare(values[TREATMENT], control_values[COUNT_BY_CAR], truth, bootstrap)
+        decision["reason"] = " ".join(filter(None, [decision["reason"], network_share(by_car)]))
         control = {
             "system": better,
             "metrics": control_metrics,

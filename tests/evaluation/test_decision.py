@@ -15,6 +15,7 @@ from holley_assets.evaluation.decision import (
     OUTCOMES,
     decide,
     decide_beyond_popularity,
+    network_share,
     smallest_conclusive_users,
 )
 from holley_assets.evaluation.gates import DecisionRule
@@ -214,11 +215,11 @@ def test_reasons_beyond_popularity_read_well() -> None:
         "Hit Rate@4 on 2,500 cold users is +6.00 points against the SQL pipeline (95 % interval +4.00 to "
         "+8.00). The whole interval reaches the +3.00 points of a clear win. Hit Rate@4 on 2,500 cold users "
         "is +6.00 points against popularity counted on the same data (95 % interval +4.00 to +8.00). So "
-        "better counting does not explain the gain. Proceed to an A/B test."
+        "popularity does not explain the gain. Proceed to an A/B test."
     )
     assert beyond_popularity(WIN, NEUTRAL)["reason"] == (
         "Hit Rate@4 on 2,500 cold users is +6.00 points against the SQL pipeline (95 % interval +4.00 to "
-        "+8.00). A gain counts only as far as better counting does not explain it. Hit Rate@4 on 2,500 cold "
+        "+8.00). A gain counts only as far as popularity does not explain it. Hit Rate@4 on 2,500 cold "
         "users is +0.00 points against popularity counted on the same data (95 % interval −0.60 to +0.60). "
         "The whole interval lies within ±1.00 points. With 2,500 cold test users, the smallest lift that "
         "this test tells from none with 80 % power is 1.20 points. The graph neither helps nor hurts: here "
@@ -228,3 +229,12 @@ def test_reasons_beyond_popularity_read_well() -> None:
         "The whole interval lies below −1.00 points. Better counting alone does more: the graph adds nothing "
         "to it."
     )
+
+
+def test_what_the_network_adds_to_the_count_by_car_is_one_sentence() -> None:
+    measured = {"cold": {"hit_rate@4_delta": -0.0078, "ci95": [-0.0233, 0.0072]}}
+    assert network_share(measured) == (
+        "Against what visitors wanted for the very car, counted without a network, it is −0.78 points "
+        "(−2.33 to +0.72), which decides nothing."
+    )
+    assert network_share({"cold": {"hit_rate@4_delta": None, "ci95": None}}) == ""

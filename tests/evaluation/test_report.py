@@ -158,6 +158,10 @@ def test_a_win_that_a_count_gets_too_is_none(
         "counted_popularity": weak["metrics"]["random"],
         "visitor_demand": weak["metrics"]["gnn"],
     }
+    assert weak["decision"]["reason"].endswith(
+        "Against what visitors wanted for the very car, counted without a network, it is +0.00 points "
+        "(+0.00 to +0.00), which decides nothing."
+    )
     assert weak["control"]["comparison_by_car"]["cold"]["hit_rate@4_delta"] == 0.0, (
         "shown, and decides nothing"
     )
