@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +11,8 @@ import dagster as dg
 import pyarrow as pa
 
 from holley_assets.assets.groups import GRAPH_TABLES, OWNERS
+from holley_assets.assets.model_choice import DELIVERED_TABLE
+from holley_assets.assets.serving_keys import SERVING_TABLE
 from holley_assets.assets.sources import source_materialization
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.source_tables import SourceTableError, TableDescription, validate_source_tables
@@ -115,10 +117,28 @@ def sample_folder(run: RunSettings, as_of: datetime.date) -> Path:
     return run.data_dir / "sample" / name
 
 
+def output_datasets(settings: Settings, assets: Collection[dg.AssetKey]) -> list[str]:
+    """Datasets of the output tables that a run of ``assets`` may write.
+
+    No others, so that one that is broken does not keep job `serve_sql_only` from the serving table.
+    """
+    datasets = [WORKING_DATASET] if DELIVERED_TABLE in assets else []
+    if SERVING_TABLE in assets and (settings.serving.mode != "shadow" or settings.serving.kill_switch):
+        datasets.append(settings.serving_dataset)
+    return datasets
+
+
 def prepare_sources(
-    settings: Settings, windows: TimeWindows, warehouse: WarehouseResource, origin: Origin
+    settings: Settings,
+    windows: TimeWindows,
+    warehouse: WarehouseResource,
+    origin: Origin,
+    written_datasets: Collection[str],
 ) -> dict[str, TableDescription]:
     """Generate the sample, if the source is one, make sure of the output's datasets, validate all source tables.
+
+    Args:
+        written_datasets: those of the run's output tables.
 
     Raises:
         SettingsError: the sample cannot be generated with these settings.
@@ -142,8 +162,7 @@ def prepare_sources(
         except (ValueError, FileExistsError) as error:
             raise SettingsError(f"the sample cannot be generated: {error}") from error
     opened = warehouse.open(settings, windows.source_location, origin=origin)
-    serves = settings.serving.mode != "shadow"
-    opened.require_writable([WORKING_DATASET, *([settings.serving_dataset] if serves else [])])
+    opened.require_writable(written_datasets)
     return validate_source_tables(opened)
 
 
@@ -166,7 +185,8 @@ def time_windows(
         loaded = settings.load()
         resolved = loaded.model_copy(update={"run": on_tagged_day(loaded.run, context.run.tags)})
         windows = resolve_windows(resolved.run, datetime.datetime.now(datetime.UTC).date())
-        tables = prepare_sources(resolved, windows, warehouse, origin_of(context))
+        datasets = output_datasets(resolved, context.job_def.asset_layer.selected_asset_keys)
+        tables = prepare_sources(resolved, windows, warehouse, origin_of(context), datasets)
     except (SettingsError, SourceTableError, WarehouseError) as error:
         raise dg.Failure(str(error), allow_retries=False) from None
     for name, description in tables.items():

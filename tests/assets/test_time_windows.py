@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from small_run import execute_job, failure_of, read_asset
 
-from holley_assets.assets.time_windows import TimeWindows, resolve_windows, sample_folder
-from holley_assets.settings import RunSettings, SettingsError
+from holley_assets.assets.time_windows import TimeWindows, output_datasets, resolve_windows, sample_folder
+from holley_assets.definitions import definitions
+from holley_assets.settings import RunSettings, SettingsError, load_settings
 
 FIRST = ["time_windows"]
 
@@ -30,6 +31,22 @@ def test_windows_follow_from_the_day() -> None:
     assert windows.cutoff == datetime.date(2026, 1, 2)
     assert windows.source == "parquet"
     assert TimeWindows.from_table(windows.to_table()) == windows
+
+
+@pytest.mark.parametrize(
+    ("job", "mode", "expected"),
+    [
+        ("weekly_retrain", "shadow", ["temp_holley_gnn"]),
+        ("daily_score", "ab", ["temp_holley_gnn", "holley_serving"]),
+        ("serve_sql_only", "ab", ["holley_serving"]),
+    ],
+)
+def test_a_run_tries_the_datasets_that_it_writes_and_no_others(
+    monkeypatch: pytest.MonkeyPatch, job: str, mode: str, expected: list[str]
+) -> None:
+    monkeypatch.setenv("HOLLEY_SERVING_MODE", mode)
+    assets = definitions.resolve_job_def(job).asset_layer.selected_asset_keys
+    assert output_datasets(load_settings(), assets) == expected
 
 
 def test_without_a_day_it_is_today() -> None:

@@ -215,7 +215,7 @@ def test_a_missing_dataset_ends_the_run_before_any_query_is_paid(
     with production.instance() as instance, pytest.MonkeyPatch.context() as patched:
         patched.setenv("HOLLEY_SERVING_MODE", "ab")
         patched.setenv("HOLLEY_SERVING_DATASET", "nowhere")
-        result = execute_job(instance=instance, only=["time_windows"])
+        result = execute_job("daily_score", instance=instance)
     assert failure_of(result, "time_windows") == (
         "dataset holley-emulated.nowhere does not exist: create it in US"
     )
