@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 from dagster import DagsterEventType, DagsterRun, DefaultRunLauncher, Field
 from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
 from dagster._serdes import ConfigurableClassData
 
 # The machine whose process numbers those of a run are.
@@ -18,6 +19,7 @@ HOST_TAG = "holley/host"
 _WORKER = "spawn_main"
 # A run names its process in one of its first events.
 _FIRST_EVENTS = 20
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # A daemon looks every minute for a code server that is gone, and another takes some seconds to load.
 _PATIENCE = 90
 
@@ -56,8 +58,9 @@ class LocalRunLauncher(DefaultRunLauncher):
         return cls(inst_data=inst_data, **config_value)
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Start the run's process below the code server, and note on which machine."""
-        self._instance.add_run_tags(context.dagster_run.run_id, {HOST_TAG: socket.gethostname()})
+        """Start the run's process below the code server, and note on which machine, where that is this one."""
+        if starts_here(context.dagster_run):
+            self._instance.add_run_tags(context.dagster_run.run_id, {HOST_TAG: socket.gethostname()})
         super().launch_run(context)
 
     @property
@@ -68,7 +71,8 @@ class LocalRunLauncher(DefaultRunLauncher):
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """Whether the run's process is there. Where that cannot be known, the run is left alone.
 
-        That is so on another machine, and for a run that no daemon launched, such as that of ``dagster job execute``.
+        That is so on another machine or in another container than the daemon, and for a run that no daemon launched,
+        such as that of ``dagster job execute``.
         """
         host = run.tags.get(HOST_TAG)
         if host != socket.gethostname():
@@ -95,6 +99,16 @@ class LocalRunLauncher(DefaultRunLauncher):
                 if number is not None:
                     return int(str(number.value))
         return None
+
+
+def starts_here(run: DagsterRun) -> bool:
+    """Whether the run's process will be one of this machine: its code server is Dagster's own, or on loopback."""
+    if run.remote_job_origin is None:
+        return False
+    code = run.remote_job_origin.repository_origin.code_location_origin
+    if isinstance(code, GrpcServerCodeLocationOrigin):
+        return code.socket is not None or code.host in _LOOPBACK
+    return True
 
 
 def _is_worker(number: int) -> bool:

@@ -44,7 +44,8 @@ def _problem(client: bigquery.Client, name: str, retry: Retry) -> str | None:
             location = client.get_dataset(name, retry=retry).location
             if location.upper() != client.location.upper():
                 return f"dataset {name} is in {location}, HOLLEY_BIGQUERY_LOCATION is {client.location}"
-            client.create_table(probe, retry=retry)
+            # A request that is repeated may find what the first has made.
+            client.create_table(probe, exists_ok=True, retry=retry)
             client.delete_table(probe, not_found_ok=True, retry=retry)
     except WarehouseError as error:
         if isinstance(error.__cause__, google_errors.NotFound):

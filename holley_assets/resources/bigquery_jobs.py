@@ -153,16 +153,22 @@ class QueryRunner:
         return re.sub(r"[^A-Za-z0-9_-]", "-", f"{run_id}-{plan.name}-{digest}")
 
     def _keep_to_budget(self, plan: Plan, identity: str) -> None:
+        earlier = None
         if self._spending is None:
             others = sum(int(job.total_bytes_billed or 0) for job in self.jobs)
         else:
+            earlier = self._spending.read(identity)
             self._spending.write(identity, plan.bytes)
             others = self._spending.total() - plan.bytes
         budget = self._settings.run_budget_dollars
         spent, next_one = self._dollars(others), self._dollars(plan.bytes)
         if spent + next_one > budget:
             if self._spending is not None:
-                self._spending.remove(identity)
+                # What an earlier attempt has paid stays written down.
+                if earlier is None:
+                    self._spending.remove(identity)
+                else:
+                    self._spending.write(identity, earlier)
             raise BudgetError(
                 f"BigQuery: query {plan.name} was not started: it would read {plan.bytes / GIB:,.1f} GiB for "
                 f"${next_one:,.2f}, and the run, which has spent ${spent:,.2f}, would have cost "

@@ -34,6 +34,11 @@ class Spending:
         for other in earlier:
             self._store.delete(other)
 
+    def read(self, query: str) -> int | None:
+        """Bytes written for ``query``; ``None`` where it was never asked."""
+        read = [int(key.rpartition("-")[2]) for key in self._keys_of(query)]
+        return max(read, default=None)
+
     def remove(self, query: str) -> None:
         """Forget a query that did not start."""
         for key in self._keys_of(query):

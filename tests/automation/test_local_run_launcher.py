@@ -14,10 +14,18 @@ import pytest
 import yaml
 from dagster._core.events import EngineEventData
 from dagster._core.launcher import WorkerStatus
+from dagster._core.remote_origin import (
+    CodeLocationOrigin,
+    GrpcServerCodeLocationOrigin,
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from small_run import PROJECT
 
 from holley_assets.automation import local_run_launcher as module
-from holley_assets.automation.local_run_launcher import HOST_TAG, LocalRunLauncher
+from holley_assets.automation.local_run_launcher import HOST_TAG, LocalRunLauncher, starts_here
 
 SPAWNED = "from multiprocessing.spawn import spawn_main; import time; time.sleep(60)"
 
@@ -95,3 +103,21 @@ def test_both_instance_settings_have_it_and_ask(settings: str) -> None:
         "class": LocalRunLauncher.__name__,
     }
     assert read["run_monitoring"]["enabled"] is True
+
+
+@pytest.mark.parametrize(
+    ("code", "here"),
+    [
+        (ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(module_name="project")), True),
+        (GrpcServerCodeLocationOrigin(host="localhost", port=4000), True),
+        (GrpcServerCodeLocationOrigin(host="localhost", socket="/tmp/code.sock"), True),
+        (GrpcServerCodeLocationOrigin(host="code-server", port=4000), False),
+    ],
+)
+def test_processes_of_a_code_server_in_another_container_are_not_looked_for(
+    instance: dg.DagsterInstance, code: CodeLocationOrigin, here: bool
+) -> None:
+    run = in_progress(instance, None)
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(code, "__repository__"), "idle")
+    assert starts_here(run._replace(remote_job_origin=origin)) is here
+    assert not starts_here(run), "nobody knows"

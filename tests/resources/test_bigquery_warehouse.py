@@ -204,6 +204,18 @@ class TestQueries:
         for _ in range(2):
             open_warehouse("run-twice", **budget).query_to_parquet("twice", {}, tmp_path / "rows.parquet")
 
+    def test_what_a_step_paid_stays_counted_where_it_may_not_go_on(
+        self, open_warehouse, write_query, tmp_path
+    ):
+        budget = {"run_budget_dollars": 2.5, "dollars_per_tib": 1024.0}
+        for name in ("first", "second"):
+            write_query(f"SELECT '{name}' AS x")
+            open_warehouse("run-paid", **budget).query_to_parquet(name, {}, tmp_path / "rows.parquet")
+        budget["run_budget_dollars"] = 1.5
+        for _ in range(2):
+            with pytest.raises(BudgetError, match=r"has spent \$1.00, would have cost \$2.00"):
+                open_warehouse("run-paid", **budget).query_to_parquet("second", {}, tmp_path / "rows.parquet")
+
     def test_rows_are_streamed_where_the_storage_api_is(self, emulator, tmp_path):
         rows = pa.table(
             {
