@@ -66,5 +66,9 @@ def alert_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         save_outbox(storage, outbox)
 
     save()
-    delivered, waiting = deliver(outbox, apprise_receivers(urls), save, now)
+    receivers, wrong = apprise_receivers(urls)
+    # An address that is wrong today is to get, once it is corrected, what the others have taken.
+    delivered, waiting = deliver(outbox, receivers, save, now, hold=bool(wrong))
+    if wrong:
+        raise ValueError("; ".join(wrong))
     return dg.SkipReason(f"{delivered} alerts delivered, {waiting} wait")

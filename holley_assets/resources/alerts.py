@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Protocol
 
@@ -25,6 +25,8 @@ OUTBOX_KEY = "holley/alerts"
 # Seconds until the second attempt; each further one waits twice as long, up to an hour.
 _FIRST_WAIT = 30.0
 _LONGEST_WAIT = 3600.0
+# By then the wait is the longest; a receiver that is gone for weeks is tried more often than a float can double.
+_DOUBLINGS = 10
 # Seconds after which no further delivery is begun. Dagster gives a sensor 60 seconds, and then starts the next
 # evaluation beside one that still runs: both would send.
 _SENDING = 20.0
@@ -50,7 +52,16 @@ class Alert:
     @property
     def number(self) -> str:
         """Short name by which a receiver knows a repeated delivery."""
-        return hashlib.sha256(self.key.encode()).hexdigest()[:12]
+        return short_hash(self.key)
+
+
+Sender = Callable[[Alert], bool]
+"""Tells one receiver; returns whether it took the alert."""
+
+
+def short_hash(text: str) -> str:
+    """By which ``text`` is known where it may not be kept: it is a secret, or may name a customer."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def without_addresses(text: str) -> str:
@@ -60,12 +71,16 @@ def without_addresses(text: str) -> str:
 
 @dataclasses.dataclass
 class Waiting:
-    """An alert in the outbox and how its delivery stands; ``delivered`` holds the places of receivers that took it."""
+    """An alert in the outbox and how its delivery stands.
+
+    ``delivered`` holds the receivers that took it, by the short hashes of their addresses. An older outbox holds their
+    places, which are no receiver's name: what waits in it is sent once more.
+    """
 
     alert: Alert
     attempts: int = 0
     next_attempt: float = 0.0
-    delivered: list[int] = dataclasses.field(default_factory=list)
+    delivered: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
@@ -154,7 +169,7 @@ def save_outbox(storage: CursorStorage, outbox: Outbox) -> None:
 
 
 def deliver(
-    outbox: Outbox, send: Sequence[Callable[[Alert], bool]], save: Callable[[], None], now: float
+    outbox: Outbox, send: Mapping[str, Sender], save: Callable[[], None], now: float, *, hold: bool = False
 ) -> tuple[int, int]:
     """Send what is due to each receiver, and note each success before the next is tried.
 
@@ -162,52 +177,59 @@ def deliver(
     delivery takes long.
 
     Args:
-        send: one function a receiver; returns whether it took the alert.
+        send: the receivers by their names, which :func:`apprise_receivers` gives them.
         save: writes the outbox.
+        hold: keep what all receivers took, for one that is still to come.
 
     Returns:
         alerts that every receiver has taken now, and alerts that still wait.
     """
     delivered = 0
-    refused: set[int] = set()
+    refused: set[str] = set()
     deadline = time.monotonic() + _SENDING
     for item in [waiting for waiting in outbox.waiting if waiting.next_attempt <= now]:
         if time.monotonic() > deadline:
             break
-        places = [place for place in range(len(send)) if place not in refused and place not in item.delivered]
-        for place in places:
-            if send[place](item.alert):
-                item.delivered.append(place)
+        asked = [name for name in send if name not in refused and name not in item.delivered]
+        for name in asked:
+            if send[name](item.alert):
+                item.delivered.append(name)
                 save()
             else:
-                refused.add(place)
-        if len(item.delivered) >= len(send):
+                refused.add(name)
+        if not hold and all(name in item.delivered for name in send):
             outbox.waiting.remove(item)
             delivered += 1
-        elif places:
-            item.next_attempt = now + min(_FIRST_WAIT * 2.0**item.attempts, _LONGEST_WAIT)
+            save()
+        elif any(name in refused for name in asked):
+            item.next_attempt = now + min(_FIRST_WAIT * 2 ** min(item.attempts, _DOUBLINGS), _LONGEST_WAIT)
             item.attempts += 1
-        save()
+            save()
     return delivered, len(outbox.waiting)
 
 
-def apprise_receivers(urls: Iterable[str]) -> list[Callable[[Alert], bool]]:
-    """One sender for each apprise address.
+def apprise_receivers(urls: Iterable[str]) -> tuple[dict[str, Sender], list[str]]:
+    """Senders for the apprise addresses, by the short hashes of these; and a line for each that apprise cannot use.
 
-    Raises:
-        ValueError: apprise knows no such address; the message has its place and kind, never the address.
+    The line has the address's place and kind, never the address.
     """
     import apprise
 
-    return [_receiver(place, url, apprise) for place, url in enumerate(urls, start=1)]
+    senders, wrong = {}, []
+    for place, url in enumerate(urls, start=1):
+        sender = _sender(url, apprise)
+        if sender is None:
+            kind = url.partition("://")[0]
+            wrong.append(f"HOLLEY_ALERT_URLS: address {place} ({kind}://…) is not one that apprise can use")
+        else:
+            senders[short_hash(url)] = sender
+    return senders, wrong
 
 
-def _receiver(place: int, url: str, apprise: ModuleType) -> Callable[[Alert], bool]:
+def _sender(url: str, apprise: ModuleType) -> Sender | None:
     address = apprise.Apprise()
     if not address.add(url):
-        raise ValueError(
-            f"HOLLEY_ALERT_URLS: address {place} ({url.partition(':')[0]}://…) is not one that apprise can use"
-        )
+        return None
     kinds = {
         Severity.ERROR: apprise.NotifyType.FAILURE,
         Severity.WARNING: apprise.NotifyType.WARNING,

@@ -20,7 +20,7 @@ from webhook import Webhook
 from holley_assets.automation.local_run_launcher import LocalRunLauncher
 
 # Seconds. The machine of a test may be busy with others.
-PATIENCE = 60.0
+PATIENCE = 180.0
 # Whoever kills the tests leaves no daemon behind; a code server that hears of none ends by itself.
 _DYING_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from webhook import Webhook
 
 from holley_assets.automation import alert_sensor as module
 from holley_assets.automation.alert_sensor import alert_sensor
@@ -81,7 +82,7 @@ def test_each_run_is_told_once_and_the_past_not_at_all(
 ) -> None:
     taken: list[Alert] = []
     receiver = lambda alert: taken.append(alert) or True  # noqa: E731
-    monkeypatch.setattr(module, "apprise_receivers", lambda urls: [receiver])
+    monkeypatch.setattr(module, "apprise_receivers", lambda urls: ({"receiver": receiver}, []))
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         context = dg.build_sensor_context(instance=instance)
         monkeypatch.delenv("HOLLEY_ALERT_URLS", raising=False)
@@ -96,6 +97,24 @@ def test_each_run_is_told_once_and_the_past_not_at_all(
         alert_sensor(context)
     assert sorted(alert.title for alert in taken) == ["failing failed", "green: 1 checks failed"]
     assert not any("@" in alert.body for alert in taken)
+
+
+def test_a_wrong_address_keeps_nothing_from_the_others_and_gets_it_once_corrected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, webhook: Webhook
+) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        context = dg.build_sensor_context(instance=instance)
+        monkeypatch.setenv("HOLLEY_ALERT_URLS", webhook.url)
+        alert_sensor(context)
+        execute(instance, broken, job="failing")
+        monkeypatch.setenv("HOLLEY_ALERT_URLS", f"nosuch://token {webhook.url}")
+        for _ in range(2):
+            with pytest.raises(ValueError, match=r"address 1 \(nosuch://…\) is not one"):
+                alert_sensor(context)
+            assert len(webhook.received) == 1
+        monkeypatch.setenv("HOLLEY_ALERT_URLS", f"{webhook.url}corrected {webhook.url}")
+        assert "1 alerts delivered, 0 wait" in str(alert_sensor(context))
+    assert len(webhook.received) == 2
 
 
 @dg.asset(check_specs=[dg.AssetCheckSpec("every_key_is_unique", asset="guarded", blocking=True)])
