@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import socket
 import time
@@ -54,8 +55,16 @@ def production(emulator: BigQueryEmulator, monkeypatch: pytest.MonkeyPatch) -> N
         "HOLLEY_BIGQUERY_DATA_COMPANY_DATASET": DATASET,
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(source_looks, "_PATIENCE_SECONDS", 1.0)
-    monkeypatch.setattr(bigquery_tables, "_ANSWER_SECONDS", 1.0)
+
+
+@contextlib.contextmanager
+def nobody_answers(address: str = "http://127.0.0.1:9") -> Iterator[None]:
+    """BigQuery is at an address where nobody answers, and little time is lost on it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOLLEY_BIGQUERY_EMULATOR", address)
+        patch.setattr(source_looks, "_PATIENCE_SECONDS", 1.0)
+        patch.setattr(bigquery_tables, "_ANSWER_SECONDS", 1.0)
+        yield
 
 
 @pytest.fixture
@@ -111,20 +120,18 @@ def test_one_table_that_may_not_be_read_does_not_hide_the_others(
 
 
 @pytest.mark.parametrize("how", ["refused", "deaf"])
-def test_a_warehouse_that_does_not_answer_is_left_soon(
-    how: str, deaf_server: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_warehouse_that_does_not_answer_is_left_soon(how: str, deaf_server: str) -> None:
     address = deaf_server if how == "deaf" else "http://127.0.0.1:9"
-    monkeypatch.setenv("HOLLEY_BIGQUERY_EMULATOR", address)
-    started = time.monotonic()
-    looks = look()
+    with nobody_answers(address):
+        started = time.monotonic()
+        looks = look()
     assert all(found.unanswered for found in looks.values())
     assert time.monotonic() - started < 15
     assert not any("\n" in found.problem for found in looks.values())
 
 
 def test_the_sensor_says_that_it_asks_again_and_goes_on_where_it_was(
-    emulator: BigQueryEmulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    emulator: BigQueryEmulator, tmp_path: Path
 ) -> None:
     resources = {"settings": SettingsResource(), "warehouse": WarehouseResource()}
     with dg.DagsterInstance.ephemeral() as instance:
@@ -136,8 +143,8 @@ def test_the_sensor_says_that_it_asks_again_and_goes_on_where_it_was(
         first = evaluate(None)
         assert str(first.skip_reason.skip_message).startswith("Nothing was ever delivered")
         assert [type(event).__name__ for event in first.asset_events].count("AssetMaterialization") == 7
-        monkeypatch.setenv("HOLLEY_BIGQUERY_EMULATOR", "http://127.0.0.1:9")
-        silent = evaluate(first.cursor)
+        with nobody_answers():
+            silent = evaluate(first.cursor)
         assert str(silent.skip_reason.skip_message).startswith(
             "Asked again at the next tick: 7 of 7 source tables do not answer ("
         )
@@ -145,7 +152,6 @@ def test_the_sensor_says_that_it_asks_again_and_goes_on_where_it_was(
         assert isinstance(told, dg.AssetCheckEvaluation) and not told.passed
         assert told.severity is dg.AssetCheckSeverity.WARN
         assert read_cursor(silent.cursor) == read_cursor(first.cursor)
-        monkeypatch.setenv("HOLLEY_BIGQUERY_EMULATOR", emulator.url)
         # The emulator dates a table by its creation.
         pq.write_table(pa.table({"number": [1, 2, 3, 4]}), tmp_path / "more.parquet")
         emulator.load_parquet(DATASET, USERS, tmp_path / "more.parquet")
@@ -155,11 +161,8 @@ def test_the_sensor_says_that_it_asks_again_and_goes_on_where_it_was(
         assert moved[0].metadata["dagster/row_count"].value == 4
 
 
-def test_freshness_of_the_output_is_judged_without_the_warehouse_if_need_be(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("HOLLEY_BIGQUERY_EMULATOR", "http://127.0.0.1:9")
-    with dg.DagsterInstance.ephemeral() as instance:
+def test_freshness_of_the_output_is_judged_without_the_warehouse_if_need_be() -> None:
+    with nobody_answers(), dg.DagsterInstance.ephemeral() as instance:
         instance.report_runless_asset_event(dg.AssetMaterialization("recommendations_table"))
         context = dg.build_sensor_context(instance=instance)
         result = freshness_sensor(context, settings=SettingsResource(), warehouse=WarehouseResource())
