@@ -73,19 +73,17 @@ def judge_freshness(
 
 
 def judge_answers(looks: Mapping[str, Look]) -> Verdict:
-    """Whether the warehouse told of every table what it is; it is asked again, so that this is a warning."""
+    """Whether the warehouse told of every table what it is; it is asked again, so that this is a warning.
+
+    The reason names who is silent: one view, which never answers, must not hide that later nobody does.
+    """
     silent = unanswered(looks)
     if not silent:
         words = f"{len(looks)} source tables answer"
         return Verdict(ANSWERS, True, "answered", words, severity=dg.AssetCheckSeverity.WARN)
-    return Verdict(
-        ANSWERS,
-        False,
-        "unanswered",
-        silence(looks),
-        dg.AssetCheckSeverity.WARN,
-        {"tables": ", ".join(silent)},
-    )
+    tables = ", ".join(silent)
+    reason = "unanswered: all" if len(silent) == len(looks) else f"unanswered: {tables}"
+    return Verdict(ANSWERS, False, reason, silence(looks), dg.AssetCheckSeverity.WARN, {"tables": tables})
 
 
 def unanswered(looks: Mapping[str, Look]) -> list[str]:

@@ -17,7 +17,7 @@ from automation.stand_ins import definitions
 
 from holley_assets.assets.time_windows import AS_OF_TAG
 from holley_assets.automation.upstream_sensor import read_cursor
-from holley_assets.checks.source_watch import ANSWERS, IS_THERE, judge_presence
+from holley_assets.checks.source_watch import ANSWERS, IS_THERE, judge_answers, judge_presence
 from holley_assets.checks.standing import latest_evaluation
 from holley_assets.resources.source_looks import Look
 from holley_assets.resources.source_tables import SOURCE_TABLES, TableDescription
@@ -225,6 +225,16 @@ def test_an_unreadable_table_is_asked_again(watched: Daemon, exports: Path) -> N
     assert look(watched, day(1, 7)) == ""
     _, answers = latest_evaluation(watched.instance, ANSWERS) or pytest.fail("no evaluation")
     assert answers.passed
+
+
+def test_one_silent_table_does_not_hide_that_later_nobody_answers() -> None:
+    answer, none = Look(TableDescription("somewhere", {}, 100, MONDAY)), Look(problem="no answer")
+    reasons = [
+        judge_answers({table: none if table in silent else answer for table in SOURCE_TABLES}).reason
+        for silent in ((), (USERS,), (EVENTS, USERS), SOURCE_TABLES)
+    ]
+    assert reasons[1] == f"unanswered: {USERS}" and reasons[3] == "unanswered: all"
+    assert len(set(reasons)) == 4
 
 
 def test_verdicts_are_recorded_when_they_change_and_once_a_day(watched: Daemon, exports: Path) -> None:
