@@ -7,6 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import dagster as dg
+from dagster._core.storage.asset_check_execution_record import (
+    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as EVALUATED,
+)
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 # A verdict that stays the same is recorded this often, so that the check's page shows that somebody still looks.
 _REPEATED = datetime.timedelta(days=1)
@@ -20,7 +24,7 @@ class Verdict:
     check: dg.AssetCheckKey
     passed: bool
     reason: str
-    """In a word; another one is news even where the check fails as before."""
+    """In few words; another one is news even where the check fails as before."""
     description: str
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
     metadata: Mapping[str, str | int | float] = field(default_factory=dict)
@@ -51,10 +55,20 @@ class Verdict:
 def latest_evaluation(
     instance: dg.DagsterInstance, check: dg.AssetCheckKey
 ) -> tuple[datetime.datetime, dg.AssetCheckEvaluation] | None:
-    """The newest evaluation of a check and when it was made; ``None`` without one."""
-    record = instance.get_latest_asset_check_evaluation_record(check)
+    """The newest evaluation of a check and when it was made; ``None`` without one.
+
+    A run writes down what it is going to evaluate before it does: such a plan is passed over, so that a check may
+    ask what was found before it, and so that a run that died hides nothing.
+    """
+    found = instance.event_log_storage.get_asset_check_execution_history(check, limit=1, status=EVALUATED)
+    return _evaluation_of(found[0]) if found else None
+
+
+def _evaluation_of(
+    record: AssetCheckExecutionRecord,
+) -> tuple[datetime.datetime, dg.AssetCheckEvaluation] | None:
     # A planned evaluation that never came has another type of event.
-    if record is None or record.event is None or not isinstance(record.evaluation, dg.AssetCheckEvaluation):
+    if record.event is None or not isinstance(record.evaluation, dg.AssetCheckEvaluation):
         return None
     return datetime.datetime.fromtimestamp(record.event.timestamp, tz=datetime.UTC), record.evaluation
 
@@ -70,7 +84,9 @@ def news(
 
 
 def _is_news(instance: dg.DagsterInstance, verdict: Verdict, now: datetime.datetime) -> bool:
-    latest = latest_evaluation(instance, verdict.check)
+    # With plans: the page shows one that came to nothing in the place of the evaluation before it.
+    record = instance.get_latest_asset_check_evaluation_record(verdict.check)
+    latest = _evaluation_of(record) if record else None
     if latest is None:
         return True
     at, known = latest

@@ -11,7 +11,7 @@ import pytest
 from automation.conftest import MONDAY, day
 from automation.moving_clock import Daemon
 from automation.stand_ins import definitions
-from automation.test_upstream_sensor import EVENTS, USERS, change, deliver, path_of
+from automation.test_upstream_sensor import EVENTS, USERS, change, deliver, keep_rows, path_of
 from dagster_graphql.schema import create_schema
 from small_run import failure_of
 
@@ -203,6 +203,12 @@ def test_a_person_runs_the_same_checks_by_hand(daemon: Daemon, exports: Path) ->
     assert len(verdicts) == 17
     failed = {verdict.asset_key.to_user_string() for verdict in verdicts if not verdict.passed}
     assert failed == {EVENTS, USERS}
+    keep_rows(exports, MONDAY, "import_items", 0.5)
+    there = job.get_subset(
+        asset_selection=set(), asset_check_selection={dg.AssetCheckKey(dg.AssetKey("import_items"), IS_THERE)}
+    )
+    (shrunk,) = there.execute_in_process(instance=daemon.instance).get_asset_check_evaluations()
+    assert not shrunk.passed and shrunk.metadata["reason"].value == "shrunk"
     path_of(exports, EVENTS).write_bytes(b"half a fi")
     one = job.get_subset(
         asset_selection=set(), asset_check_selection={dg.AssetCheckKey(dg.AssetKey(EVENTS), IS_FRESH)}
