@@ -27,12 +27,7 @@ from holley_assets.sample_data import generate_sample
 PROJECT = Path(__file__).parent.parent.parent
 AS_OF = datetime.date(2026, 2, 1)
 DATASETS = ("temp_holley_gnn", "temp_holley_gnn_work", "holley_serving")
-# Nothing listens there: an alert that a run tried to send would be an error in its log.
-SECRETS = {
-    "HOLLEY_ALERT_URLS": "json://127.0.0.1:9/planted-alert-token",
-    "MLFLOW_TRACKING_USERNAME": "planted-tracking-user",
-    "MLFLOW_TRACKING_PASSWORD": "planted-tracking-password",
-}
+SECRETS = ("planted-alert-token", "planted-tracking-password")
 
 
 @dataclass(frozen=True)
@@ -137,10 +132,13 @@ def running_production(
             "STORAGE_EMULATOR_HOST": storage.url,
             "DAGSTER_HOME": str(home),
             "OMP_NUM_THREADS": "1",
-            **SECRETS,
+            # Nothing listens there.
+            "HOLLEY_ALERT_URLS": f"json://127.0.0.1:9/{SECRETS[0]}",
+            "MLFLOW_TRACKING_USERNAME": "holley",
+            "MLFLOW_TRACKING_PASSWORD": SECRETS[1],
             **(postgres.environment if postgres else {}),
         }
         for name, value in variables.items():
             patched.setenv(name, value)
-        secrets = (*SECRETS.values(), *([postgres.password] if postgres else []))
+        secrets = (*SECRETS, *([postgres.password] if postgres else []))
         yield Production(folder, source, secrets, postgres is not None, bigquery_emulator, storage, mlflow)
