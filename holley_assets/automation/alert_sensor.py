@@ -39,7 +39,7 @@ def look(instance: dg.DagsterInstance, outbox: Outbox, now: float, ui_url: str |
         elif key not in outbox.told:
             outbox.put(run_alert(instance, record.dagster_run, ui_url, outbox.checks), now)
     outbox.put(check_alert(instance, since, outbox.checks, ui_url, first_look), now)
-    outbox.put(tick_alert(instance, now, outbox.ticks, ui_url, first_look, own_name=_NAME), now)
+    outbox.put(tick_alert(instance, now, since, outbox.ticks, ui_url, first_look, own_name=_NAME), now)
     outbox.cursor = now
     outbox.forget(now - _REMEMBERED)
 
@@ -49,8 +49,8 @@ def look(instance: dg.DagsterInstance, outbox: Outbox, now: float, ui_url: str |
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Sends to HOLLEY_ALERT_URLS what went wrong, never twice: runs that failed or died and failed checks "
-    "(also those in a green run), one message a run; checks evaluated without a run, when they begin to fail; "
-    "errors of schedules and sensors, each once. What a receiver did not take is tried again.",
+    "(also those in a green run), one message a run; checks evaluated without a run, when they begin to fail and for "
+    "each other reason; errors of schedules and sensors, each once. What a receiver did not take is tried again.",
 )
 def alert_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     settings = load_section(AlertSettings)

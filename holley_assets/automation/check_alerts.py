@@ -1,4 +1,7 @@
-"""Alerts of checks that sensors evaluate without a run: one when a check begins to fail, none while it goes on."""
+"""Alerts of checks that sensors evaluate without a run: one when a check begins to fail, and one for each other reason.
+
+None while it goes on failing for a reason that was told, also where two reasons take turns.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from holley_assets.automation.alert_texts import check_line, check_name, link, message, severity_of
-from holley_assets.resources.alerts import Alert, CheckNote
+from holley_assets.resources.alerts import Alert, CheckNote, without_addresses
 
 # The run under which Dagster keeps what belongs to none.
 _NO_RUN = ""
 _PAGE = 500
+# The metadata in which a check says in a word why it fails; see Verdict in holley_assets/checks/standing.py.
+_REASON = "reason"
 
 
 def check_alert(
@@ -21,7 +26,7 @@ def check_alert(
     ui_url: str | None,
     first_look: bool,
 ) -> Alert | None:
-    """All checks without a run that began to fail, in one message; ``None`` if none did.
+    """All checks without a run that began to fail, or now fail for another reason, in one message; ``None`` if none.
 
     Args:
         since: time from which on evaluations are read. What was seen before is known by its time.
@@ -38,19 +43,20 @@ def check_alert(
         if first_look:
             checks[name] = CheckNote(evaluated, failed=False)
             continue
-        if not evaluation.passed and (note is None or not note.failed):
+        if not evaluation.passed and _is_news(note, evaluation):
             turned.append(evaluation)
             begun = evaluated
-            checks[name] = CheckNote(evaluated, failed=True, told=True)
+            checks[name] = CheckNote(evaluated, failed=True, told=True, reasons=_reasons(note, evaluation))
         else:
             note_check(checks, evaluated, evaluation)
     if not turned:
         return None
     assets = {evaluation.asset_key: None for evaluation in turned}
-    names = ", ".join(check_name(evaluation) for evaluation in turned)
+    failed = list(dict.fromkeys(check_name(evaluation) for evaluation in turned))
+    names = ", ".join(failed)
     return Alert(
         severity=severity_of(turned),
-        title=f"{names} failed" if len(turned) == 1 else f"{len(turned)} checks failed",
+        title=f"{names} failed" if len(failed) == 1 else f"{len(failed)} checks failed",
         body=message(
             [check_line(evaluation) for evaluation in turned],
             [
@@ -71,14 +77,37 @@ def note_check(checks: dict[str, CheckNote], evaluated: float, evaluation: dg.As
         # Most checks always pass; what was never seen to fail needs no note.
         return
     if note is None or evaluated > note.evaluated:
-        told = not evaluation.passed and is_told(checks, name)
-        checks[name] = CheckNote(evaluated, not evaluation.passed, told)
+        if evaluation.passed:
+            checks[name] = CheckNote(evaluated, failed=False)
+        else:
+            told = note is not None and note.failed and note.told
+            checks[name] = CheckNote(evaluated, failed=True, told=told, reasons=_reasons(note, evaluation))
 
 
-def is_told(checks: Mapping[str, CheckNote], name: str) -> bool:
-    """Whether a check fails and that was told of it as a check without a run."""
-    note = checks.get(name)
-    return note is not None and note.failed and note.told
+def is_told(checks: Mapping[str, CheckNote], evaluation: dg.AssetCheckEvaluation) -> bool:
+    """Whether a check failed, for the same reason, and that was told of it as a check without a run."""
+    note = checks.get(check_name(evaluation))
+    return note is not None and note.told and not _is_news(note, evaluation)
+
+
+def _is_news(note: CheckNote | None, failure: dg.AssetCheckEvaluation) -> bool:
+    """Whether a check did not fail before, or not for this reason; one that gives none is no news."""
+    if note is None or not note.failed:
+        return True
+    reason = _reason(failure)
+    return reason is not None and reason not in note.reasons
+
+
+def _reasons(note: CheckNote | None, failure: dg.AssetCheckEvaluation) -> list[str]:
+    """Why a check has failed since it last passed, up to this failure."""
+    before = note.reasons if note is not None and note.failed else []
+    reason = _reason(failure)
+    return before if reason is None or reason in before else [*before, reason]
+
+
+def _reason(failure: dg.AssetCheckEvaluation) -> str | None:
+    given = failure.metadata.get(_REASON)
+    return None if given is None else without_addresses(str(given.value))
 
 
 def _without_run(

@@ -7,14 +7,7 @@ from collections.abc import Iterator
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError
 
-from holley_assets.automation.alert_texts import (
-    check_line,
-    check_name,
-    first_line,
-    link,
-    message,
-    severity_of,
-)
+from holley_assets.automation.alert_texts import check_line, first_line, link, message, severity_of
 from holley_assets.automation.check_alerts import is_told, note_check
 from holley_assets.resources.alerts import Alert, CheckNote, Severity
 
@@ -25,14 +18,14 @@ def run_alert(
     """What is to be told of a finished run, all in one message; ``None`` if nothing went wrong.
 
     Args:
-        checks: how each check stood. What failed before and was told then, without a run, is not told again because
-            somebody ran that check by hand; how the checks of this run stand is noted.
+        checks: how each check stood. What failed before, for the same reason, and was told then, without a run, is not
+            told again because somebody ran that check by hand; how the checks of this run stand is noted.
     """
     evaluations = list(_evaluations(instance, run.run_id))
     failed = [
         evaluation
         for _, evaluation in evaluations
-        if not evaluation.passed and not is_told(checks, check_name(evaluation))
+        if not evaluation.passed and not is_told(checks, evaluation)
     ]
     for moment, evaluation in evaluations:
         note_check(checks, moment, evaluation)

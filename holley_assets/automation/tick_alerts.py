@@ -10,7 +10,7 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick,
 from dagster._utils.error import SerializableErrorInfo
 
 from holley_assets.automation.alert_texts import first_line, link, message
-from holley_assets.resources.alerts import Alert, Severity, TickNote
+from holley_assets.resources.alerts import Alert, Severity, TickNote, short_hash, without_addresses
 
 _PAGE = 20
 _NAMELESS_REPOSITORY = "__repository__"
@@ -22,6 +22,7 @@ _OWN_ERROR_AGAIN = 24 * 3600.0
 def tick_alert(
     instance: dg.DagsterInstance,
     now: float,
+    since: float,
     ticks: dict[str, TickNote],
     ui_url: str | None,
     first_look: bool,
@@ -30,6 +31,8 @@ def tick_alert(
     """All new errors of schedules and sensors, in one message; ``None`` if there are none.
 
     Args:
+        since: ticks that ended earlier are history: of a schedule or sensor that was never looked at, and of all, where
+            an older outbox does not know their ticks.
         ticks: what was looked at, by schedule and sensor; what is looked at now is noted.
         first_look: the past is not told.
         own_name: the sensor that asks. Its errors may come from telling of them, so that going well in between does
@@ -38,15 +41,16 @@ def tick_alert(
     lines, links, key = [], [], []
     for state in instance.all_instigator_state():
         note = ticks.setdefault(state.selector_id, TickNote(tick=0))
-        for tick in _finished(instance, state, note.tick, newest_alone=first_look):
+        for tick in _finished(instance, state, note.tick, since, newest_alone=first_look):
             note.tick = tick.tick_id
             if tick.status is not TickStatus.FAILURE:
                 kept = now - _OWN_ERROR_AGAIN if state.name == own_name else now
                 note.errors = {error: told for error, told in note.errors.items() if told > kept}
                 continue
-            words = _words(tick.error)
-            error = _VARYING.sub("#", words)
-            if first_look or error in note.errors:
+            # What is kept is a hash: an error may quote more of its data than an address.
+            words = without_addresses(_words(tick.error))
+            error = short_hash(_VARYING.sub("#", words))
+            if first_look or _ended(tick) < since or error in note.errors:
                 continue
             note.errors[error] = now
             what = f"{_kind(state)} {state.name}"
@@ -65,7 +69,7 @@ def tick_alert(
 
 
 def _finished(
-    instance: dg.DagsterInstance, state: InstigatorState, seen: int, newest_alone: bool
+    instance: dg.DagsterInstance, state: InstigatorState, seen: int, since: float, newest_alone: bool
 ) -> list[InstigatorTick]:
     """Ticks after ``seen`` and that one itself, which the scheduler may have made again; oldest first.
 
@@ -76,13 +80,18 @@ def _finished(
         page: Sequence[InstigatorTick] = instance.get_ticks(
             state.instigator_origin_id, state.selector_id, limit=limit
         )
-        numbers = [tick.tick_id for tick in page]
-        if newest_alone or len(page) < limit or min(numbers) <= seen:
+        # One that has started is still at work, or was cut off; in neither case it says anything.
+        finished = [tick for tick in page if tick.status is not TickStatus.STARTED]
+        known = any(tick.tick_id <= seen or _ended(tick) < since for tick in finished)
+        if known or newest_alone or len(page) < limit:
             break
         limit *= 2
-    # One that has started is still at work, or was cut off; in neither case it says anything.
-    finished = [tick for tick in page if tick.tick_id >= seen and tick.status is not TickStatus.STARTED]
-    return sorted(finished, key=lambda tick: tick.tick_id)
+    return sorted((tick for tick in finished if tick.tick_id >= seen), key=lambda tick: tick.tick_id)
+
+
+def _ended(tick: InstigatorTick) -> float:
+    """When a finished tick ended; one that was made up bears as its time when it was due."""
+    return tick.timestamp if tick.end_timestamp is None else tick.end_timestamp
 
 
 def _words(error: SerializableErrorInfo | None) -> str:

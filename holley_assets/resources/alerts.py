@@ -87,12 +87,14 @@ class Waiting:
 class CheckNote:
     """How a check stood at its newest evaluation that was looked at, and when that was.
 
-    ``told`` says that its failure was told as one of a check without a run, which a run need not repeat.
+    ``told`` says that its failure was told as one of a check without a run, which a run need not repeat; ``reasons``
+    are those with which it failed since it last passed.
     """
 
     evaluated: float
     failed: bool
     told: bool = False
+    reasons: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass

@@ -10,6 +10,7 @@ from webhook import Webhook
 
 from holley_assets.automation import check_alerts
 from holley_assets.automation.alert_sensor import alert_sensor
+from holley_assets.checks.standing import Verdict
 from holley_assets.resources.alerts import OUTBOX_KEY
 
 ORDERS = dg.AssetSpec(["sources", "import_orders"])
@@ -18,7 +19,9 @@ LATE, SHRUNK = "arrives_in_time", "keeps_its_rows"
 
 @dg.asset_check(asset=ORDERS.key, name=LATE)
 def by_hand(context) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(passed="pass" in context.run.tags, description="9 days old")
+    reason = context.run.tags.get("reason")
+    metadata = {"reason": reason} if reason else None
+    return dg.AssetCheckResult(passed="pass" in context.run.tags, description="9 days old", metadata=metadata)
 
 
 by_hand_job = dg.Definitions(
@@ -46,6 +49,11 @@ class Told:
         told, self._webhook.received[:] = list(self._webhook.received), []
         return told
 
+    def find(self, reason: str, passed: bool = False) -> None:
+        """Report a verdict as the sensors of tables do."""
+        found = Verdict(dg.AssetCheckKey(ORDERS.key, LATE), passed, reason, f"the table is {reason}")
+        self.instance.report_runless_asset_event(found.evaluation())
+
     def evaluate(self, passed: bool, check: str = LATE, warn: bool = False) -> None:
         """Report an evaluation as a sensor does."""
         self.instance.report_runless_asset_event(
@@ -59,9 +67,10 @@ class Told:
             )
         )
 
-    def run_by_hand(self, passed: bool) -> None:
+    def run_by_hand(self, passed: bool, reason: str = "") -> None:
         """Run the check as a person does in the user interface."""
-        by_hand_job.execute_in_process(instance=self.instance, tags={"pass": ""} if passed else {})
+        tags = {"reason": reason} | ({"pass": ""} if passed else {})
+        by_hand_job.execute_in_process(instance=self.instance, tags=tags)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +116,26 @@ def test_one_that_was_never_seen_and_one_that_failed_in_between_are_told(told: T
     for passed in (True, False, True):
         told.evaluate(passed=passed)
     assert len(told.look()) == 1
+
+
+def test_another_reason_is_told_and_reasons_that_take_turns_are_not(told: Told) -> None:
+    for reason in ("shrunk", "missing"):
+        told.find(reason)
+        (message,) = told.look()
+        assert f"the table is {reason}" in message["message"]
+    for reason in ("shrunk", "missing", "shrunk"):
+        told.find(reason)
+        assert told.look() == []
+    told.run_by_hand(passed=False, reason="missing")
+    assert told.look() == []
+    told.run_by_hand(passed=False, reason="gone for good")
+    assert len(told.look()) == 1, "nobody was told of this reason"
+    told.find("whole", passed=True)
+    told.find("shrunk")
+    told.find("missing")
+    (message,) = told.look()
+    assert message["title"] == "[error] sources/import_orders: arrives_in_time failed"
+    assert "shrunk" in message["message"] and "missing" in message["message"]
 
 
 def test_checks_that_begin_to_fail_together_are_one_message(told: Told) -> None:

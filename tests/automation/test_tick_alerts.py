@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from automation.moving_clock import Daemon, daemon_at
 from webhook import Webhook
 
 from holley_assets.automation.alert_sensor import alert_sensor
+from holley_assets.resources.alerts import OUTBOX_KEY
 
 STAND_INS = Path(__file__).parent / "failing_stand_ins.py"
 START = datetime.datetime(2026, 2, 2, tzinfo=datetime.UTC)
@@ -60,8 +62,13 @@ def tell(failing: Daemon, monkeypatch: pytest.MonkeyPatch, webhook: Webhook) -> 
     return work
 
 
+def kept(daemon: Daemon) -> str:
+    """The outbox."""
+    return daemon.instance.daemon_cursor_storage.get_cursor_values({OUTBOX_KEY})[OUTBOX_KEY]
+
+
 def test_an_error_of_a_sensor_is_told_once_until_it_goes_well(
-    tell: Callable[[], list[dict]], ask: Callable[[str, str | None], None]
+    failing: Daemon, tell: Callable[[], list[dict]], ask: Callable[[str, str | None], None]
 ) -> None:
     ask("watching", "no answer of bob@example.com after 31 seconds\nsecond line")
     (message,) = tell()
@@ -70,8 +77,9 @@ def test_an_error_of_a_sensor_is_told_once_until_it_goes_well(
         "ERROR: sensor watching: ValueError: no answer of (e-mail address) after 31 seconds",
         "https://dagster.example.com/locations/%3C%3Cin_process%3E%3E/sensors/watching",
     ]
-    ask("watching", "no answer of bob@example.com after 47 seconds")
+    ask("watching", "no answer of ann.b@example.com after 47 seconds")
     assert tell() == [], "the same error, some seconds later"
+    assert "@" not in kept(failing)
     ask("watching", "permission denied")
     assert len(tell()) == 1
     ask("watching", None)
@@ -93,6 +101,21 @@ def test_a_schedule_and_a_sensor_are_told_and_a_tick_made_up_for_though_it_was_d
     ]
     failing.sleep_until(START + 10.1 * HOUR)
     assert tell() == [], "the next hour, the same error"
+
+
+def test_an_outbox_that_knows_of_no_ticks_tells_none_that_were_over(
+    failing: Daemon, tell: Callable[[], list[dict]], ask: Callable[[str, str | None], None]
+) -> None:
+    ask("watching", "of the past")
+    assert len(tell()) == 1
+    ask("watching", None)
+    failing.work_until(failing.now + 12 * MINUTE, 3 * MINUTE)
+    older = json.loads(kept(failing))
+    del older["ticks"]
+    failing.instance.daemon_cursor_storage.set_cursor_values({OUTBOX_KEY: json.dumps(older)})
+    ask("watching", "of today")
+    (message,) = tell()
+    assert "of today" in message["message"] and "of the past" not in message["message"]
 
 
 def test_the_alert_sensor_tells_its_own_error_once(
