@@ -64,25 +64,43 @@ def request_of_day(
     instance: dg.DagsterInstance, job: str, day: datetime.date
 ) -> dg.RunRequest | dg.SkipReason:
     """A run of ``job`` as of ``day``, unless another is in progress."""
-    run_key = f"{job} {day}"
+    run_key = _run_key(job, day)
     busy = other_run_in_progress(instance, job, run_key)
     if busy is not None:
         return dg.SkipReason(f"Run {busy.run_id[:8]} of {job} is still in progress")
     return dg.RunRequest(run_key=run_key, tags={AS_OF_TAG: day.isoformat()})
 
 
+def _run_key(job: str, day: datetime.date) -> str:
+    return f"{job} {day}"
+
+
 def request_score(
     instance: dg.DagsterInstance, today: datetime.date, every_days: int
 ) -> dg.RunRequest | dg.SkipReason:
-    """The run of ``daily_score`` that is due ``today``, or was due and never started."""
+    """The run of ``daily_score`` that is due ``today``, or was due and never started.
+
+    Whoever delivers has done it for the schedule; whoever tries and fails, a sensor or a person, has not.
+    """
     due = due_day(today, every_days)
     known = runs_of_days(instance, daily_score.name, due, today)
-    if due < today and known:
+    if due < today and any(_answers(run, due) for run in known):
         following = due + datetime.timedelta(days=every_days)
         return dg.SkipReason(f"Not due: every {every_days} days, last on {due}, next on {following}")
     if any(run.status is dg.DagsterRunStatus.SUCCESS for run in known):
         return dg.SkipReason(f"Already delivered as of {due}")
     return request_of_day(instance, daily_score.name, due)
+
+
+def _answers(run: dg.DagsterRun, due: datetime.date) -> bool:
+    """Whether after ``run`` nothing is left to be made up of the day that was due.
+
+    The schedule's own run is an answer however it ended: what failed is a person's, and waits for the next day due.
+    """
+    own = run.tags.get("dagster/run_key") == _run_key(daily_score.name, due)
+    if own:
+        return run.status is not dg.DagsterRunStatus.NOT_STARTED
+    return run.status in (dg.DagsterRunStatus.SUCCESS, *IN_PROGRESS)
 
 
 _settings = load_section(ScheduleSettings)
@@ -113,7 +131,8 @@ def weekly_retrain_schedule(
     execution_timezone=TIMEZONE,
     default_status=_status,
     description="Delivers as of the day of the tick (HOLLEY_SCHEDULE_SCORE), every HOLLEY_SCHEDULE_SCORE_EVERY_DAYS "
-    "days. On the days between it makes up for a tick that was missed, and skips otherwise.",
+    "days. On the days between it makes up for a day that was due and had neither a run of its own nor a delivery, "
+    "and skips otherwise.",
 )
 def daily_score_schedule(
     context: dg.ScheduleEvaluationContext,

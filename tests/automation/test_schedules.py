@@ -18,7 +18,7 @@ from small_run import PROJECT
 
 from holley_assets.assets.time_windows import AS_OF_TAG, on_tagged_day
 from holley_assets.automation.freshness_sensor import freshness_sensor
-from holley_assets.automation.schedules import due_day, schedules
+from holley_assets.automation.schedules import due_day, request_score, schedules
 from holley_assets.automation.upstream_sensor import upstream_sensor
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.settings import RunSettings, SettingsError
@@ -118,6 +118,31 @@ def test_what_a_sensor_delivered_today_is_not_delivered_again(scheduled: Daemon)
     scheduled.sleep_until(day(2, 5.01))
     scheduled.wake()
     assert scheduled.ticks(SCORE)[-1].skip_reason == "Already delivered as of 2026-02-04"
+
+
+@pytest.mark.parametrize(
+    ("status", "run_key", "made_up"),
+    [
+        (dg.DagsterRunStatus.FAILURE, "upstream 0123", True),
+        (dg.DagsterRunStatus.CANCELED, None, True),
+        (dg.DagsterRunStatus.SUCCESS, "upstream 0123", False),
+        (dg.DagsterRunStatus.STARTED, "upstream 0123", False),
+        (dg.DagsterRunStatus.FAILURE, "daily_score 2026-02-04", False),
+        # Left lying by a tick that was cut short: asked for again, it is launched.
+        (dg.DagsterRunStatus.NOT_STARTED, "daily_score 2026-02-04", True),
+    ],
+)
+def test_a_failure_of_somebody_else_is_made_up_on_the_day_after(
+    status: dg.DagsterRunStatus, run_key: str | None, made_up: bool
+) -> None:
+    tags = {AS_OF_TAG: "2026-02-04", **({"dagster/run_key": run_key} if run_key else {})}
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.create_run_for_job(definitions.resolve_job_def("daily_score"), tags=tags, status=status)
+        asked = request_score(instance, datetime.date(2026, 2, 5), 2)
+    if made_up:
+        assert isinstance(asked, dg.RunRequest) and asked.run_key == "daily_score 2026-02-04"
+    else:
+        assert isinstance(asked, dg.SkipReason) and str(asked.skip_message).startswith("Not due: ")
 
 
 def test_the_tag_goes_before_the_variable() -> None:
