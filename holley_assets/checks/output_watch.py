@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 import dagster as dg
 
 from holley_assets.assets.delivery import OUTPUT_DATASET, OUTPUT_TABLE, ROLLED_BACK_FROM
-from holley_assets.assets.model_choice import DELIVERED_TABLE
+from holley_assets.assets.model_choice import DELIVERED_TABLE, MODEL_VERSION
 from holley_assets.assets.serving_keys import SERVING_TABLE
 from holley_assets.checks.standing import Verdict
+from holley_assets.ranking.arms import SQL_ARM
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.source_looks import open_briefly
 from holley_assets.resources.source_tables import TableDescription
@@ -18,8 +19,7 @@ from holley_assets.settings import Settings, SettingsError, WatchSettings, varia
 
 DELIVERED_IS_FRESH = dg.AssetCheckKey(DELIVERED_TABLE, "delivered_table_is_fresh")
 SERVED_IS_FRESH = dg.AssetCheckKey(SERVING_TABLE, "served_table_is_fresh")
-# Rollbacks are rare: so many in a row there are not.
-_SEARCHED = 20
+_PAGE = 20
 
 Describe = Callable[[str, str], TableDescription]
 
@@ -61,8 +61,9 @@ def judge_output(
 ) -> Verdict:
     """Whether a table that this project fills was filled within ``limit_days``; exactly at the limit it is fresh.
 
-    By its newest delivery and by what the warehouse says of it: the older of both counts. A table that nobody
-    delivered yet is not late. While the warehouse does not answer the event log alone decides.
+    By the newest delivery whose rows it holds, which after a rollback is an earlier one, and by what the warehouse
+    says of it: the older of both counts. A table that nobody delivered yet is not late. While the warehouse does
+    not answer the event log alone decides.
     """
     name = f"{dataset}.{table}"
     filled = _newest_filling(instance, check.asset_key)
@@ -93,13 +94,30 @@ def judge_output(
 
 
 def _newest_filling(instance: dg.DagsterInstance, asset: dg.AssetKey) -> datetime.datetime | None:
-    """When the newest run filled the table with new rows: a rollback puts old ones in place."""
-    records = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=asset), limit=_SEARCHED).records
-    for record in records:
+    """When a run made the rows that the table holds: a rollback puts older ones in place, of the model it names."""
+    held: set[str] | None = None
+    for record in _materializations(instance, asset):
         filled = record.asset_materialization
-        if filled is not None and ROLLED_BACK_FROM not in filled.metadata:
+        if filled is None:
+            continue
+        models = {str(filled.metadata[MODEL_VERSION].value)} if MODEL_VERSION in filled.metadata else set()
+        if ROLLED_BACK_FROM in filled.metadata:
+            # Only the newest tells what the table holds. The SQL pipeline's parts belong to every model.
+            held = held or {*models, SQL_ARM}
+        elif held is None or models & held:
             return datetime.datetime.fromtimestamp(record.timestamp, tz=datetime.UTC)
     return None
+
+
+def _materializations(instance: dg.DagsterInstance, asset: dg.AssetKey) -> Iterator[dg.EventLogRecord]:
+    """Newest first, in pages: mostly the first one is it."""
+    cursor = None
+    while True:
+        page = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=asset), _PAGE, cursor)
+        yield from page.records
+        if not page.has_more:
+            return
+        cursor = page.cursor
 
 
 def _minute(moment: datetime.datetime) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import time_machine
 from automation.conftest import MONDAY, day
 from automation.moving_clock import Daemon
 from automation.stand_ins import definitions
@@ -100,10 +101,31 @@ def test_the_output_is_judged_by_the_event_log_and_by_the_warehouse(
     gone = judge(daemon, delivered, MissingTableError("working.recommendations does not exist"))
     assert (gone.passed, gone.reason) == (False, "missing")
 
-    rolled_back = dg.AssetMaterialization(DELIVERED_IS_FRESH.asset_key, metadata={"rolled_back_from": "x"})
-    daemon.sleep_until(day(6))
-    daemon.instance.report_runless_asset_event(rolled_back)
-    assert not judge(daemon, day(7, 1)).passed, "a rollback brings old rows"
+
+def test_a_rollback_brings_rows_of_the_delivery_before() -> None:
+    """Also where a challenger was delivered after the champion that goes."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        for number, model in enumerate(["first", *["second"] * 25, "third"]):
+            fill(instance, day(number), model)
+        assert age_of(instance, day(27)) == 1
+        fill(instance, day(27), "first", rolled_back_from="second")
+        assert age_of(instance, day(27)) == 27, "of the first model's only delivery"
+        fill(instance, day(28), "second")
+        assert age_of(instance, day(29)) == 1, "what is delivered afterwards counts, of whatever model"
+
+
+def fill(instance: dg.DagsterInstance, when: datetime.datetime, model: str, **more: str) -> None:
+    filled = dg.AssetMaterialization(DELIVERED_IS_FRESH.asset_key, metadata={"model_version": model, **more})
+    with time_machine.travel(when, tick=False):
+        instance.report_runless_asset_event(filled)
+
+
+def age_of(instance: dg.DagsterInstance, now: datetime.datetime) -> float:
+    """Age in days of the delivered table, which somebody has just touched."""
+    verdict = judge_output(
+        instance, DELIVERED_IS_FRESH, "working", "recommendations", 7.0, now, lambda *_: described(now)
+    )
+    return float(verdict.metadata["age_days"])
 
 
 def judge(daemon: Daemon, now: datetime.datetime, found: TableDescription | Exception | None = None):
