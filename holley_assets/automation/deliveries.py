@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from holley_assets.assets.model_choice import DELIVERED_TABLE
+from holley_assets.checks.previous_run import ROW_COUNT
 from holley_assets.resources.settings_resource import run_lineage
 from holley_assets.resources.source_tables import SOURCE_TABLES
 
@@ -19,13 +20,22 @@ _SEARCHED = 20
 
 
 @dataclass(frozen=True)
+class SourceRead:
+    """A source table as a run found it."""
+
+    last_updated: float
+    """In seconds since 1970."""
+    rows: int
+
+
+@dataclass(frozen=True)
 class Delivery:
     """A run that delivered."""
 
     run_id: str
     at: datetime.datetime
-    sources: Mapping[str, float]
-    """Last change of each source table that the run found, in seconds since 1970."""
+    sources: Mapping[str, SourceRead]
+    """The source tables that its run read."""
 
 
 def newest_delivery(instance: dg.DagsterInstance) -> Delivery | None:
@@ -50,13 +60,13 @@ def last_updated(materialization: dg.AssetMaterialization) -> float | None:
     return value.value if isinstance(value, dg.TimestampMetadataValue) else None
 
 
-def _sources_of_run(instance: dg.DagsterInstance, run_id: str) -> dict[str, float]:
-    found: dict[str, float] = {}
+def _sources_of_run(instance: dg.DagsterInstance, run_id: str) -> dict[str, SourceRead]:
+    found: dict[str, SourceRead] = {}
     kind = dg.DagsterEventType.ASSET_MATERIALIZATION
     for record in instance.get_records_for_run(run_id, of_type=kind).records:
         event = record.asset_materialization
         table = event.asset_key.to_user_string() if event else ""
         at = last_updated(event) if event and table in SOURCE_TABLES else None
-        if at is not None:
-            found[table] = at
+        if event is not None and at is not None:
+            found[table] = SourceRead(at, int(str(event.metadata[ROW_COUNT].value)))
     return found

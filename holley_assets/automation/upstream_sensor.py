@@ -10,11 +10,17 @@ import dagster as dg
 
 from holley_assets.assets.sources import source_materialization
 from holley_assets.assets.time_windows import AS_OF_TAG, SAMPLE_SOURCE, resolve_windows
-from holley_assets.automation.deliveries import last_updated, newest_delivery
+from holley_assets.automation.deliveries import Delivery, last_updated, newest_delivery
 from holley_assets.automation.jobs import daily_score, weekly_retrain
 from holley_assets.automation.schedules import other_run_in_progress, starts_by_itself
 from holley_assets.automation.serving_jobs import serve_graph_again
-from holley_assets.checks.source_watch import judge_answers, judge_presence, silence, unanswered
+from holley_assets.checks.source_watch import (
+    ROWS_WHEN_WHOLE,
+    judge_answers,
+    judge_presence,
+    silence,
+    unanswered,
+)
 from holley_assets.checks.standing import Verdict, news
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.source_looks import Look, look_at_sources
@@ -35,7 +41,7 @@ class Seen:
 
     modified: datetime.datetime
     rows_when_whole: int
-    """Rows at the last look that found it neither missing nor shrunk."""
+    """Rows that the next look compares with, by :func:`judge_presence`."""
 
 
 def read_cursor(cursor: str | None) -> dict[str, Seen]:
@@ -64,17 +70,33 @@ def write_cursor(seen: Mapping[str, Seen]) -> str:
     return json.dumps(tables)
 
 
+def judge(
+    known: Mapping[str, Seen], looks: Mapping[str, Look], delivery: Delivery | None, minimum_share: float
+) -> dict[str, Verdict]:
+    """Whether each table that answered is there and did not shrink."""
+    sources = delivery.sources if delivery else {}
+    verdicts = {
+        table: judge_presence(
+            table,
+            look,
+            known[table].rows_when_whole if table in known else None,
+            sources[table].rows if table in sources else None,
+            minimum_share,
+        )
+        for table, look in looks.items()
+    }
+    return {table: verdict for table, verdict in verdicts.items() if verdict is not None}
+
+
 def see(
     known: Mapping[str, Seen], looks: Mapping[str, Look], verdicts: Mapping[str, Verdict]
 ) -> dict[str, Seen]:
     """What is known after a look: nothing changes for a table that did not answer or is missing."""
     seen = dict(known)
     for table, look in looks.items():
-        if look.description is None:
-            continue
-        whole = table not in known or verdicts[table].passed
-        rows = look.description.rows if whole else known[table].rows_when_whole
-        seen[table] = Seen(look.description.last_modified, rows)
+        if look.description is not None:
+            rows = int(verdicts[table].metadata[ROWS_WHEN_WHOLE])
+            seen[table] = Seen(look.description.last_modified, rows)
     return seen
 
 
@@ -99,18 +121,18 @@ def request_delivery(
     watch: WatchSettings,
     looks: Mapping[str, Look],
     verdicts: Mapping[str, Verdict],
+    delivery: Delivery | None,
     now: datetime.datetime,
 ) -> dg.RunRequest | dg.SkipReason:
-    """The run of ``daily_score`` as of the day of ``now``, if all required tables changed since the newest delivery.
+    """The run of ``daily_score`` as of the day of ``now``, if all required tables changed since ``delivery``.
 
-    The newest delivery is anybody's: what a schedule or a person delivered is not delivered again.
+    That is the newest one, and anybody's: what a schedule or a person delivered is not delivered again.
     """
     if set(watch.required_tables) & set(unanswered(looks)):
         return dg.SkipReason(f"Asked again at the next tick: {silence(looks)}")
     broken = [f"{table} ({verdict.reason})" for table, verdict in verdicts.items() if not verdict.passed]
     if broken:
         return dg.SkipReason(f"Nothing is delivered until they are whole again: {', '.join(broken)}")
-    delivery = newest_delivery(instance)
     if delivery is None:
         return dg.SkipReason("Nothing was ever delivered: waits for a first weekly_retrain")
     times = {
@@ -118,7 +140,11 @@ def request_delivery(
         for table in watch.required_tables
         if (description := looks[table].description) is not None
     }
-    late = [table for table, at in times.items() if delivery.sources.get(table) == at]
+    late = [
+        table
+        for table, at in times.items()
+        if table in delivery.sources and delivery.sources[table].last_updated == at
+    ]
     since = f"since run {delivery.run_id[:8]}, which delivered {delivery.at:%Y-%m-%d %H:%M} UTC"
     if late:
         return dg.SkipReason(
@@ -187,14 +213,9 @@ def upstream_sensor(
         )
     known = read_cursor(context.cursor)
     looks = look_at_sources(loaded, warehouse, windows.source_location)
-    share = loaded.checks.minimum_rows_share
-    verdicts: dict[str, Verdict] = {}
-    for table, look in looks.items():
-        rows = known[table].rows_when_whole if table in known else None
-        verdict = judge_presence(table, look, rows, share)
-        if verdict is not None:
-            verdicts[table] = verdict
-    decided = request_delivery(context.instance, loaded.watch, looks, verdicts, now)
+    delivery = newest_delivery(context.instance)
+    verdicts = judge(known, looks, delivery, loaded.checks.minimum_rows_share)
+    decided = request_delivery(context.instance, loaded.watch, looks, verdicts, delivery, now)
     request, skip = (decided, None) if isinstance(decided, dg.RunRequest) else (None, decided)
     return dg.SensorResult(
         run_requests=[request] if request else None,

@@ -21,19 +21,23 @@ ROWS_WHEN_WHOLE = "rows_when_whole"
 
 _DESCRIPTIONS = {
     IS_THERE: "The table exists and has at least HOLLEY_CHECK_MINIMUM_ROWS_SHARE of the rows that it had when it "
-    "was last seen whole. upstream_sensor looks every ten minutes.",
+    "was seen whole: they rise with the table, and sink only to what the newest delivery read. upstream_sensor looks "
+    "every ten minutes.",
     IS_FRESH: "The table changed within its HOLLEY_WATCH_…_DAYS. freshness_sensor looks every hour.",
 }
 
 
 def judge_presence(
-    table: str, look: Look, rows_when_whole: int | None, minimum_share: float
+    table: str, look: Look, rows_when_whole: int | None, rows_delivered: int | None, minimum_share: float
 ) -> Verdict | None:
     """Whether ``table`` is there and did not shrink; ``None`` where nobody can tell.
 
+    The verdict carries the rows that the next look compares with, if any are known.
+
     Args:
-        rows_when_whole: rows when it was last seen whole; ``None`` at the first look.
-        minimum_share: share of these below which it shrank.
+        rows_when_whole: rows to compare with, of the look before; ``None`` at the first look.
+        rows_delivered: rows that the newest delivery read; ``None`` where nobody knows.
+        minimum_share: share of ``rows_when_whole`` below which it shrank.
     """
     check = dg.AssetCheckKey(dg.AssetKey(table), IS_THERE)
     known = {} if rows_when_whole is None else {ROWS_WHEN_WHOLE: rows_when_whole}
@@ -49,7 +53,20 @@ def judge_presence(
         )
         return Verdict(check, False, SHRUNK, words, metadata={"rows": rows, **known})
     words = f"{rows:,} rows, last changed {_minute(look.description.last_modified)}"
-    return Verdict(check, True, WHOLE, words, metadata={"rows": rows, ROWS_WHEN_WHOLE: rows})
+    following = _following(rows, rows_when_whole, rows_delivered)
+    return Verdict(check, True, WHOLE, words, metadata={"rows": rows, ROWS_WHEN_WHOLE: following})
+
+
+def _following(rows: int, rows_when_whole: int | None, rows_delivered: int | None) -> int:
+    """Rows to compare with after a look that found ``rows`` and passed.
+
+    Did they follow each look, a table that loses a little between any two would reach zero unseen. So they sink only
+    to what a delivery has read since, whose own checks took it for whole.
+    """
+    if rows_when_whole is None:
+        return rows
+    used = rows_when_whole if rows_delivered is None else min(rows_when_whole, rows_delivered)
+    return max(rows, used)
 
 
 def judge_freshness(
@@ -144,7 +161,8 @@ def source_watch(
             look = looks[table]
             if check.name == IS_THERE:
                 known = _rows_when_whole(context.instance, check)
-                verdict = judge_presence(table, look, known, loaded.checks.minimum_rows_share)
+                # What was delivered is the sensor's to say; until it does, the rows to compare with do not sink.
+                verdict = judge_presence(table, look, known, None, loaded.checks.minimum_rows_share)
             elif look.description is not None:
                 verdict = judge_freshness(table, look.description, loaded.watch, now)
             else:

@@ -16,8 +16,15 @@ from automation.moving_clock import Daemon, daemon_at
 from automation.stand_ins import definitions
 
 from holley_assets.assets.time_windows import AS_OF_TAG
+from holley_assets.automation.deliveries import newest_delivery
 from holley_assets.automation.upstream_sensor import read_cursor
-from holley_assets.checks.source_watch import ANSWERS, IS_THERE, judge_answers, judge_presence
+from holley_assets.checks.source_watch import (
+    ANSWERS,
+    IS_THERE,
+    ROWS_WHEN_WHOLE,
+    judge_answers,
+    judge_presence,
+)
 from holley_assets.checks.standing import latest_evaluation
 from holley_assets.resources.source_looks import Look
 from holley_assets.resources.source_tables import SOURCE_TABLES, TableDescription
@@ -175,6 +182,9 @@ def test_a_table_that_is_gone_or_shrank_holds_deliveries_up_until_it_is_whole(
 ) -> None:
     look(watched, day(0, 6))
     assert check_of(watched, "import_items").passed
+    keep_rows(exports, day(0, 7), "import_items", 0.85)
+    look(watched, day(0, 8))
+    assert check_of(watched, "import_items").passed
     away = path_of(exports, "import_items").rename(exports / "away")
     change(exports, day(1, 4), USERS, EVENTS)
     held = "Nothing is delivered until they are whole again: import_items (missing)"
@@ -183,7 +193,7 @@ def test_a_table_that_is_gone_or_shrank_holds_deliveries_up_until_it_is_whole(
     assert (gone.passed, gone.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert str(gone.description).startswith("import_items: the table is missing; expected ")
     away.rename(path_of(exports, "import_items"))
-    keep_rows(exports, day(1, 6), "import_items", 0.5)
+    keep_rows(exports, day(1, 6), "import_items", 0.85)
     assert look(watched, day(1, 7)).endswith("import_items (shrunk)")
     shrunk = check_of(watched, "import_items")
     assert not shrunk.passed and "; at least 80% expected. Where that is right, reset" in str(
@@ -196,18 +206,48 @@ def test_a_table_that_is_gone_or_shrank_holds_deliveries_up_until_it_is_whole(
     watched.reset_cursor(SENSOR)
     assert look(watched, day(1, 9)) == ""
     assert check_of(watched, "import_items").passed
+    rows = pq.read_metadata(path_of(exports, "import_items")).num_rows
+    delivery = newest_delivery(watched.instance)
+    assert delivery is not None and delivery.sources["import_items"].rows == rows
 
 
 def test_exactly_eighty_percent_are_enough() -> None:
     def judged(rows: int) -> bool:
         look = Look(TableDescription("somewhere", {}, rows, MONDAY))
-        verdict = judge_presence("import_items", look, 100, 0.8)
+        verdict = judge_presence("import_items", look, 100, None, 0.8)
         assert verdict is not None
         return verdict.passed
 
     assert [judged(rows) for rows in (79, 80, 100, 500)] == [False, True, True, True]
-    first = judge_presence("import_items", Look(TableDescription("somewhere", {}, 0, MONDAY)), None, 0.8)
+    empty = Look(TableDescription("somewhere", {}, 0, MONDAY))
+    first = judge_presence("import_items", empty, None, 100, 0.8)
     assert first is not None and first.passed, "an empty table may be right: runs judge that"
+
+
+@pytest.mark.parametrize(
+    ("first", "looks", "compared"),
+    [
+        # What was delivered when, in rows, and what each look found.
+        (100, [(100, 85), (100, 80)], [100, 100]),
+        (100, [(None, 85), (None, 80)], [100, 100]),
+        (100, [(100, 110), (100, 90)], [110, 100]),
+        (100, [(100, 85), (85, 85), (85, 70)], [100, 85, 85]),
+        # A person has reset the cursor: the rows of before do not come back.
+        (None, [(100, 50), (100, 45), (45, 45)], [50, 50, 45]),
+    ],
+)
+def test_rows_to_compare_with_sink_only_to_what_was_delivered(
+    first: int | None, looks: list[tuple[int | None, int]], compared: list[int]
+) -> None:
+    found = []
+    whole = first
+    for delivered, rows in looks:
+        look = Look(TableDescription("somewhere", {}, rows, MONDAY))
+        verdict = judge_presence("import_items", look, whole, delivered, 0.8)
+        assert verdict is not None and verdict.passed
+        whole = int(verdict.metadata[ROWS_WHEN_WHOLE])
+        found.append(whole)
+    assert found == compared
 
 
 def test_an_unreadable_table_is_asked_again(watched: Daemon, exports: Path) -> None:
