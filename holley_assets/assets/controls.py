@@ -9,6 +9,7 @@ from holley_assets.assets.evaluation import RANKING_COLUMNS, clicking_users
 from holley_assets.assets.groups import EVALUATION, OWNERS
 from holley_assets.assets.recommendations import ranking_options, users_with_profiles
 from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.assets.vectors import vectors_of_view
 from holley_assets.evaluation.labels import ground_truth
 from holley_assets.evaluation.report import CONTROLS, COUNT_BY_CAR
 from holley_assets.ranking import (
@@ -101,13 +102,12 @@ def control_rankings(
     the parts that fit the same car), which a gain must beat; and `visitor_demand` (who wanted the part for the
     very car, counted as it is), which shows what the network adds to the inference of visitors' cars.
     """
-    training = product_embeddings.filter(pc.equal(product_embeddings["view"].cast(pa.string()), "training"))
     run_settings = settings.of_run(context.run)
     labels = ground_truth(run_settings.evaluation.labels, test_clicks, test_interactions)
     users = clicking_users(users_with_profiles(user_nodes, user_profiles, "profile"), labels)
     rankings = rank_controls(
         users,
-        counts=training,
+        counts=vectors_of_view(product_embeddings, "training"),
         visitor_demand=visitor_demand,
         fitment=fitment,
         parts=parts,

@@ -5,13 +5,13 @@ import time
 import dagster as dg
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from holley_assets.assets.delivery import OUTPUT_DATASET
 from holley_assets.assets.failures import one_line
 from holley_assets.assets.groups import DELIVERY, OWNERS
 from holley_assets.assets.model_choice import DELIVERED_TABLE, MODEL_VERSION
 from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.assets.vectors import vectors_of_view
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse import WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
@@ -28,7 +28,7 @@ def user_vectors(user_embeddings: pa.Table, user_profiles: pa.Table, run_id: str
         user_profiles: asset of that name.
         run_id: of the run that publishes.
     """
-    vectors = _serving(user_embeddings).sort_by("profile")
+    vectors = vectors_of_view(user_embeddings, "serving").sort_by("profile")
     profiles = user_profiles["serving_profile"].to_numpy()
     order = np.argsort(profiles, kind="stable")
     counts = np.bincount(profiles, minlength=vectors.num_rows)
@@ -50,12 +50,8 @@ def product_vectors(product_embeddings: pa.Table, run_id: str) -> pa.Table:
         product_embeddings: asset of that name.
         run_id: of the run that publishes.
     """
-    vectors = _serving(product_embeddings)
+    vectors = vectors_of_view(product_embeddings, "serving")
     return pa.table({"base_sku": vectors["base_sku"].cast(pa.string()), **_columns(vectors, run_id)})
-
-
-def _serving(embeddings: pa.Table) -> pa.Table:
-    return embeddings.filter(pc.equal(embeddings["view"].cast(pa.string()), "serving"))
 
 
 def _columns(vectors: pa.Table, run_id: str) -> dict[str, pa.ChunkedArray | pa.Array]:

@@ -10,6 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from holley_assets.assets.evaluation import clicking_users
+from holley_assets.assets.recommendations import users_with_profiles
+from holley_assets.assets.vectors import vector_matrix, vectors_of_view
+
 # Best-selling parts whose neighbours a person can judge at a glance.
 NEIGHBOUR_EXAMPLES = 8
 
@@ -48,11 +52,9 @@ def graph_section(
 
 def training_vectors(product_embeddings: pa.Table, product_nodes: pa.Table) -> tuple[pa.Table, np.ndarray]:
     """Product rows and their vectors of the training view, ``[num_products, dim]``, in the same order."""
-    rows = product_embeddings.filter(pc.equal(product_embeddings["view"], "training"))
+    rows = vectors_of_view(product_embeddings, "training")
     places = pc.index_in(product_nodes["base_sku"], value_set=rows["base_sku"].combine_chunks())
-    column = rows["embedding"].combine_chunks()
-    vectors = column.flatten().to_numpy().reshape(len(column), column.type.list_size)
-    return product_nodes, vectors[places.to_numpy()]
+    return product_nodes, vector_matrix(rows)[places.to_numpy()]
 
 
 def nearest_section(products: pa.Table, vectors: np.ndarray) -> dict[str, list[dict[str, Any]]]:
@@ -75,11 +77,10 @@ def nearest_vehicles(
     """The nearest makes and models of those with the most owners; a vehicle is the mean of its owners' vectors."""
     from holley_assets.evaluation.embedding_views import nearest
 
-    rows = user_embeddings.filter(pc.equal(user_embeddings["view"], "training"))
-    column = rows["embedding"].combine_chunks()
-    vectors = column.flatten().to_numpy().reshape(len(column), column.type.list_size)
-    row_of_profile = np.zeros(len(column), np.int64)
-    row_of_profile[rows["profile"].to_numpy()] = np.arange(len(column))
+    rows = vectors_of_view(user_embeddings, "training")
+    vectors = vector_matrix(rows)
+    row_of_profile = np.zeros(len(vectors), np.int64)
+    row_of_profile[rows["profile"].to_numpy()] = np.arange(len(vectors))
     make, model = (user_nodes[name].cast(pa.string()).combine_chunks() for name in ("make", "model"))
     vehicles = pc.binary_join_element_wise(make, model, " ").dictionary_encode()
     names, vehicle = vehicles.dictionary.to_pylist(), vehicles.indices.to_numpy()
@@ -117,8 +118,7 @@ def calibration_section(
     from holley_assets.ranking.choices import log_totals
 
     car = ["year", "make", "model"]
-    users = user_nodes.select(["email_lower", *car]).append_column("profile", user_profiles["profile"])
-    users = users.filter(pc.is_in(users["email_lower"], value_set=pc.unique(clicks["email_lower"])))
+    users = clicking_users(users_with_profiles(user_nodes, user_profiles, "profile"), clicks)
     owners = user_nodes.group_by(["make", "model"]).aggregate([([], "count_all")])
     owners = owners.rename_columns(["make", "model", "owners"])
     # On a part that does not fit or may not be shown no system could have a hit.
@@ -126,7 +126,10 @@ def calibration_section(
     clicks = clicks.select(["email_lower", "base_sku"]).join(users.join(owners, car[1:]), "email_lower")
     clicks = clicks.join(possible, [*car, "base_sku"], join_type="left semi")
     # Scores are divided by the lengths of the longest vectors.
-    longest = [pc.max(_training(table)["norm"]).as_py() for table in (user_embeddings, product_embeddings)]
+    longest = [
+        pc.max(vectors_of_view(table, "training")["norm"]).as_py()
+        for table in (user_embeddings, product_embeddings)
+    ]
     temperature = float(np.prod(longest))
     totals = log_totals(
         users,
@@ -135,10 +138,6 @@ def calibration_section(
         temperature,
     )
     return calibration(promised_clicks(rankings, totals, clicks, temperature=temperature))
-
-
-def _training(embeddings: pa.Table) -> pa.Table:
-    return embeddings.filter(pc.equal(embeddings["view"].cast(pa.string()), "training"))
 
 
 def no_worse(run_comparison: pa.Table) -> bool:

@@ -20,6 +20,7 @@ from holley_assets.assets.run_memory import (
     vector_sample,
 )
 from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.assets.vectors import vector_matrix, vectors_of_view
 from holley_assets.checks.comparison_checks import COMPARISON_CHECKS, RUN_COMPARISON, comparison_verdicts
 from holley_assets.checks.previous_run import SOURCE_KIND, PreviousRun, previous_runs
 from holley_assets.checks.verdicts import newest_materialization
@@ -82,7 +83,9 @@ def run_comparison(
     started = time.monotonic()
     run_settings = settings.of_run(context.run)
     windows = TimeWindows.from_table(time_windows)
-    serving_users, serving_products = _serving(user_embeddings), _serving(product_embeddings)
+    serving_users, serving_products = (
+        vectors_of_view(table, "serving") for table in (user_embeddings, product_embeddings)
+    )
     norms = {
         "user": serving_users["norm"].to_numpy(),
         "product": serving_products["norm"].to_numpy(),
@@ -184,15 +187,13 @@ def _scores(recommendations: pa.Table, *, temperature: float) -> dict[str, np.nd
     return {SCORES: first, SCORE_LEADS: (first - third) * temperature}
 
 
-def _serving(embeddings: pa.Table) -> pa.Table:
-    return embeddings.filter(pc.equal(embeddings["view"].cast(pa.string()), "serving"))
-
-
 def _vector_samples(
     user_nodes: pa.Table, user_profiles: pa.Table, profiles: pa.Table, products: pa.Table
 ) -> Iterator[pa.Table]:
     """Vectors under names that mean the same in every run: base SKUs, and cars whose owners have no history."""
-    yield vector_sample("parts", products["base_sku"].combine_chunks().cast(pa.string()), _matrix(products))
+    yield vector_sample(
+        "parts", products["base_sku"].combine_chunks().cast(pa.string()), vector_matrix(products)
+    )
 
     owners = user_nodes.select(["year", "make", "model"]).append_column(
         "profile", user_profiles["serving_profile"]
@@ -212,14 +213,8 @@ def _vector_samples(
     yield vector_sample(
         "vehicles",
         pa.array(names, pa.string()),
-        _matrix(profiles)[row_of[groups["profile"].to_numpy()[first]]],
+        vector_matrix(profiles)[row_of[groups["profile"].to_numpy()[first]]],
     )
-
-
-def _matrix(table: pa.Table) -> np.ndarray:
-    """Vectors of a table, float32 [rows, dim]."""
-    column = table["embedding"].combine_chunks()
-    return column.flatten().to_numpy().reshape(len(column), column.type.list_size)
 
 
 def _thresholds(checks: CheckSettings) -> Thresholds:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from holley_assets.assets.vectors import vector_matrix
 from holley_assets.evaluation.drift import VectorDrift, vector_drift
 from holley_assets.evaluation.run_comparison import RunSummary
 from holley_assets.evaluation.stability import changed_share
@@ -118,10 +119,7 @@ def drift_by_kind(before: pa.Table, now: pa.Table) -> dict[str, VectorDrift]:
 
 def _vectors(table: pa.Table, kind: str) -> tuple[pa.Array, np.ndarray]:
     rows = table.filter(pc.equal(table["kind"], kind))
-    column = rows["embedding"].combine_chunks()
-    # A Parquet file without rows has no chunk to flatten.
-    values = column.flatten().to_numpy() if len(column) else np.empty(0, np.float32)
-    return rows["key"].combine_chunks(), values.reshape(len(column), column.type.list_size)
+    return rows["key"].combine_chunks(), vector_matrix(rows)
 
 
 def _users_and_parts(shown: pa.Table) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,9 @@ import dagster as dg
 from holley_assets.assets.groups import SOURCES
 from holley_assets.resources.source_tables import SOURCE_TABLES, SourceTable, TableDescription, type_name
 
+# What Dagster calls the time of a table's last change.
+LAST_UPDATED = "dagster/last_updated_timestamp"
+
 
 def source_spec(table: SourceTable) -> dg.AssetSpec:
     """External asset of a source table. Its key is the table's name, in every environment."""
@@ -36,7 +39,7 @@ def source_materialization(
             "dagster/column_schema": dg.TableSchema(
                 columns=[dg.TableColumn(name, type_name(kind)) for name, kind in description.columns.items()]
             ),
-            "dagster/last_updated_timestamp": dg.MetadataValue.timestamp(description.last_modified),
+            LAST_UPDATED: dg.MetadataValue.timestamp(description.last_modified),
             "location": description.location,
         },
     )

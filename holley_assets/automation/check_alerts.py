@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from holley_assets.automation.alert_texts import check_line, check_name, link, message, severity_of
+from holley_assets.checks.standing import REASON
 from holley_assets.resources.alerts import Alert, CheckNote, without_addresses
 
 # The run under which Dagster keeps what belongs to none.
 _NO_RUN = ""
 _PAGE = 500
-# The metadata in which a check says in a word why it fails; see Verdict in holley_assets/checks/standing.py.
-_REASON = "reason"
 
 
 def check_alert(
@@ -106,7 +105,7 @@ def _reasons(note: CheckNote | None, failure: dg.AssetCheckEvaluation) -> list[s
 
 
 def _reason(failure: dg.AssetCheckEvaluation) -> str | None:
-    given = failure.metadata.get(_REASON)
+    given = failure.metadata.get(REASON)
     return None if given is None else without_addresses(str(given.value))
 
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import dagster as dg
 
 from holley_assets.assets.model_choice import DELIVERED_TABLE
+from holley_assets.assets.sources import LAST_UPDATED
 from holley_assets.checks.previous_run import ROW_COUNT
 from holley_assets.resources.settings_resource import run_lineage
 from holley_assets.resources.source_tables import SOURCE_TABLES
 
-# What Dagster calls the time of a table's last change.
-LAST_UPDATED = "dagster/last_updated_timestamp"
 # A rollback puts a table in place and reads no source; so many in a row there are not.
 _SEARCHED = 20
 

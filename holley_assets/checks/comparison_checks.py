@@ -21,8 +21,7 @@ COMPARISON_CHECKS = [
         asset=RUN_COMPARISON,
         description="Hit Rate@4 of no tier fell, the graph did not change its size, users are shown the same kinds "
         "of parts and some the same parts, and the best part leads as before, within the HOLLEY_CHECK_ limits. A model "
-        "that breaks this is not "
-        "promoted unless forced.",
+        "that breaks this is not promoted unless forced.",
     ),
     dg.AssetCheckSpec(
         NOTHING_DRIFTED,

@@ -8,14 +8,14 @@ import dagster as dg
 from holley_assets.assets.delivery import OUTPUT_DATASET, OUTPUT_TABLE, ROLLED_BACK_FROM
 from holley_assets.assets.model_choice import DELIVERED_TABLE, MODEL_VERSION
 from holley_assets.assets.serving_keys import SERVING_TABLE
-from holley_assets.checks.standing import Verdict
+from holley_assets.checks.standing import Verdict, judge_age, minute
 from holley_assets.ranking.arms import SQL_ARM
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.source_looks import open_briefly
 from holley_assets.resources.source_tables import TableDescription
 from holley_assets.resources.warehouse import MissingTableError, WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource
-from holley_assets.settings import Settings, SettingsError, WatchSettings, variable_name
+from holley_assets.settings import Settings, SettingsError
 
 DELIVERED_IS_FRESH = dg.AssetCheckKey(DELIVERED_TABLE, "delivered_table_is_fresh")
 SERVED_IS_FRESH = dg.AssetCheckKey(SERVING_TABLE, "served_table_is_fresh")
@@ -73,23 +73,17 @@ def judge_output(
     try:
         filled = min(filled, describe(dataset, table).last_modified)
     except MissingTableError as error:
-        return Verdict(
-            check, False, "missing", f"{name} was delivered {_minute(filled)} and is gone: {error}"
-        )
+        return Verdict(check, False, "missing", f"{name} was delivered {minute(filled)} and is gone: {error}")
     except WarehouseError as error:
         note = f"; by the event log alone, for the warehouse does not answer: {error}"
-    age = now - filled
-    fresh = age <= datetime.timedelta(days=limit_days)
-    days = age / datetime.timedelta(days=1)
-    words = f"{name} is {days:.1f} days old, of {_minute(filled)}"
-    if not fresh:
-        words += f"; {limit_days:g} days are allowed ({variable_name(WatchSettings, 'output_days')})"
-    return Verdict(
+    return judge_age(
         check,
-        fresh,
-        "fresh" if fresh else "stale",
-        words + note,
-        metadata={"age_days": round(days, 3), "limit_days": limit_days},
+        filled,
+        limit_days,
+        now,
+        words=lambda days: f"{name} is {days:.1f} days old, of {minute(filled)}",
+        setting="output_days",
+        note=note,
     )
 
 
@@ -118,10 +112,6 @@ def _materializations(instance: dg.DagsterInstance, asset: dg.AssetKey) -> Itera
         if not page.has_more:
             return
         cursor = page.cursor
-
-
-def _minute(moment: datetime.datetime) -> str:
-    return f"{moment.astimezone(datetime.UTC):%Y-%m-%d %H:%M} UTC"
 
 
 @dg.multi_asset_check(

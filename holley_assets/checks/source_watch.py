@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from holley_assets.assets.time_windows import SAMPLE_SOURCE, resolve_windows
-from holley_assets.checks.standing import Verdict, latest_evaluation
+from holley_assets.checks.standing import Verdict, judge_age, latest_evaluation, minute
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.source_looks import Look, look_at_sources
 from holley_assets.resources.source_tables import SOURCE_TABLES, TableDescription
 from holley_assets.resources.warehouse_resource import WarehouseResource
-from holley_assets.settings import SettingsError, WatchSettings, variable_name
+from holley_assets.settings import SettingsError, WatchSettings
 
 IS_THERE = "table_is_there_and_did_not_shrink"
 IS_FRESH = "table_is_fresh"
@@ -52,7 +52,7 @@ def judge_presence(
             "Where that is right, reset the cursor of upstream_sensor"
         )
         return Verdict(check, False, SHRUNK, words, metadata={"rows": rows, **known})
-    words = f"{rows:,} rows, last changed {_minute(look.description.last_modified)}"
+    words = f"{rows:,} rows, last changed {minute(look.description.last_modified)}"
     following = _following(rows, rows_when_whole, rows_delivered)
     return Verdict(check, True, WHOLE, words, metadata={"rows": rows, ROWS_WHEN_WHOLE: following})
 
@@ -73,19 +73,14 @@ def judge_freshness(
     table: str, description: TableDescription, limits: WatchSettings, now: datetime.datetime
 ) -> Verdict:
     """Whether ``table`` changed within its limit; exactly at the limit it is fresh."""
-    limit = limits.stale_after_days(table)
-    age = now - description.last_modified
-    fresh = age <= datetime.timedelta(days=limit)
-    days = age / datetime.timedelta(days=1)
-    words = f"{table} changed {days:.1f} days ago, {_minute(description.last_modified)}"
-    if not fresh:
-        words += f"; {limit:g} days are allowed ({variable_name(WatchSettings, f'{table}_days')})"
-    return Verdict(
+    changed = description.last_modified
+    return judge_age(
         dg.AssetCheckKey(dg.AssetKey(table), IS_FRESH),
-        fresh,
-        "fresh" if fresh else "stale",
-        words,
-        metadata={"age_days": round(days, 3), "limit_days": limit},
+        changed,
+        limits.stale_after_days(table),
+        now,
+        words=lambda days: f"{table} changed {days:.1f} days ago, {minute(changed)}",
+        setting=f"{table}_days",
     )
 
 
@@ -113,10 +108,6 @@ def silence(looks: Mapping[str, Look]) -> str:
     silent = unanswered(looks)
     who = f"{len(silent)} of {len(looks)} source tables do not answer ({', '.join(silent)})"
     return f"{who}: {looks[silent[0]].problem}"
-
-
-def _minute(moment: datetime.datetime) -> str:
-    return f"{moment.astimezone(datetime.UTC):%Y-%m-%d %H:%M} UTC"
 
 
 @dg.multi_asset_check(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import (
@@ -12,9 +13,12 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
+from holley_assets.settings import WatchSettings, variable_name
+
 # A verdict that stays the same is recorded this often, so that the check's page shows that somebody still looks.
 _REPEATED = datetime.timedelta(days=1)
-_REASON = "reason"
+# The metadata in which a verdict keeps its reason.
+REASON = "reason"
 
 
 @dataclass(frozen=True)
@@ -31,25 +35,56 @@ class Verdict:
 
     def evaluation(self) -> dg.AssetCheckEvaluation:
         """As a sensor reports it, without a run."""
-        return dg.AssetCheckEvaluation(
-            asset_key=self.check.asset_key,
-            check_name=self.check.name,
-            passed=self.passed,
-            severity=self.severity,
-            description=self.description,
-            metadata={_REASON: self.reason, **self.metadata},
-        )
+        return dg.AssetCheckEvaluation(**self._fields())
 
     def result(self) -> dg.AssetCheckResult:
         """As a run reports it that a person started."""
-        return dg.AssetCheckResult(
-            asset_key=self.check.asset_key,
-            check_name=self.check.name,
-            passed=self.passed,
-            severity=self.severity,
-            description=self.description,
-            metadata={_REASON: self.reason, **self.metadata},
-        )
+        return dg.AssetCheckResult(**self._fields())
+
+    def _fields(self) -> dict[str, Any]:
+        return {
+            "asset_key": self.check.asset_key,
+            "check_name": self.check.name,
+            "passed": self.passed,
+            "severity": self.severity,
+            "description": self.description,
+            "metadata": {REASON: self.reason, **self.metadata},
+        }
+
+
+def judge_age(
+    check: dg.AssetCheckKey,
+    changed: datetime.datetime,
+    limit_days: float,
+    now: datetime.datetime,
+    *,
+    words: Callable[[float], str],
+    setting: str,
+    note: str = "",
+) -> Verdict:
+    """Whether something changed within ``limit_days`` before ``now``; exactly at the limit it is fresh.
+
+    Args:
+        words: what is told of an age in days.
+        setting: field of :class:`WatchSettings` that holds the limit.
+        note: what is told besides.
+    """
+    age = now - changed
+    fresh = age <= datetime.timedelta(days=limit_days)
+    days = age / datetime.timedelta(days=1)
+    allowed = "" if fresh else f"; {limit_days:g} days are allowed ({variable_name(WatchSettings, setting)})"
+    return Verdict(
+        check,
+        fresh,
+        "fresh" if fresh else "stale",
+        words(days) + allowed + note,
+        metadata={"age_days": round(days, 3), "limit_days": limit_days},
+    )
+
+
+def minute(moment: datetime.datetime) -> str:
+    """A moment as verdicts name it, in UTC."""
+    return f"{moment.astimezone(datetime.UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def latest_evaluation(
@@ -90,7 +125,7 @@ def _is_news(instance: dg.DagsterInstance, verdict: Verdict, now: datetime.datet
     if latest is None:
         return True
     at, known = latest
-    reason = known.metadata[_REASON].value if _REASON in known.metadata else None
+    reason = known.metadata[REASON].value if REASON in known.metadata else None
     same = (known.passed, known.severity, reason) == (verdict.passed, verdict.severity, verdict.reason)
     if not same or now - at >= _REPEATED:
         return True

@@ -11,9 +11,9 @@ from holley_assets.settings.section import (
     IDENTIFIER_PATTERN,
     PREFIX,
     PROJECT_PATTERN,
-    PROJECT_WORDS,
     Count,
     Positive,
+    Project,
     Section,
 )
 
@@ -24,7 +24,9 @@ class BigQuerySettings(Section):
     model_config = SettingsConfigDict(env_prefix=PREFIX + "BIGQUERY_")
     required_in_production: ClassVar[tuple[str, ...]] = ("project",)
 
-    project: str | None = Field(None, description="project that runs the queries and holds the output tables")
+    project: Project | None = Field(
+        None, description="project that runs the queries and holds the output tables"
+    )
     location: str = Field("US", min_length=2, description="where the datasets are")
     company_dataset: str = Field(
         "company_1950",
@@ -54,13 +56,6 @@ class BigQuerySettings(Section):
     emulator: str | None = Field(
         None, description="address of an emulator, which is asked without credentials; unset: BigQuery"
     )
-
-    @field_validator("project")
-    @classmethod
-    def _is_project(cls, value: str | None) -> str | None:
-        if value is not None and not PROJECT_PATTERN.match(value):
-            raise ValueError(PROJECT_WORDS)
-        return value
 
     @field_validator("working_dataset")
     @classmethod

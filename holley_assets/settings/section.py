@@ -6,7 +6,7 @@ import re
 from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "HOLLEY_"
@@ -15,7 +15,6 @@ PREFIX = "HOLLEY_"
 # or table is letters, digits and underscores. Identifiers cannot be query parameters, so that these
 # patterns are what stands between a setting and the text of a query.
 PROJECT_PATTERN = re.compile(r"^(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$")
-PROJECT_WORDS = "a project id: 6 to 30 lower-case letters, digits and dashes"
 IDENTIFIER_PATTERN = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,1023}$")
 # Of the delivered table and of everything else that nobody serves from.
 WORKING_DATASET = "temp_holley_gnn"
@@ -23,6 +22,15 @@ WORKING_DATASET = "temp_holley_gnn"
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def _project(value: str) -> str:
+    if not PROJECT_PATTERN.match(value):
+        raise ValueError("a project id: 6 to 30 lower-case letters, digits and dashes")
+    return value
+
+
+Project = Annotated[str, AfterValidator(_project)]
 
 
 class SettingsError(ValueError):

@@ -10,9 +10,8 @@ from pydantic_settings import SettingsConfigDict
 from holley_assets.settings.section import (
     IDENTIFIER_PATTERN,
     PREFIX,
-    PROJECT_PATTERN,
-    PROJECT_WORDS,
     WORKING_DATASET,
+    Project,
     Section,
 )
 
@@ -36,18 +35,11 @@ class ServingSettings(Section):
     kill_switch: bool = Field(
         False, description="true: every run that writes the serving table puts all users on the SQL pipeline"
     )
-    project: str | None = Field(
+    project: Project | None = Field(
         None, description="prod: project of the serving table; unset: HOLLEY_BIGQUERY_PROJECT"
     )
     dataset: str = Field("holley_serving", description="dataset of the serving table")
     table: str = Field("email_recommendations", description="the table that the e-mail system reads")
-
-    @field_validator("project")
-    @classmethod
-    def _is_project(cls, value: str | None) -> str | None:
-        if value is not None and not PROJECT_PATTERN.match(value):
-            raise ValueError(PROJECT_WORDS)
-        return value
 
     @field_validator("dataset", "table")
     @classmethod

@@ -1,0 +1,22 @@
+"""Vectors as the embedding assets hold them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+def vectors_of_view(embeddings: pa.Table, view: Literal["training", "serving"]) -> pa.Table:
+    """The rows of ``user_embeddings`` or ``product_embeddings`` as of the cutoff, or as of today."""
+    return embeddings.filter(pc.equal(embeddings["view"].cast(pa.string()), view))
+
+
+def vector_matrix(vectors: pa.Table) -> np.ndarray:
+    """Column ``embedding``, float32 [rows, dim]."""
+    column = vectors["embedding"].combine_chunks()
+    # A Parquet file without rows has no chunk to flatten.
+    values = column.flatten().to_numpy() if len(column) else np.empty(0, np.float32)
+    return values.reshape(len(column), column.type.list_size)
