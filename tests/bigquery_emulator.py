@@ -28,6 +28,7 @@ from google.cloud.bigquery_storage_v1.services.big_query_read.transports import 
 from holley_assets.resources.bigquery_schema import schema_of_arrow
 from holley_assets.resources.source_tables import SOURCE_TABLES
 from holley_assets.resources.sql_files import Datasets
+from holley_assets.settings import BigQuerySettings
 
 PROJECT = "holley-emulated"
 START_SECONDS = 60.0
@@ -52,6 +53,16 @@ class BigQueryEmulator:
             credentials=AnonymousCredentials(),
             client_options=ClientOptions(api_endpoint=self.url),
         )
+
+    def settings(self, **changes: object) -> BigQuerySettings:
+        """Settings of a warehouse on this emulator; keywords change or add to them."""
+        return BigQuerySettings(**{"project": self.project, "emulator": self.url, **changes})  # type: ignore[arg-type]
+
+    def create_datasets(self, *names: str) -> None:
+        """Make datasets, where they are not there yet."""
+        with self.client() as client:
+            for name in names:
+                client.create_dataset(name, exists_ok=True)
 
     def read_client(self) -> BigQueryReadClient:
         """The Storage API's client. The emulator streams tables through it, not anonymous results."""

@@ -126,6 +126,16 @@ class Daemon:
         """What the web server answers from."""
         return self._workspace.create_request_context()
 
+    def said_at(self, name: str, when: datetime.datetime) -> str:
+        """What a sensor's tick at ``when`` says: why it asked for nothing, or "" if it asked for a run."""
+        self.sleep_until(when)
+        before = len(self.ticks(name))
+        self.wake()
+        assert len(self.ticks(name)) > before, "it is not due yet"
+        tick = self.ticks(name)[-1]
+        assert tick.error is None, tick.error
+        return tick.skip_reason or ""
+
     def runs(self, job: str) -> list[dg.DagsterRun]:
         """Runs of a job, oldest first."""
         return list(reversed(self.instance.get_runs(dg.RunsFilter(job_name=job))))

@@ -32,13 +32,7 @@ def described(modified: datetime.datetime) -> TableDescription:
 
 
 def look(daemon: Daemon, when: datetime.datetime) -> str:
-    daemon.sleep_until(when)
-    before = len(daemon.ticks(SENSOR))
-    daemon.wake()
-    assert len(daemon.ticks(SENSOR)) > before, "it is not due yet"
-    tick = daemon.ticks(SENSOR)[-1]
-    assert tick.error is None, tick.error
-    return str(tick.skip_reason)
+    return daemon.said_at(SENSOR, when)
 
 
 def verdict_of(daemon: Daemon, table: str) -> dg.AssetCheckEvaluation:

@@ -58,14 +58,7 @@ def deliver(daemon: Daemon, job: str = "weekly_retrain") -> None:
 
 
 def look(daemon: Daemon, when: datetime.datetime) -> str:
-    """What the tick at ``when`` says: why it asked for nothing, or "" if it asked for a run."""
-    daemon.sleep_until(when)
-    before = len(daemon.ticks(SENSOR))
-    daemon.wake()
-    assert len(daemon.ticks(SENSOR)) > before, "it is not due yet"
-    tick = daemon.ticks(SENSOR)[-1]
-    assert tick.error is None, tick.error
-    return tick.skip_reason or ""
+    return daemon.said_at(SENSOR, when)
 
 
 def check_of(daemon: Daemon, table: str) -> dg.AssetCheckEvaluation:

@@ -12,31 +12,20 @@ from flaky_server import FlakyServer
 from holley_assets.resources.bigquery_client import open_client
 from holley_assets.resources.bigquery_warehouse import BigQueryWarehouse
 from holley_assets.resources.warehouse import WarehouseError
-from holley_assets.settings import BigQuerySettings
 
 WORKING, OUTPUT = "datasets_work", "datasets_output"
 
 
 @pytest.fixture(scope="module")
 def emulator(bigquery_emulator: BigQueryEmulator) -> BigQueryEmulator:
-    with bigquery_emulator.client() as client:
-        for dataset in (WORKING, OUTPUT):
-            client.create_dataset(dataset)
+    bigquery_emulator.create_datasets(WORKING, OUTPUT)
     return bigquery_emulator
 
 
 @pytest.fixture
 def require(emulator: BigQueryEmulator, tmp_path: Path) -> Callable[..., None]:
     def require_(*datasets: str, **settings: object) -> None:
-        values = BigQuerySettings(
-            **{
-                "project": emulator.project,
-                "working_dataset": WORKING,
-                "emulator": emulator.url,
-                "retry_seconds": 1.0,
-                **settings,
-            }  # type: ignore[arg-type]
-        )
+        values = emulator.settings(**{"working_dataset": WORKING, "retry_seconds": 1.0, **settings})
         client = open_client(values)
         BigQueryWarehouse(client, None, values, snapshots=1, temporary_directory=tmp_path).require_writable(
             datasets

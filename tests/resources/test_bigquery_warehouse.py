@@ -1,68 +1,24 @@
-"""The BigQuery warehouse through Google's client, against the emulator: costs, retries, refusals, publishing."""
+"""The BigQuery warehouse through Google's client, against the emulator: costs, retries, refusals."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bigquery_emulator import BigQueryEmulator
 from flaky_server import FlakyServer
+from resources.conftest import OUTPUT, WORKING
 
-from holley_assets.resources import bigquery_warehouse as warehouse_module
-from holley_assets.resources.bigquery_client import open_client, patience
+from holley_assets.resources.bigquery_client import patience
 from holley_assets.resources.bigquery_jobs import BudgetError
 from holley_assets.resources.bigquery_reads import download
-from holley_assets.resources.bigquery_warehouse import BigQueryWarehouse
 from holley_assets.resources.source_tables import SourceTableError, validate_source_tables
 from holley_assets.resources.spending import Spending
-from holley_assets.resources.sql_files import Query, QueryError
-from holley_assets.resources.storage import FolderStore
-from holley_assets.resources.warehouse import MissingTableError, Origin, WarehouseError, snapshot_name
-from holley_assets.settings import BigQuerySettings
-
-WORKING, OUTPUT, TABLE = "warehouse_work", "warehouse_output", "recommendations"
-OTHER_PROJECT = "email-system"
-Open = Callable[..., BigQueryWarehouse]
-
-
-@pytest.fixture(scope="module")
-def emulator(bigquery_emulator: BigQueryEmulator) -> BigQueryEmulator:
-    with bigquery_emulator.client() as client:
-        for dataset in (WORKING, OUTPUT):
-            client.create_dataset(dataset)
-    return bigquery_emulator
-
-
-@pytest.fixture
-def open_warehouse(emulator: BigQueryEmulator, tmp_path: Path) -> Open:
-    """Opens the warehouse for a step of a run; keywords change its settings."""
-
-    def open_(run_id: str | None = None, step: str = "fitment", **settings: object) -> BigQueryWarehouse:
-        values = BigQuerySettings(
-            **{
-                "project": emulator.project,
-                "working_dataset": WORKING,
-                "emulator": emulator.url,
-                "retry_seconds": 10.0,
-                **settings,
-            }  # type: ignore[arg-type]
-        )
-        origin = Origin(run_id, step) if run_id else None
-        return BigQueryWarehouse(
-            open_client(values),
-            None,
-            values,
-            snapshots=2,
-            temporary_directory=tmp_path / "tmp",
-            origin=origin,
-            spending=Spending(FolderStore(tmp_path / "store"), run_id) if run_id else None,
-        )
-
-    return open_
+from holley_assets.resources.sql_files import QueryError
+from holley_assets.resources.warehouse import WarehouseError
 
 
 @pytest.fixture
@@ -70,24 +26,6 @@ def flaky(emulator: BigQueryEmulator) -> Iterator[FlakyServer]:
     """A server before the emulator that refuses what a test tells it to."""
     with FlakyServer(emulator.url) as server:
         yield server
-
-
-@pytest.fixture
-def write_query(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Puts a SELECT in the place of every query."""
-
-    def write(select: str) -> None:
-        monkeypatch.setattr(warehouse_module, "read_query", lambda name, _: Query(name, (), select))
-
-    return write
-
-
-def table(*values: str) -> pa.Table:
-    return pa.table({"email_lower": pa.array(values)})
-
-
-def delivered(warehouse: BigQueryWarehouse) -> list[str]:
-    return sorted(warehouse.read_table(OUTPUT, TABLE)["email_lower"].to_pylist())
 
 
 class TestQueries:
@@ -301,80 +239,3 @@ class TestRefusals:
             "import_orders: column ORDER_DATE is INT64; expected STRING",
         ):
             assert problem in str(error.value)
-
-
-class TestPublishing:
-    def test_a_table_is_replaced_described_and_restored(self, open_warehouse):
-        warehouse = open_warehouse()
-        written = []
-        for name in ("first", "second", "third", "fourth"):
-            warehouse.replace_table(OUTPUT, TABLE, table(name))
-            written.append(warehouse.describe_table(OUTPUT, TABLE).last_modified)
-        snapshots = warehouse.list_snapshots(OUTPUT, TABLE)
-        assert snapshots == [snapshot_name(TABLE, at) for at in reversed(written[1:3])], "two are kept"
-        assert warehouse.restore_snapshot(OUTPUT, TABLE, snapshots[1]) == 1
-        assert delivered(warehouse) == ["second"]
-        described = warehouse.describe_table(OUTPUT, TABLE)
-        assert (described.rows, described.columns) == (1, {"email_lower": "STRING"})
-        assert described.last_modified > written[-1]
-
-    def test_a_table_of_another_project_is_replaced_and_restored_there(self, open_warehouse, emulator):
-        other = f"{OTHER_PROJECT}.{OUTPUT}"
-        with emulator.client() as client:
-            client.create_dataset(other)
-        warehouse = open_warehouse("run-values")
-        warehouse.require_writable([other])
-        warehouse.replace_table(OUTPUT, "served", table("ours"), keep_snapshot=False)
-        for name in ("first", "second"):
-            warehouse.replace_table(other, "served", table(name))
-        assert warehouse.describe_table(other, "served").location == f"{other}.served"
-        assert warehouse.distinct_values(other, "served", "email_lower") == {"second"}
-        (snapshot,) = warehouse.list_snapshots(other, "served")
-        assert warehouse.restore_snapshot(other, "served", snapshot) == 1
-        assert warehouse.read_table(other, "served").to_pydict() == {"email_lower": ["first"]}
-        assert warehouse.read_table(OUTPUT, "served").to_pydict() == {"email_lower": ["ours"]}
-        assert warehouse.list_snapshots(OUTPUT, "served") == []
-        with pytest.raises(MissingTableError, match=f"^{other}.gone does not exist$"):
-            warehouse.describe_table(other, "gone")
-        for wrong in ("Not A Project.x", "short.x", "a`b.x"):
-            with pytest.raises(WarehouseError, match="is not the id of a project"):
-                warehouse.read_table(wrong, "served")
-
-    def test_a_staged_table_is_checked_and_published_as_it_is(self, open_warehouse, write_query, tmp_path):
-        warehouse = open_warehouse()
-        warehouse.replace_table(OUTPUT, TABLE, table("old"))
-        pq.write_table(table("new", "newer"), tmp_path / "new.parquet")
-        staged = warehouse.stage_table(TABLE, tmp_path / "new.parquet", "0123456789abcdef0123")
-        assert staged == "recommendations_staged_0123456789abcdef"
-        write_query(f"SELECT email_lower FROM `{WORKING}.recommendations` ORDER BY email_lower")
-        judged = warehouse.with_staged({TABLE: staged}).query_to_parquet(
-            "judged", {}, tmp_path / "judged.parquet"
-        )
-        assert pq.read_table(judged.path).to_pydict() == {"email_lower": ["new", "newer"]}
-        assert delivered(warehouse) == ["old"]
-        assert warehouse.publish_staged(staged, OUTPUT, TABLE) == 2
-        assert delivered(warehouse) == ["new", "newer"]
-        with pytest.raises(WarehouseError, match="does not exist or has expired: stage and check"):
-            warehouse.publish_staged("recommendations_staged_gone", OUTPUT, TABLE)
-
-    def test_values_of_a_column_are_those_of_now(self, open_warehouse):
-        warehouse = open_warehouse("run-values")
-        for names in (("a", "b", "a"), ("c",)):
-            warehouse.replace_table(OUTPUT, "valued", table(*names), keep_snapshot=False)
-            assert warehouse.distinct_values(OUTPUT, "valued", "email_lower") == set(names)
-        with pytest.raises(WarehouseError, match="is not an identifier"):
-            warehouse.distinct_values(OUTPUT, "valued", "email_lower, 1")
-
-    def test_embeddings_arrive_as_arrays(self, open_warehouse):
-        rows = pa.table(
-            {"base_sku": ["A"], "embedding": [[0.5, 0.25]], "run_id": ["r"], "model_version": ["m"]}
-        )
-        warehouse = open_warehouse()
-        warehouse.replace_table(OUTPUT, "product_embeddings", rows, keep_snapshot=False)
-        assert warehouse.describe_table(OUTPUT, "product_embeddings").columns["embedding"] == ["FLOAT64"]
-        assert warehouse.read_table(OUTPUT, "product_embeddings").to_pylist() == rows.to_pylist()
-
-    @pytest.mark.parametrize("name", ["a b", 't"; DROP TABLE x', "a.b"])
-    def test_names_are_identifiers(self, open_warehouse, name):
-        with pytest.raises(WarehouseError, match="is not an identifier"):
-            open_warehouse().replace_table(OUTPUT, name, table("a"))
