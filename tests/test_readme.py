@@ -1,34 +1,44 @@
-"""The README says what is so: every setting, the two lines, the files it names."""
+"""The documents say what is so: every setting, the two lines, the files they name, every check and gate."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from pydantic_core import PydanticUndefined
-
-from holley_assets.settings import SECTIONS, known_variables, variable_name
+from holley_assets.settings import known_variables
+from holley_assets.settings.reference import settings_page
 
 PROJECT = Path(__file__).parent.parent
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
+PAGES = [
+    PROJECT / "README.md",
+    PROJECT / ".github" / "CONTRIBUTING.md",
+    PROJECT / "sql" / "README.md",
+    PROJECT / "tests" / "benchmarks" / "README.md",
+    *sorted((PROJECT / "holley_assets").rglob("*.md")),
+]
 
 
-def settings_table() -> list[str]:
-    """The rows of the settings table, from the settings themselves."""
-    rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
-    for section in SECTIONS.values():
-        for name, field in section.model_fields.items():
-            default = "unset" if field.default in (None, PydanticUndefined) else f"`{field.default}`"
-            # A bare < would start a tag.
-            meaning = str(field.description).replace("<", "&lt;")
-            rows.append(f"| `{variable_name(section, name)}` | {default} | {meaning} |")
-    return rows
+def test_the_front_door_is_short() -> None:
+    assert len(README.splitlines()) <= 200
 
 
-def test_every_setting_is_in_the_table_with_its_default() -> None:
-    expected = "\n".join(settings_table())
-    assert expected in README, f"the table of settings in README.md should be:\n{expected}"
-    assert len(settings_table()) == len(known_variables()) + 2
+def test_the_page_of_settings_is_that_of_the_code() -> None:
+    page = (PROJECT / "holley_assets" / "settings" / "README.md").read_text(encoding="utf-8")
+    assert page == settings_page(), (
+        "renew it: python -m holley_assets.settings.reference > holley_assets/settings/README.md"
+    )
+    assert sorted(re.findall(r"^\| `(HOLLEY_\w+)` \|", page, flags=re.M)) == sorted(known_variables())
+
+
+def test_no_page_names_a_variable_that_is_no_setting() -> None:
+    named = {
+        (page.name, name)
+        for page in PAGES
+        for name in re.findall(r"\bHOLLEY_[A-Z0-9_]*[A-Z0-9]\b(?![_…*])", page.read_text(encoding="utf-8"))
+    }
+    assert named
+    assert sorted((page, name) for page, name in named if name not in known_variables()) == []
 
 
 def test_the_two_lines_are_two_lines() -> None:
@@ -36,6 +46,7 @@ def test_the_two_lines_are_two_lines() -> None:
     assert len(commands) == 2
     assert commands[0].endswith("dagster job execute -m holley_assets.definitions -j weekly_retrain")
     assert commands[1].endswith(".venv/bin/python -m pytest")
+    assert all("--constraint holley_assets/deploy/constraints.txt" in command for command in commands)
 
 
 def test_ci_runs_the_lines_of_the_readme() -> None:
@@ -45,11 +56,17 @@ def test_ci_runs_the_lines_of_the_readme() -> None:
     )
 
 
-def test_files_that_the_readme_names_exist() -> None:
-    named = re.findall(r"\]\((?!https?:|#)([^)]+)\)", README)
-    named += [f"holley_assets/{name}" for name in re.findall(r"^  (\w+(?:\.py|/)) ", README, flags=re.M)]
-    assert named
-    assert [name for name in named if not (PROJECT / name).exists()] == []
+def test_files_that_the_pages_name_exist() -> None:
+    named = [
+        (page.parent / link.split("#")[0]).resolve()
+        for page in PAGES
+        for link in re.findall(r"\]\((?!https?:|#)([^)]+)\)", page.read_text(encoding="utf-8"))
+    ]
+    named += [
+        PROJECT / "holley_assets" / name for name in re.findall(r"^  (\w+(?:\.py|/)) ", README, flags=re.M)
+    ]
+    assert len(named) > len(PAGES)
+    assert [str(path) for path in named if not path.exists()] == []
 
 
 def test_every_check_and_gate_is_explained() -> None:
@@ -58,4 +75,8 @@ def test_every_check_and_gate_is_explained() -> None:
 
     names = {key.name for key in definitions.resolve_asset_graph().asset_check_keys}
     names |= {gate.name for gate in gates(DecisionRule())}
-    assert sorted(name for name in names if f"`{name}`" not in README) == []
+    pages = "".join(
+        (PROJECT / "holley_assets" / name / "README.md").read_text(encoding="utf-8")
+        for name in ("checks", "evaluation")
+    )
+    assert sorted(name for name in names if f"`{name}`" not in pages) == []

@@ -27,7 +27,7 @@ from holley_assets.settings import ComputeSettings, known_variables, load_settin
 PROJECT = Path(__file__).parent.parent.parent
 DEPLOY = PROJECT / "holley_assets" / "deploy"
 RESOURCES = PROJECT / "holley_assets" / "resources"
-README = (PROJECT / "README.md").read_text()
+README = (PROJECT / "README.md").read_text() + (DEPLOY / "README.md").read_text()
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())
 POSTGRES = {
     "DAGSTER_PG_HOST": "127.0.0.1",
