@@ -25,9 +25,9 @@ from google.cloud import bigquery
 from google.cloud.bigquery_storage import BigQueryReadClient
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 
-from holley_assets.resources.bigquery_schema import schema_of_arrow
-from holley_assets.resources.source_tables import SOURCE_TABLES
-from holley_assets.resources.sql_files import Datasets
+from holley_assets.resources.warehouse.bigquery.schema import schema_of_arrow
+from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
+from holley_assets.resources.warehouse.sql_files import Datasets
 from holley_assets.settings import BigQuerySettings
 
 PROJECT = "holley-emulated"

@@ -95,7 +95,7 @@ def storage_emulator() -> Iterator[StorageEmulator]:
 @pytest.fixture(scope="session")
 def empty_mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A SQLite store of MLflow with its tables, which take seconds to make."""
-    from holley_assets.resources.mlflow_store import open_client
+    from holley_assets.resources.tracking.mlflow_store import open_client
     from holley_assets.settings import TrackingSettings
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"

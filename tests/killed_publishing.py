@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import requests
 
-from holley_assets.resources.storage import checksum
-from holley_assets.resources.warehouse import Warehouse
+from holley_assets.resources.storage.interface import checksum
+from holley_assets.resources.warehouse.interface import Warehouse
 
 OLD = pa.table({"email_lower": ["old"] * 3})
 NEW = pa.table({"email_lower": ["new"] * 5})
@@ -72,7 +72,7 @@ class CountedConnection:
 
 
 def open_duckdb(folder: Path) -> Warehouse:
-    from holley_assets.resources.duckdb_warehouse import DuckDBWarehouse
+    from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
 
     connect = duckdb.connect
     duckdb.connect = lambda *args, **kwargs: CountedConnection(connect(*args, **kwargs))  # type: ignore
@@ -82,8 +82,8 @@ def open_duckdb(folder: Path) -> Warehouse:
 
 
 def open_bigquery(folder: Path, url: str, project: str, working: str) -> Warehouse:
-    from holley_assets.resources.bigquery_client import open_client
-    from holley_assets.resources.bigquery_warehouse import BigQueryWarehouse
+    from holley_assets.resources.warehouse.bigquery.client import open_client
+    from holley_assets.resources.warehouse.bigquery.warehouse import BigQueryWarehouse
     from holley_assets.settings import BigQuerySettings
 
     send = requests.Session.send

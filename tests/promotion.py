@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 
-from holley_assets.resources.model_registry import RegisteredModel, open_model_registry
+from holley_assets.resources.tracking.model_registry import RegisteredModel, open_model_registry
 from holley_assets.settings import load_settings
 
 

@@ -26,8 +26,8 @@ from holley_assets.assets.table_specs import TABLE_SPECS
 from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.evaluation.report import RunIdentity, build_report
 from holley_assets.ranking import EmbeddingScorer
-from holley_assets.resources.duckdb_warehouse import DuckDBWarehouse
-from holley_assets.resources.source_tables import SOURCE_TABLES
+from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
+from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 from holley_assets.sample_data.generate import generate_sample
 from holley_assets.settings import Settings, load_settings
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime
 import math
 
-from holley_assets.resources.artifact_store import ArtifactStore
-from holley_assets.resources.storage import FileStore
-from holley_assets.resources.tracking import flatten
-from holley_assets.resources.tracking_records import DeliveryRecord, EvaluationRecord, TrainingRecord
+from holley_assets.resources.storage.artifacts import ArtifactStore
+from holley_assets.resources.storage.interface import FileStore
+from holley_assets.resources.tracking.records import DeliveryRecord, EvaluationRecord, TrainingRecord
+from holley_assets.resources.tracking.tracking import flatten
 
 WRITTEN_AT = datetime.datetime(2026, 2, 1, 3, 30, tzinfo=datetime.UTC)
 

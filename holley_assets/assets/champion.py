@@ -11,7 +11,7 @@ from holley_assets.assets.model_choice import (
     TRAINED_CHECKPOINT,
     reference_metadata,
 )
-from holley_assets.resources.model_registry import RegisteredModel
+from holley_assets.resources.tracking.model_registry import RegisteredModel
 
 champion_model = dg.AssetSpec(
     CHAMPION_MODEL,

@@ -15,9 +15,9 @@ from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.staged_table import publish_judged
 from holley_assets.resources.io_manager import CHECKSUM
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.tracking_journal import TrackingJournal
-from holley_assets.resources.tracking_records import DeliveryRecord
-from holley_assets.resources.warehouse import WarehouseError
+from holley_assets.resources.tracking.journal import TrackingJournal
+from holley_assets.resources.tracking.records import DeliveryRecord
+from holley_assets.resources.warehouse.interface import WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import WORKING_DATASET
 

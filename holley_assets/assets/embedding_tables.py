@@ -13,7 +13,7 @@ from holley_assets.assets.model_choice import DELIVERED_TABLE, MODEL_VERSION
 from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.assets.vectors import vectors_of_view
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.warehouse import WarehouseError
+from holley_assets.resources.warehouse.interface import WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 
 EMBEDDING_TABLES = dg.AssetKey("embedding_tables")
@@ -83,7 +83,7 @@ def embedding_tables(
 
     A row of users is one vector and all customers who share it: those with the same car and no history do. Each
     table is replaced as a whole, without earlier versions beside it. The score of a part for a customer is the
-    dot product. README.md has a query for VECTOR_SEARCH.
+    dot product. holley_assets/deploy/README.md has a query for VECTOR_SEARCH.
     """
     started = time.monotonic()
     windows = TimeWindows.from_table(time_windows)

@@ -23,7 +23,7 @@ from holley_assets.ranking import (
     rank_users,
 )
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.warehouse import WarehouseError
+from holley_assets.resources.warehouse.interface import WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import Settings, SettingsError
 

@@ -14,8 +14,8 @@ from holley_assets.checks.previous_run import SOURCE_KIND, previous_rows
 from holley_assets.checks.table_checks import check_table, table_check_specs
 from holley_assets.resources.io_manager import asset_file
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.sql_files import read_query
-from holley_assets.resources.warehouse import WarehouseError
+from holley_assets.resources.warehouse.interface import WarehouseError
+from holley_assets.resources.warehouse.sql_files import read_query
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import Settings
 

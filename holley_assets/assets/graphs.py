@@ -12,10 +12,10 @@ from holley_assets.assets.groups import MODEL, table_spec
 from holley_assets.assets.model_choice import reference_metadata
 from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.graph_checks import RECOUNTED_TABLES, TRAINING_GRAPH_CHECKS, check_training_graph
-from holley_assets.resources.artifact_store import ArtifactStore
 from holley_assets.resources.io_manager import asset_file
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
+from holley_assets.resources.storage.artifacts import ArtifactStore
 from holley_assets.settings import Settings
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from holley_assets.resources.warehouse import Warehouse
+from holley_assets.resources.warehouse.interface import Warehouse
 from holley_assets.settings import SettingsError, variable_name
 from holley_assets.settings.judging import EvaluationSettings
 

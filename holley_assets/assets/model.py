@@ -22,13 +22,13 @@ from holley_assets.assets.model_choice import (
 )
 from holley_assets.assets.starting_weights import STARTED_FROM_TAG, choose_starting_weights
 from holley_assets.assets.time_windows import TimeWindows
-from holley_assets.resources.artifact_store import ArtifactStore, Reference
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
-from holley_assets.resources.tracking import flatten
-from holley_assets.resources.tracking_journal import TrackingJournal
-from holley_assets.resources.tracking_records import Parameter, TrainingRecord
-from holley_assets.resources.training_state import TrainingState
+from holley_assets.resources.storage.artifacts import ArtifactStore, Reference
+from holley_assets.resources.storage.training_state import TrainingState
+from holley_assets.resources.tracking.journal import TrackingJournal
+from holley_assets.resources.tracking.records import Parameter, TrainingRecord
+from holley_assets.resources.tracking.tracking import flatten
 from holley_assets.settings import Settings
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from holley_assets.resources.artifact_store import Reference
-from holley_assets.resources.mlflow_store import TrackingError
-from holley_assets.resources.model_registry import open_model_registry
 from holley_assets.resources.settings_resource import run_lineage
+from holley_assets.resources.storage.artifacts import Reference
+from holley_assets.resources.tracking.mlflow_store import TrackingError
+from holley_assets.resources.tracking.model_registry import open_model_registry
 from holley_assets.settings import Settings
 
 TRAINED_CHECKPOINT = dg.AssetKey("trained_checkpoint")

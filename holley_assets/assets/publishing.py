@@ -10,7 +10,7 @@ import dagster as dg
 
 from holley_assets.checks.verdicts import Materialization, newest_materialization, unproven
 from holley_assets.resources.io_manager import CHECKSUM, asset_file
-from holley_assets.resources.storage import FileStore, checksum
+from holley_assets.resources.storage.interface import FileStore, checksum
 
 
 class ProvenTable(NamedTuple):

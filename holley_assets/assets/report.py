@@ -25,10 +25,10 @@ from holley_assets.assets.report_sections import (
 from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.comparison_checks import NO_WORSE_THAN_BEFORE
 from holley_assets.checks.verdicts import newest_materialization
-from holley_assets.resources.artifact_store import ArtifactStore, Reference
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.tracking_journal import TrackingJournal
-from holley_assets.resources.tracking_records import EvaluationRecord
+from holley_assets.resources.storage.artifacts import ArtifactStore, Reference
+from holley_assets.resources.tracking.journal import TrackingJournal
+from holley_assets.resources.tracking.records import EvaluationRecord
 from holley_assets.settings import Settings
 
 JSON_FILE = "eval_report.json"

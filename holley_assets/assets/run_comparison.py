@@ -39,8 +39,8 @@ from holley_assets.evaluation.run_comparison import (
     measures_table,
     objections,
 )
-from holley_assets.resources.artifact_store import ArtifactStore
 from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.storage.artifacts import ArtifactStore
 from holley_assets.settings import CheckSettings
 
 NO_WORSE = "no_worse"

@@ -22,8 +22,8 @@ from holley_assets.evaluation.run_comparison import RunSummary
 from holley_assets.evaluation.stability import changed_share
 from holley_assets.ranking.encoding import hash_strings
 from holley_assets.ranking.recommendations import SLOTS
-from holley_assets.resources.artifact_store import ArtifactStore
-from holley_assets.resources.storage import FileStore
+from holley_assets.resources.storage.artifacts import ArtifactStore
+from holley_assets.resources.storage.interface import FileStore
 
 SUMMARY_FILE = "run_summary.json"
 SHOWN_FILE = "shown_parts.parquet"

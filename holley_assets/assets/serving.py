@@ -22,10 +22,10 @@ from holley_assets.checks.verdicts import newest_materialization
 from holley_assets.ranking import PairScorer
 from holley_assets.ranking.arms import ARM, GRAPH_ARM, SQL_ARM, mix_arms
 from holley_assets.resources.io_manager import CHECKSUM, asset_file, read_parquet
-from holley_assets.resources.mlflow_store import TrackingError
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
-from holley_assets.resources.warehouse import WarehouseError
+from holley_assets.resources.tracking.mlflow_store import TrackingError
+from holley_assets.resources.warehouse.interface import WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import Settings
 

@@ -118,7 +118,7 @@ def champion_version(settings: Settings) -> str | None:
     Raises:
         TrackingError: the registry cannot be reached.
     """
-    from holley_assets.resources.model_registry import open_model_registry
+    from holley_assets.resources.tracking.model_registry import open_model_registry
 
     champion = open_model_registry(settings).champion()
     return champion.model_version if champion else None

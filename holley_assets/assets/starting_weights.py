@@ -7,10 +7,10 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from holley_assets.resources.artifact_store import ArtifactError, ArtifactStore
-from holley_assets.resources.mlflow_store import TrackingError
-from holley_assets.resources.model_registry import RegisteredModel, open_model_registry
-from holley_assets.resources.storage import StorageError
+from holley_assets.resources.storage.artifacts import ArtifactError, ArtifactStore
+from holley_assets.resources.storage.interface import StorageError
+from holley_assets.resources.tracking.mlflow_store import TrackingError
+from holley_assets.resources.tracking.model_registry import RegisteredModel, open_model_registry
 from holley_assets.settings import Settings
 
 if TYPE_CHECKING:

@@ -15,8 +15,12 @@ from holley_assets.assets.model_choice import DELIVERED_TABLE
 from holley_assets.assets.serving_keys import SERVING_TABLE
 from holley_assets.assets.sources import source_materialization
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.source_tables import SourceTableError, TableDescription, validate_source_tables
-from holley_assets.resources.warehouse import Origin, WarehouseError
+from holley_assets.resources.warehouse.interface import Origin, WarehouseError
+from holley_assets.resources.warehouse.source_tables import (
+    SourceTableError,
+    TableDescription,
+    validate_source_tables,
+)
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import WORKING_DATASET, RunSettings, Settings, SettingsError, unknown_variables
 
@@ -180,7 +184,9 @@ def time_windows(
     """
     started = time.monotonic()
     for name in unknown_variables():
-        context.log.warning(f"{name} is set and is no setting of this project; see the table in README.md")
+        context.log.warning(
+            f"{name} is set and is no setting of this project; see holley_assets/settings/README.md"
+        )
     try:
         loaded = settings.load()
         resolved = loaded.model_copy(update={"run": on_tagged_day(loaded.run, context.run.tags)})

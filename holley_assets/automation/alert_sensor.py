@@ -7,10 +7,10 @@ import time
 
 import dagster as dg
 
+from holley_assets.automation.alerts import Outbox, apprise_receivers, deliver, load_outbox, save_outbox
 from holley_assets.automation.check_alerts import check_alert
 from holley_assets.automation.run_alerts import run_alert
 from holley_assets.automation.tick_alerts import tick_alert
-from holley_assets.resources.alerts import Outbox, apprise_receivers, deliver, load_outbox, save_outbox
 from holley_assets.settings import AlertSettings, load_section
 
 # Seconds. Runs and checks are found by their times, not by the ids of events, which are not in order across runs on

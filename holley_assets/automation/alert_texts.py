@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import dagster as dg
 
-from holley_assets.resources.alerts import Severity
+from holley_assets.automation.alerts import Severity
 
 _LINES = 10
 

@@ -20,7 +20,7 @@ PRELOADED_MODULES = [
 ]
 # A laptop has no use for Google's clients.
 PRELOADED_IN_PRODUCTION = [
-    "holley_assets.resources.bigquery_warehouse",
+    "holley_assets.resources.warehouse.bigquery.warehouse",
     "google.cloud.storage",
     "dagster_postgres",
 ]

@@ -11,9 +11,9 @@ from holley_assets.checks.output_watch import asking, judge_outputs
 from holley_assets.checks.source_watch import judge_freshness, silence, unanswered
 from holley_assets.checks.standing import news
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.source_looks import Look, look_at_sources
-from holley_assets.resources.source_tables import TableDescription
-from holley_assets.resources.warehouse import WarehouseError
+from holley_assets.resources.warehouse.interface import WarehouseError
+from holley_assets.resources.warehouse.source_looks import Look, look_at_sources
+from holley_assets.resources.warehouse.source_tables import TableDescription
 from holley_assets.resources.warehouse_resource import WarehouseResource
 
 # Seconds. Limits are in days.

@@ -7,7 +7,7 @@ import dagster as dg
 from holley_assets.assets.model_choice import DELIVERED_TABLE
 from holley_assets.assets.serving_keys import SERVING_TABLE
 from holley_assets.checks.source_watch import ANSWERS
-from holley_assets.resources.source_tables import SOURCE_TABLES
+from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 
 TRAINING = dg.AssetSelection.assets("trained_checkpoint")
 

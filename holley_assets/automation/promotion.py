@@ -6,17 +6,17 @@ import dagster as dg
 from pydantic import Field
 
 from holley_assets.assets.champion import champion_materialization
-from holley_assets.resources.artifact_store import ArtifactError, ArtifactStore
-from holley_assets.resources.mlflow_store import TrackingError
-from holley_assets.resources.model_registry import (
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.storage.artifacts import ArtifactError, ArtifactStore
+from holley_assets.resources.storage.interface import FileStore, StorageError
+from holley_assets.resources.tracking.journal import TrackingJournal
+from holley_assets.resources.tracking.mlflow_store import TrackingError
+from holley_assets.resources.tracking.model_registry import (
     ModelRegistry,
     PromotionRefused,
     RegisteredModel,
     open_model_registry,
 )
-from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.storage import FileStore, StorageError
-from holley_assets.resources.tracking_journal import TrackingJournal
 from holley_assets.settings import Settings
 
 _STAYS = "The champion stays"

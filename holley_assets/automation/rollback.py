@@ -13,10 +13,14 @@ from holley_assets.assets.serving_keys import SERVING_TABLE
 from holley_assets.automation.promotion import require_checkpoint, restore_champion
 from holley_assets.checks.verdicts import newest_materialization
 from holley_assets.ranking.arms import SQL_ARM
-from holley_assets.resources.mlflow_store import TrackingError
-from holley_assets.resources.model_registry import PromotionRefused, RegisteredModel, open_model_registry
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.warehouse import Warehouse, WarehouseError
+from holley_assets.resources.tracking.mlflow_store import TrackingError
+from holley_assets.resources.tracking.model_registry import (
+    PromotionRefused,
+    RegisteredModel,
+    open_model_registry,
+)
+from holley_assets.resources.warehouse.interface import Warehouse, WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import Settings
 

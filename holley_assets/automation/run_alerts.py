@@ -8,8 +8,8 @@ import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError
 
 from holley_assets.automation.alert_texts import check_line, first_line, link, message, severity_of
+from holley_assets.automation.alerts import Alert, CheckNote, Severity
 from holley_assets.automation.check_alerts import is_told, note_check
-from holley_assets.resources.alerts import Alert, CheckNote, Severity
 
 
 def run_alert(

@@ -10,7 +10,7 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick,
 from dagster._utils.error import SerializableErrorInfo
 
 from holley_assets.automation.alert_texts import first_line, link, message
-from holley_assets.resources.alerts import Alert, Severity, TickNote, short_hash, without_addresses
+from holley_assets.automation.alerts import Alert, Severity, TickNote, short_hash, without_addresses
 
 _PAGE = 20
 _NAMELESS_REPOSITORY = "__repository__"

@@ -20,8 +20,8 @@ from holley_assets.checks.staged_table import stage_recommendations
 from holley_assets.checks.violations import find_violations, open_tables, threshold_verdict, verdict
 from holley_assets.resources.io_manager import asset_file
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.storage import checksum
-from holley_assets.resources.warehouse import Warehouse, WarehouseError
+from holley_assets.resources.storage.interface import checksum
+from holley_assets.resources.warehouse.interface import Warehouse, WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import Settings
 

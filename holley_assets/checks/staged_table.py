@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import dagster as dg
 import pyarrow.parquet as pq
 
-from holley_assets.resources.warehouse import Warehouse, staged_name
+from holley_assets.resources.warehouse.interface import Warehouse, staged_name
 
 STAGED_TABLE = "staged_table"
 STAGED_FINGERPRINT = "staged_fingerprint"

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.storage import checksum
+from holley_assets.resources.storage.interface import checksum
 from holley_assets.resources.table_metadata import describe_parquet
 
 # Few distinct values over many rows: a dictionary-encoded column is a tenth of the memory, and joins and

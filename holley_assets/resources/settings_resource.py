@@ -11,8 +11,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from holley_assets.resources.bucket_store import BucketStore
-from holley_assets.resources.storage import FileStore, FolderStore
+from holley_assets.resources.storage.bucket import BucketStore
+from holley_assets.resources.storage.interface import FileStore, FolderStore
 from holley_assets.settings import Settings, load_settings
 
 SETTINGS_FILE = "settings.json"

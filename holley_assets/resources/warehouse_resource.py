@@ -7,11 +7,11 @@ from pathlib import Path
 
 import dagster as dg
 
-from holley_assets.resources.duckdb_warehouse import DuckDBWarehouse
 from holley_assets.resources.settings_resource import open_store
-from holley_assets.resources.source_tables import SOURCE_TABLES
-from holley_assets.resources.spending import Spending
-from holley_assets.resources.warehouse import Origin, Warehouse
+from holley_assets.resources.warehouse.bigquery.spending import Spending
+from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
+from holley_assets.resources.warehouse.interface import Origin, Warehouse
+from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 from holley_assets.settings import Settings
 
 DATABASE_FILE = "warehouse.duckdb"
@@ -49,8 +49,8 @@ class WarehouseResource(dg.ConfigurableResource):
         live = settings.evaluation.live_table
         if settings.run.env == "prod":
             # Seconds of imports that a local run does not need.
-            from holley_assets.resources.bigquery_client import open_client, open_read_client
-            from holley_assets.resources.bigquery_warehouse import BigQueryWarehouse
+            from holley_assets.resources.warehouse.bigquery.client import open_client, open_read_client
+            from holley_assets.resources.warehouse.bigquery.warehouse import BigQueryWarehouse
 
             return BigQueryWarehouse(
                 open_client(settings.bigquery),

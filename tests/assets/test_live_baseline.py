@@ -14,9 +14,9 @@ from bigquery_emulator import BigQueryEmulator
 
 from holley_assets.assets.live_baseline import read_live_baseline, with_live_baseline
 from holley_assets.ranking.recommendations import WIDE_SCHEMA
-from holley_assets.resources.bigquery_warehouse import BigQueryWarehouse
-from holley_assets.resources.duckdb_warehouse import DuckDBWarehouse
-from holley_assets.resources.warehouse import Warehouse, WarehouseError
+from holley_assets.resources.warehouse.bigquery.warehouse import BigQueryWarehouse
+from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
+from holley_assets.resources.warehouse.interface import Warehouse, WarehouseError
 from holley_assets.settings import BigQuerySettings, SettingsError
 
 CUTOFF = datetime.date(2026, 1, 2)

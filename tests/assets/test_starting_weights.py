@@ -17,9 +17,9 @@ from holley_assets.assets.starting_weights import (
     StartingWeights,
     choose_starting_weights,
 )
-from holley_assets.resources.artifact_store import ArtifactStore
-from holley_assets.resources.model_registry import RegisteredModel, open_model_registry
 from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.storage.artifacts import ArtifactStore
+from holley_assets.resources.tracking.model_registry import RegisteredModel, open_model_registry
 
 RESOURCE = SettingsResource()
 DAY = datetime.date(2026, 2, 1)

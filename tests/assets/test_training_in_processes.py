@@ -14,7 +14,7 @@ from small_run import FinishedRun, execute_job, failure_of
 
 from holley_assets.assets.model_choice import TRAINED_CHECKPOINT
 from holley_assets.gnn.checkpoint import Checkpoint
-from holley_assets.resources.training_state import STATE_FILE
+from holley_assets.resources.storage.training_state import STATE_FILE
 
 
 def train_once(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:

@@ -10,8 +10,8 @@ from webhook import Webhook
 
 from holley_assets.automation import alert_sensor as module
 from holley_assets.automation.alert_sensor import alert_sensor
+from holley_assets.automation.alerts import Alert, Severity
 from holley_assets.automation.run_alerts import run_alert
-from holley_assets.resources.alerts import Alert, Severity
 
 
 @dg.asset

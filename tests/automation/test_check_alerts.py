@@ -10,8 +10,8 @@ from webhook import Webhook
 
 from holley_assets.automation import check_alerts
 from holley_assets.automation.alert_sensor import alert_sensor
+from holley_assets.automation.alerts import OUTBOX_KEY
 from holley_assets.checks.standing import Verdict
-from holley_assets.resources.alerts import OUTBOX_KEY
 
 ORDERS = dg.AssetSpec(["sources", "import_orders"])
 LATE, SHRUNK = "arrives_in_time", "keeps_its_rows"

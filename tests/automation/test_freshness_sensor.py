@@ -19,8 +19,8 @@ from small_run import failure_of
 from holley_assets.checks.output_watch import DELIVERED_IS_FRESH, SERVED_IS_FRESH, judge_output
 from holley_assets.checks.source_watch import IS_FRESH, IS_THERE, judge_freshness
 from holley_assets.checks.standing import latest_evaluation
-from holley_assets.resources.source_tables import TableDescription
-from holley_assets.resources.warehouse import MissingTableError, WarehouseError
+from holley_assets.resources.warehouse.interface import MissingTableError, WarehouseError
+from holley_assets.resources.warehouse.source_tables import TableDescription
 from holley_assets.settings import WatchSettings
 
 SENSOR = "freshness_sensor"

@@ -11,7 +11,7 @@ import pytest
 from automation.daemon_process import DaemonProcess, daemon_process
 from webhook import running_webhook
 
-from holley_assets.resources.alerts import OUTBOX_KEY
+from holley_assets.automation.alerts import OUTBOX_KEY
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from tracking_world import delivery_of, evaluation_of, training_of
 
 from holley_assets.assets.model_choice import CHAMPION_MODEL, choose_checkpoint
 from holley_assets.automation.promotion import promote, restore_champion
-from holley_assets.resources.model_registry import PromotionRefused, open_model_registry
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.tracking_journal import TrackingJournal
+from holley_assets.resources.tracking.journal import TrackingJournal
+from holley_assets.resources.tracking.model_registry import PromotionRefused, open_model_registry
 
 NOW = datetime.datetime(2026, 2, 9, tzinfo=datetime.UTC)
 RESOURCE = SettingsResource()

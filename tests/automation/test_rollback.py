@@ -15,11 +15,11 @@ from holley_assets.assets.model_choice import CHAMPION_MODEL, DELIVERED_TABLE
 from holley_assets.assets.serving_keys import SERVING_TABLE
 from holley_assets.automation import rollback as rollback_module
 from holley_assets.automation.rollback import rollback
-from holley_assets.resources.mlflow_store import TrackingError
-from holley_assets.resources.model_registry import open_model_registry
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.tracking_journal import TrackingJournal
-from holley_assets.resources.warehouse import Warehouse
+from holley_assets.resources.tracking.journal import TrackingJournal
+from holley_assets.resources.tracking.mlflow_store import TrackingError
+from holley_assets.resources.tracking.model_registry import open_model_registry
+from holley_assets.resources.warehouse.interface import Warehouse
 from holley_assets.resources.warehouse_resource import WarehouseResource
 
 NOW = datetime.datetime(2026, 2, 9, tzinfo=datetime.UTC)

@@ -14,7 +14,7 @@ from automation.moving_clock import Daemon, daemon_at
 from webhook import Webhook
 
 from holley_assets.automation.alert_sensor import alert_sensor
-from holley_assets.resources.alerts import OUTBOX_KEY
+from holley_assets.automation.alerts import OUTBOX_KEY
 
 STAND_INS = Path(__file__).parent / "failing_stand_ins.py"
 START = datetime.datetime(2026, 2, 2, tzinfo=datetime.UTC)

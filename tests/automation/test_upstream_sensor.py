@@ -26,8 +26,8 @@ from holley_assets.checks.source_watch import (
     judge_presence,
 )
 from holley_assets.checks.standing import latest_evaluation
-from holley_assets.resources.source_looks import Look
-from holley_assets.resources.source_tables import SOURCE_TABLES, TableDescription
+from holley_assets.resources.warehouse.source_looks import Look
+from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES, TableDescription
 
 SENSOR = "upstream_sensor"
 USERS = "ingestion_unified_attributes_schema_incremental"

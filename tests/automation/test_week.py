@@ -26,8 +26,8 @@ from webhook import Webhook
 
 from holley_assets.assets import recommendations
 from holley_assets.automation.schedules import AS_OF_TAG
-from holley_assets.resources.model_registry import open_model_registry
-from holley_assets.resources.source_tables import SOURCE_TABLES
+from holley_assets.resources.tracking.model_registry import open_model_registry
+from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 from holley_assets.resources.warehouse_resource import WarehouseResource
 from holley_assets.settings import load_settings
 

@@ -36,10 +36,10 @@ from holley_assets.gnn.graph import BuiltGraph, build_graph
 from holley_assets.gnn.graph_schema import GraphTables
 from holley_assets.ranking import Candidates, Scorer, build_candidates, rank_users
 from holley_assets.ranking.scorers import ScoreBlock
-from holley_assets.resources.duckdb_warehouse import DuckDBWarehouse
-from holley_assets.resources.source_tables import SOURCE_TABLES
-from holley_assets.resources.sql_files import read_query
-from holley_assets.resources.transpile import to_duckdb
+from holley_assets.resources.warehouse.duckdb.transpile import to_duckdb
+from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
+from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
+from holley_assets.resources.warehouse.sql_files import read_query
 from holley_assets.sample_data.generate import generate_sample
 from holley_assets.sample_data.oracle import ORACLE_FOLDER
 from holley_assets.settings import Settings, load_settings

@@ -258,7 +258,7 @@ def test_the_readme_grants_roles_to_the_accounts_of_the_values(values: dict[str,
     }
     granted = re.findall(r"^\| (?:`([\w-]+)`|both)? ?\| `(roles/[\w.]+)` \|", README, flags=re.M)
     assert {account for account, _ in granted if account} == accounts
-    advised = re.findall(r"grant (roles/[\w.]+)", (RESOURCES / "bucket_store.py").read_text())
+    advised = re.findall(r"grant (roles/[\w.]+)", (RESOURCES / "storage" / "bucket.py").read_text())
     assert advised and set(advised) <= {role for _, role in granted}
 
 

@@ -21,7 +21,7 @@ from mlflow.tracking import MlflowClient
 from mlflow_server import MlflowServer, running_mlflow
 from storage_emulator import StorageEmulator, running_storage
 
-from holley_assets.resources.bucket_store import BucketStore
+from holley_assets.resources.storage.bucket import BucketStore
 from holley_assets.sample_data import generate_sample
 
 PROJECT = Path(__file__).parent.parent.parent

@@ -19,7 +19,7 @@ from small_run import execute_job, failure_of
 
 from holley_assets.definitions import definitions
 from holley_assets.ranking.arms import user_buckets
-from holley_assets.resources.bigquery_schema import columns_of_schema
+from holley_assets.resources.warehouse.bigquery.schema import columns_of_schema
 
 OUTPUT = "temp_holley_gnn"
 SLOTS = [

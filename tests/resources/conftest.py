@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from bigquery_emulator import BigQueryEmulator
 
-from holley_assets.resources import bigquery_warehouse as warehouse_module
-from holley_assets.resources.bigquery_client import open_client
-from holley_assets.resources.bigquery_warehouse import BigQueryWarehouse
-from holley_assets.resources.spending import Spending
-from holley_assets.resources.sql_files import Query
-from holley_assets.resources.storage import FolderStore
-from holley_assets.resources.warehouse import Origin
+from holley_assets.resources.storage.interface import FolderStore
+from holley_assets.resources.warehouse.bigquery import warehouse as warehouse_module
+from holley_assets.resources.warehouse.bigquery.client import open_client
+from holley_assets.resources.warehouse.bigquery.spending import Spending
+from holley_assets.resources.warehouse.bigquery.warehouse import BigQueryWarehouse
+from holley_assets.resources.warehouse.interface import Origin
+from holley_assets.resources.warehouse.sql_files import Query
 
 WORKING, OUTPUT = "warehouse_work", "warehouse_output"
 Open = Callable[..., BigQueryWarehouse]

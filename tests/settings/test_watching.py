@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holley_assets.resources.source_tables import SOURCE_TABLES
+from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 from holley_assets.settings import SettingsError, WatchSettings, load_section
 
 

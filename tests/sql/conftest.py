@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from holley_assets.resources.duckdb_warehouse import DuckDBWarehouse
-from holley_assets.resources.source_tables import SOURCE_TABLES, ColumnType
-from holley_assets.resources.sql_files import read_query
-from holley_assets.resources.transpile import to_duckdb
-from holley_assets.resources.warehouse import QueryResult
+from holley_assets.resources.warehouse.duckdb.transpile import to_duckdb
+from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
+from holley_assets.resources.warehouse.interface import QueryResult
+from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES, ColumnType
+from holley_assets.resources.warehouse.sql_files import read_query
 
 AS_OF = datetime.date(2026, 2, 1)
 PARAMETERS: dict[str, object] = {

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from holley_assets.resources.duckdb_warehouse import DuckDBWarehouse
-from holley_assets.resources.source_tables import SOURCE_TABLES, validate_source_tables
+from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
+from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES, validate_source_tables
 
 FOLDER = Path(__file__).parents[3] / "shared" / "data" / "online_retail"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"{FOLDER} is not here")

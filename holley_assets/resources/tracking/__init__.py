@@ -1,0 +1,1 @@
+"""What is told to MLflow, and the model registry."""

@@ -1,0 +1,173 @@
+"""What MLflow has not taken yet is written down first, so that a server that is away loses nothing.
+
+A record becomes a file in the store before it is sent, and the file goes once MLflow has it. Every later run
+sends what is left, oldest first. Sending is repeatable: what arrived before a connection broke is found again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from holley_assets.resources.storage.artifacts import ArtifactError, ArtifactStore, Reference
+from holley_assets.resources.storage.interface import FileStore, StorageError
+from holley_assets.resources.tracking.mlflow_store import TrackingError, TrackingRefusedError
+from holley_assets.resources.tracking.model_registry import ModelRegistry, open_model_registry
+from holley_assets.resources.tracking.records import (
+    DeliveryRecord,
+    EvaluationRecord,
+    TrainingRecord,
+    read_record,
+)
+from holley_assets.resources.tracking.tracking import Tracker
+from holley_assets.settings import Settings
+
+PENDING = "tracking/pending/"
+REFUSED = "tracking/refused/"
+
+
+@dataclasses.dataclass(frozen=True)
+class Receipt:
+    """What became of records that were to be sent.
+
+    Attributes:
+        mlflow_run: MLflow run of the last training or evaluation that was sent.
+        version: its version in the model registry.
+        waiting: records that MLflow does not have yet.
+        problems: why, a line each.
+    """
+
+    mlflow_run: str | None = None
+    version: int | None = None
+    waiting: int = 0
+    problems: tuple[str, ...] = ()
+
+    @property
+    def metadata(self) -> dict[str, str | int]:
+        """What an asset shows of it."""
+        found = {
+            "mlflow_run": self.mlflow_run,
+            "registered_version": self.version,
+            "tracking_waiting": self.waiting,
+            "tracking_problem": "; ".join(self.problems) or None,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    @property
+    def warning(self) -> str | None:
+        """One line for the log; ``None`` where everything arrived."""
+        if not self.problems:
+            return None
+        kept = (
+            f"{self.waiting} records wait and are sent by the next run" if self.waiting else "nothing waits"
+        )
+        return f"Tracking is incomplete, {kept}: {'; '.join(self.problems)}"
+
+
+class TrackingJournal:
+    """Records on their way to MLflow.
+
+    Args:
+        settings: the run's; they name the server.
+        store: where records wait, and where the files are that go with them.
+    """
+
+    def __init__(self, settings: Settings, store: FileStore) -> None:
+        self._settings = settings
+        self._store = store
+
+    def record(self, record: TrainingRecord | EvaluationRecord | DeliveryRecord) -> Receipt:
+        """Write ``record`` down, then send it and everything that still waits. Never fails for MLflow's sake."""
+        name = f"{record.dagster_run_id}-{record.kind}.json"
+        for earlier in self._store.keys(PENDING):
+            # A step that is tried again replaces what it had to say.
+            if earlier.endswith(name):
+                self._store.delete(earlier)
+        self._write(f"{PENDING}{record.written_at:%Y%m%dT%H%M%S%f}-{name}", record.model_dump_json())
+        return self.send()
+
+    def send(self) -> Receipt:
+        """Send what waits, oldest first, until MLflow does not answer."""
+        receipt = Receipt()
+        waiting = sorted(self._store.keys(PENDING))
+        connection = _Connection(self._settings, self._store)
+        for sent, key in enumerate(waiting):
+            try:
+                text = self._store.local_path(key).read_text(encoding="utf-8")
+            except FileNotFoundError:
+                # Another step of the run sends what waits, too, and was quicker.
+                continue
+            try:
+                mlflow_run, version = connection.send(read_record(text))
+            except TrackingRefusedError as error:
+                self._write(key.replace(PENDING, REFUSED), text)
+                receipt = _with_problem(receipt, f"{error} (kept as {key.replace(PENDING, REFUSED)})")
+            except TrackingError as error:
+                return dataclasses.replace(_with_problem(receipt, str(error)), waiting=len(waiting) - sent)
+            else:
+                receipt = dataclasses.replace(
+                    receipt, mlflow_run=mlflow_run or receipt.mlflow_run, version=version
+                )
+            self._store.delete(key)
+        return receipt
+
+    def _write(self, key: str, text: str) -> None:
+        staged = self._store.staging_path(key)
+        staged.write_text(text, encoding="utf-8")
+        self._store.publish(staged, key)
+
+
+class _Connection:
+    """Tracker and registry, opened with the first record that needs them."""
+
+    def __init__(self, settings: Settings, store: FileStore) -> None:
+        self._settings = settings
+        self._artifacts = ArtifactStore(store, run_id="")
+        self._tracker: Tracker | None = None
+        self._registry: ModelRegistry | None = None
+
+    def send(self, record: TrainingRecord | EvaluationRecord | DeliveryRecord) -> tuple[str | None, int]:
+        """MLflow run and registered version that ``record`` went to.
+
+        Raises:
+            TrackingRefusedError: it can never be sent.
+            TrackingError: it cannot be sent now.
+        """
+        self._tracker = self._tracker or Tracker(self._settings)
+        self._registry = self._registry or open_model_registry(self._settings)
+        if isinstance(record, TrainingRecord):
+            trained = self._tracker.record_training(record, self._locate(record.checkpoint))
+            model = self._registry.register(
+                mlflow_run=trained,
+                dagster_run_id=record.dagster_run_id,
+                model_version=record.model_version,
+                reference=record.checkpoint,
+                as_of=record.as_of,
+                metrics=record.statistics,
+                started_from=record.started_from,
+            )
+            return trained, model.version
+        found = self._registry.by_model_version(record.model_version)
+        if found is None:
+            raise TrackingRefusedError(f"MLflow: no version of the registry is model {record.model_version}")
+        if isinstance(record, DeliveryRecord):
+            return None, self._registry.mark_challenger(found.version).version
+        mlflow_run = self._tracker.record_evaluation(
+            record, [self._locate(reference) for reference in record.artifacts]
+        )
+        self._registry.record_evaluation(
+            found.version, metrics=record.headline, outcome=record.outcome, gates=record.gates
+        )
+        return mlflow_run, found.version
+
+    def _locate(self, reference: Reference) -> Path:
+        try:
+            return self._artifacts.locate(reference)
+        except ArtifactError as error:
+            raise TrackingRefusedError(f"MLflow has no use for a record without its file: {error}") from error
+        except StorageError as error:
+            raise TrackingError(f"a file for MLflow: {error}") from error
+
+
+def _with_problem(receipt: Receipt, problem: str) -> Receipt:
+    return dataclasses.replace(receipt, problems=(*receipt.problems, problem))

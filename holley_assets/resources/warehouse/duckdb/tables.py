@@ -1,0 +1,266 @@
+"""Output tables in a DuckDB file: replaced in one transaction, with their earlier versions beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import time
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from holley_assets.resources.warehouse.duckdb.parquet_sources import column_type, quote
+from holley_assets.resources.warehouse.interface import (
+    MissingTableError,
+    WarehouseError,
+    check_identifiers,
+    check_snapshot,
+    snapshot_name,
+    snapshots_of,
+    staged_name,
+)
+from holley_assets.resources.warehouse.source_tables import TableDescription
+
+# Schema of tables that wait for their checks.
+STAGING = "staging"
+_ATTACHED = "output_tables"
+
+
+class DuckDBTables:
+    """The output tables of a warehouse on this machine.
+
+    Args:
+        database: DuckDB file; made when first written.
+        lock_seconds: how long to wait for another process that holds the database.
+        snapshots: how many earlier versions of a table are kept.
+    """
+
+    def __init__(self, database: Path, *, lock_seconds: float, snapshots: int) -> None:
+        self._database = database
+        self._lock_seconds = lock_seconds
+        self._snapshots = snapshots
+
+    def describe_table(self, dataset: str, table: str) -> TableDescription:
+        """Columns, rows and age of ``dataset.table``, without reading its rows.
+
+        Raises:
+            MissingTableError: there is no such table.
+            WarehouseError: another process holds the database.
+        """
+        with self._existing_table(dataset, table) as (connection, name):
+            schema = connection.execute(f"SELECT * FROM {name} LIMIT 0").to_arrow_table().schema
+            (rows,) = connection.execute(f"SELECT count(*) FROM {name}").fetchone()
+            return TableDescription(
+                location=f"{self._database} {dataset}.{table}",
+                columns={field.name: column_type(field.type) for field in schema},
+                rows=int(rows),
+                last_modified=self._written_at(connection, dataset, table),
+            )
+
+    def require_writable(self, datasets: Collection[str]) -> None:
+        """Nothing to be sure of: a schema is made with its first table, in a file that is this project's own.
+
+        Raises:
+            WarehouseError: a name is not an identifier.
+        """
+        check_identifiers(*datasets)
+
+    def replace_table(
+        self, dataset: str, table: str, data: pa.Table | Path, *, keep_snapshot: bool = True
+    ) -> int:
+        """Put an Arrow table or a Parquet file in the place of ``dataset.table``; returns its rows.
+
+        One transaction: a reader sees the old table or the new one, and a crash leaves the old one. With
+        ``keep_snapshot`` the old table stays as a snapshot.
+
+        Raises:
+            WarehouseError: a name is not an identifier, or another process holds the database.
+        """
+        check_identifiers(dataset, table)
+        self._database.parent.mkdir(parents=True, exist_ok=True)
+        with self._transaction(dataset) as connection:
+            if isinstance(data, Path):
+                relation = f"read_parquet({quote(str(data))})"
+            else:
+                relation = "replacement"
+                connection.register(relation, data)
+            return self._replace(connection, dataset, table, relation, keep_snapshot=keep_snapshot)
+
+    def stage_table(self, table: str, data: Path, version: str) -> str:
+        """Load a Parquet file into a staged table, named for its version; returns the name.
+
+        One transaction; the staged tables of earlier versions go with it.
+
+        Raises:
+            WarehouseError: a name is not an identifier, or another process holds the database.
+        """
+        staged = staged_name(table, version)
+        check_identifiers(table, staged)
+        self._database.parent.mkdir(parents=True, exist_ok=True)
+        with self._transaction(STAGING) as connection:
+            for earlier in _tables(connection, STAGING):
+                if earlier.startswith(staged_name(table, "")):
+                    connection.execute(f"DROP TABLE {_qualified(STAGING, earlier)}")
+            connection.execute(
+                f"CREATE TABLE {_qualified(STAGING, staged)} AS FROM read_parquet({quote(str(data))})"
+            )
+        return staged
+
+    def publish_staged(self, staged: str, dataset: str, table: str, *, keep_snapshot: bool = True) -> int:
+        """Put a staged table in the place of ``dataset.table``, in one transaction; returns its rows.
+
+        Raises:
+            WarehouseError: there is no such staged table, or another process holds the database.
+        """
+        check_identifiers(dataset, table)
+        with self._existing_table(STAGING, staged) as (_, source):
+            pass
+        with self._transaction(dataset) as connection:
+            return self._replace(connection, dataset, table, source, keep_snapshot=keep_snapshot)
+
+    def attach_staged(self, connection: duckdb.DuckDBPyConnection, staged: str) -> str:
+        """Make a staged table readable from a connection to elsewhere; returns its name there.
+
+        Raises:
+            WarehouseError: there is no such staged table, or another process holds the database.
+        """
+        with self._existing_table(STAGING, staged) as (_, name):
+            pass
+        attached = f"ATTACH IF NOT EXISTS {quote(str(self._database))} AS {_ATTACHED} (READ_ONLY)"
+        self._wait_for_lock(lambda: connection.execute(attached))
+        return f"{_ATTACHED}.{name}"
+
+    def read_table(self, dataset: str, table: str) -> pa.Table:
+        """Read ``dataset.table`` as it was last replaced.
+
+        Raises:
+            WarehouseError: there is no such table, or another process holds the database.
+        """
+        with self._existing_table(dataset, table) as (connection, name):
+            return connection.execute(f"SELECT * FROM {name}").to_arrow_table()
+
+    def distinct_values(self, dataset: str, table: str, column: str) -> set[object]:
+        """What stands in ``column`` of ``dataset.table``, each value once.
+
+        Raises:
+            WarehouseError: there is no such table, or another process holds the database.
+        """
+        check_identifiers(column)
+        with self._existing_table(dataset, table) as (connection, name):
+            found = connection.execute(f'SELECT DISTINCT "{column}" FROM {name}').fetchall()
+        return {value for (value,) in found}
+
+    def list_snapshots(self, dataset: str, table: str) -> list[str]:
+        """Names of the snapshots of ``dataset.table``, newest first.
+
+        Raises:
+            WarehouseError: a name is not an identifier, or another process holds the database.
+        """
+        check_identifiers(dataset, table)
+        if not self._database.is_file():
+            return []
+        with self._connection(read_only=True) as connection:
+            return snapshots_of(table, _tables(connection, dataset))
+
+    def restore_snapshot(self, dataset: str, table: str, snapshot: str) -> int:
+        """Put a snapshot in the place of ``dataset.table``, in one transaction; returns its rows.
+
+        Raises:
+            WarehouseError: there is no such snapshot, or another process holds the database.
+        """
+        check_snapshot(table, snapshot)
+        with self._existing_table(dataset, snapshot):
+            pass
+        with self._transaction(dataset) as connection:
+            return self._replace(
+                connection, dataset, table, _qualified(dataset, snapshot), keep_snapshot=True
+            )
+
+    def _replace(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        dataset: str,
+        table: str,
+        relation: str,
+        *,
+        keep_snapshot: bool,
+    ) -> int:
+        name = _qualified(dataset, table)
+        if keep_snapshot and table in _tables(connection, dataset):
+            snapshot = snapshot_name(table, self._written_at(connection, dataset, table))
+            connection.execute(f"CREATE OR REPLACE TABLE {_qualified(dataset, snapshot)} AS FROM {name}")
+        connection.execute(f"CREATE OR REPLACE TABLE {name} AS FROM {relation}")
+        # DuckDB does not remember when a table was written.
+        written = datetime.datetime.now(datetime.UTC).isoformat()
+        connection.execute(f"COMMENT ON TABLE {name} IS {quote(written)}")
+        for expired in snapshots_of(table, _tables(connection, dataset))[self._snapshots :]:
+            connection.execute(f"DROP TABLE {_qualified(dataset, expired)}")
+        (rows,) = connection.execute(f"SELECT count(*) FROM {name}").fetchone()
+        return int(rows)
+
+    def _written_at(
+        self, connection: duckdb.DuckDBPyConnection, dataset: str, table: str
+    ) -> datetime.datetime:
+        (comment,) = connection.execute(
+            "SELECT comment FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?", [dataset, table]
+        ).fetchone()
+        if comment is None:
+            # Written by a version that left no comment: not after the file.
+            return datetime.datetime.fromtimestamp(self._database.stat().st_mtime, tz=datetime.UTC)
+        return datetime.datetime.fromisoformat(comment)
+
+    @contextlib.contextmanager
+    def _existing_table(self, dataset: str, table: str) -> Iterator[tuple[duckdb.DuckDBPyConnection, str]]:
+        name = _qualified(dataset, table)
+        if not self._database.is_file():
+            raise MissingTableError(
+                f"{dataset}.{table} does not exist: there is no database {self._database}"
+            )
+        with self._connection(read_only=True) as connection:
+            if table not in _tables(connection, dataset):
+                raise MissingTableError(f"{dataset}.{table} does not exist in {self._database}")
+            yield connection, name
+
+    @contextlib.contextmanager
+    def _transaction(self, dataset: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._connection(read_only=False) as connection:
+            connection.execute("BEGIN")
+            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{dataset}"')
+            # Whatever is raised in here closes the connection, which rolls back.
+            yield connection
+            connection.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _connection(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._wait_for_lock(
+            lambda: duckdb.connect(str(self._database), read_only=read_only)
+        ) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield connection
+
+    def _wait_for_lock(self, attempt: Callable[[], duckdb.DuckDBPyConnection]) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + self._lock_seconds
+        while True:
+            try:
+                return attempt()
+            except (duckdb.IOException, duckdb.ConnectionException) as error:
+                if time.monotonic() >= deadline:
+                    reason = str(error).splitlines()[0]
+                    raise WarehouseError(
+                        f"{self._database} cannot be opened after {self._lock_seconds:g} s ({reason})"
+                    ) from error
+                time.sleep(0.1)
+
+
+def _tables(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:
+    rows = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", [dataset]
+    ).fetchall()
+    return [name for (name,) in rows]
+
+
+def _qualified(dataset: str, table: str) -> str:
+    check_identifiers(dataset, table)
+    return f'"{dataset}"."{table}"'

@@ -1,0 +1,184 @@
+"""DuckDB as the warehouse: sources and upstream assets are Parquet files behind views, named as in BigQuery."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import duckdb
+
+from holley_assets.resources.warehouse.duckdb.parquet_sources import (
+    describe_parquet,
+    part_files,
+    quote,
+    source_select,
+)
+from holley_assets.resources.warehouse.duckdb.scratch import scratch_connection
+from holley_assets.resources.warehouse.duckdb.tables import DuckDBTables
+from holley_assets.resources.warehouse.duckdb.transpile import DuckDBQuery, to_duckdb
+from holley_assets.resources.warehouse.interface import (
+    DROP_REASON,
+    DUPLICATE_REASON,
+    DUPLICATE_ROWS,
+    QueryResult,
+    WarehouseError,
+)
+from holley_assets.resources.warehouse.source_tables import COMPANY, SOURCE_TABLES, TableDescription
+from holley_assets.resources.warehouse.sql_files import Datasets, QueryError, read_query
+
+# DuckDB sums INT64 into HUGEINT and reads 1.0 as DECIMAL; BigQuery has INT64 and FLOAT64 for both.
+_BIGQUERY_WIDTHS = {"HUGEINT": "BIGINT", "INTEGER": "BIGINT", "FLOAT": "DOUBLE"}
+
+
+class DuckDBWarehouse(DuckDBTables):
+    """The warehouse on this machine.
+
+    Args:
+        sources: Parquet file, or folder of part files, of each source table.
+        assets: Parquet file of each asset that a query may read.
+        database: DuckDB file of the output tables; made when first written.
+        temporary_directory: where a query that needs more memory spills.
+        memory_limit: the most memory a query takes before it spills, as DuckDB writes it.
+        lock_seconds: how long to wait for another process that holds the database.
+        snapshots: how many earlier versions of an output table are kept.
+
+    No connection outlives a call: DuckDB locks a database for as long as one process holds it open.
+    """
+
+    def __init__(
+        self,
+        *,
+        sources: Mapping[str, Path],
+        assets: Mapping[str, Path],
+        database: Path,
+        temporary_directory: Path,
+        memory_limit: str = "4GB",
+        lock_seconds: float = 10.0,
+        snapshots: int = 8,
+    ) -> None:
+        super().__init__(database, lock_seconds=lock_seconds, snapshots=snapshots)
+        self._sources = sources
+        self._assets = assets
+        self._temporary_directory = temporary_directory
+        self._memory_limit = memory_limit
+        self._datasets = Datasets()
+        self._staged: Mapping[str, str] = {}
+
+    def describe_source(self, table: str, *, may_query: bool = True) -> TableDescription:
+        """Columns, rows and age of a source table, from the metadata of its files; no query is needed.
+
+        Raises:
+            MissingSourceTableError: it has no file.
+            SourceTableError: it is unreadable.
+        """
+        return describe_parquet(SOURCE_TABLES[table], self._sources.get(table))
+
+    def with_staged(self, staged: Mapping[str, str]) -> Self:
+        """The same warehouse, where queries that read an asset of these names read a staged table instead."""
+        other = copy.copy(self)
+        other._staged = staged
+        return other
+
+    def query_to_parquet(self, name: str, parameters: Mapping[str, object], path: Path) -> QueryResult:
+        """Run ``sql/**/<name>.sql`` and write its rows to the Parquet file ``path``, at once or not at all.
+
+        A query may end in two columns that are not written. ``drop_reason``: a row where it is not null
+        stands for source rows that cannot be used; it is counted and left out. ``duplicate_rows``: how many
+        more source rows say the same as this one.
+
+        Args:
+            parameters: values of the query's @parameters; others are ignored.
+
+        Raises:
+            QueryError: there is no such query, or a parameter has no value.
+            WarehouseError: a table that it reads is missing, or has not the columns that it names.
+        """
+        query = to_duckdb(read_query(name, self._datasets))
+        missing = sorted(query.parameters - parameters.keys())
+        if missing:
+            raise QueryError(f"query {name}: no value for {', '.join(missing)}")
+        values = {parameter: parameters[parameter] for parameter in query.parameters}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            with scratch_connection(self._temporary_directory, self._memory_limit) as connection:
+                self._prepare(connection, name, query)
+                rows, dropped = _write_query(connection, query.select, values, partial)
+            partial.replace(path)
+        except duckdb.BinderException as error:
+            reason = " ".join(str(error).split("LINE")[0].split())
+            raise WarehouseError(f"query {name} does not fit the tables that it reads: {reason}") from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return QueryResult(path, rows, dropped, costs={})
+
+    def _prepare(self, connection: duckdb.DuckDBPyConnection, name: str, query: DuckDBQuery) -> None:
+        for dataset in sorted({dataset for dataset, _ in query.tables}):
+            connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{dataset}"')
+        for dataset, table in sorted(query.tables):
+            if dataset == self._datasets.working and table in self._staged:
+                select = f"SELECT * FROM {self.attach_staged(connection, self._staged[table])}"
+            elif dataset == self._datasets.working:
+                path = self._assets.get(table)
+                if path is None or not path.is_file():
+                    raise WarehouseError(f"query {name} reads {table}, which is missing: {path}")
+                select = f"SELECT * FROM read_parquet({quote(str(path))})"
+            else:
+                source = SOURCE_TABLES[table]
+                role = self._datasets.company if source.dataset == COMPANY else self._datasets.data_company
+                if role != dataset:
+                    raise QueryError(f"query {name}: {table} is in {role}, not in {dataset}")
+                path = self._sources.get(table)
+                if path is None or not part_files(path):
+                    raise WarehouseError(f"query {name} reads {table}, which is missing: {path}")
+                select = source_select(source, path)
+            connection.execute(f'CREATE VIEW "{dataset}"."{table}" AS {select}')
+        for function in query.functions:
+            connection.execute(function)
+
+
+def _write_query(
+    connection: duckdb.DuckDBPyConnection, select: str, parameters: Mapping[str, object], path: Path
+) -> tuple[int, dict[str, int]]:
+    described = connection.execute(f"DESCRIBE {select}", parameters).fetchall()
+    types = {column: kind for column, kind, *_ in described}
+    written = ", ".join(_written(column, kind) for column, kind in types.items() if column not in _COUNTING)
+    relation = f"({select})"
+    dropped: dict[str, int] = {}
+    if _COUNTING & types.keys():
+        # The result is read twice, for its rows and for its counts, and computed once.
+        connection.execute(f"CREATE TEMP TABLE query_result AS {select}", parameters)
+        relation, parameters = "query_result", {}
+        reason = DROP_REASON if DROP_REASON in types else "NULL"
+        duplicates = DUPLICATE_ROWS if DUPLICATE_ROWS in types else "0"
+        dropped = dict(
+            connection.execute(
+                f"""
+                SELECT reason, CAST(sum(source_rows) AS BIGINT) FROM (
+                    SELECT {reason} AS reason, 1 + {duplicates} AS source_rows
+                    FROM query_result WHERE reason IS NOT NULL
+                    UNION ALL
+                    SELECT '{DUPLICATE_REASON}', {duplicates} FROM query_result WHERE {reason} IS NULL
+                )
+                GROUP BY reason HAVING sum(source_rows) > 0 ORDER BY reason
+                """
+            ).fetchall()
+        )
+        if DROP_REASON in types:
+            relation += f" WHERE {DROP_REASON} IS NULL"
+    (rows,) = connection.execute(
+        f"COPY (SELECT {written} FROM {relation}) TO {quote(str(path))} (FORMAT parquet, COMPRESSION zstd)",
+        parameters,
+    ).fetchone()
+    return int(rows), dropped
+
+
+_COUNTING = {DROP_REASON, DUPLICATE_ROWS}
+
+
+def _written(column: str, kind: str) -> str:
+    width = "DOUBLE" if kind.startswith("DECIMAL") else _BIGQUERY_WIDTHS.get(kind)
+    return f'CAST("{column}" AS {width}) AS "{column}"' if width else f'"{column}"'

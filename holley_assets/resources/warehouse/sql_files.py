@@ -1,0 +1,128 @@
+"""The queries under ``sql/``: BigQuery dialect, one SELECT a file, named like the table it makes.
+
+Datasets stand in a query as ``{company}``, ``{data_company}`` and ``{working}``, because identifiers cannot
+be query parameters; :func:`read_query` puts validated names in their place. Functions that several queries
+share, such as ``base_sku``, are defined once under ``sql/functions/`` and travel with the queries that call
+them.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from holley_assets.settings import IDENTIFIER_PATTERN, PROJECT_PATTERN
+
+_PACKAGE = Path(__file__).parents[2]
+# An installed package carries the queries inside; a checkout has them beside the package.
+SQL_FOLDER = _PACKAGE / "sql" if (_PACKAGE / "sql").is_dir() else _PACKAGE.parent / "sql"
+_FUNCTION_FOLDER = "functions"
+
+# Braces elsewhere, in a regular expression or a comment, are not placeholders.
+_PLACEHOLDER = re.compile(r"(?<=`)\{([^{}]*)\}(?=\.)")
+_FUNCTION = re.compile(r"CREATE TEMP FUNCTION\s+(\w+)\s*\(.*?^\);", re.DOTALL | re.MULTILINE)
+_COMMENT = re.compile(r"--[^\n]*")
+_CALL = re.compile(r"(?<![\w.@])(\w+)\s*\(")
+
+
+class QueryError(ValueError):
+    """A query file or a name that goes into one is not usable."""
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """Where the tables of a query live: dataset names, each below a project where there is one."""
+
+    company: str = "company_1950"
+    data_company: str = "data_company_1950"
+    working: str = "temp_holley_gnn"
+
+    def __post_init__(self) -> None:
+        for role in ("company", "data_company", "working"):
+            validate_dataset(getattr(self, role))
+
+
+@dataclass(frozen=True)
+class Query:
+    """One query in BigQuery dialect: a SELECT and the functions that it calls."""
+
+    name: str
+    functions: tuple[str, ...]
+    select: str
+
+    @property
+    def text(self) -> str:
+        """What BigQuery runs."""
+        return "\n\n".join((*self.functions, self.select))
+
+
+def validate_dataset(name: str) -> str:
+    """Return ``name`` if it is ``dataset`` or ``project.dataset`` and nothing else.
+
+    Raises:
+        QueryError: it is not; the text of a query is no place for it.
+    """
+    *project, dataset = name.rsplit(".", 1)
+    if not IDENTIFIER_PATTERN.match(dataset) or (project and not PROJECT_PATTERN.match(project[0])):
+        raise QueryError(
+            f"{name!r} is not a dataset; expected letters, digits and _, optionally below a project"
+        )
+    return name
+
+
+def query_names() -> list[str]:
+    """Names of all queries, sorted."""
+    return sorted(_query_paths())
+
+
+@functools.cache
+def read_query(name: str, datasets: Datasets | None = None) -> Query:
+    """Read the query that makes table ``name``, with dataset names filled in.
+
+    Raises:
+        QueryError: there is no such query, or it has a placeholder that is no dataset.
+    """
+    paths = _query_paths()
+    if name not in paths:
+        raise QueryError(
+            f"no query is named {name!r} under {SQL_FOLDER}; there are {', '.join(sorted(paths))}"
+        )
+    names: Mapping[str, str] = vars(datasets or Datasets())
+
+    def dataset(match: re.Match[str]) -> str:
+        if match[1] not in names:
+            raise QueryError(f"query {name}: {match[0]} is no dataset; there are {', '.join(names)}")
+        return names[match[1]]
+
+    select = _PLACEHOLDER.sub(dataset, paths[name].read_text(encoding="utf-8")).strip()
+    return Query(name, _called_functions(select), select)
+
+
+@functools.cache
+def _query_paths() -> dict[str, Path]:
+    paths = [path for path in sorted(SQL_FOLDER.glob("*/*.sql")) if path.parent.name != _FUNCTION_FOLDER]
+    return {path.stem: path for path in paths}
+
+
+@functools.cache
+def shared_functions() -> dict[str, str]:
+    """Definitions under ``sql/functions/``, by name, in an order in which each can be created."""
+    text = "\n".join(
+        path.read_text(encoding="utf-8") for path in sorted((SQL_FOLDER / _FUNCTION_FOLDER).glob("*.sql"))
+    )
+    return {match[1]: match[0] for match in _FUNCTION.finditer(text)}
+
+
+def _called_functions(select: str) -> tuple[str, ...]:
+    """Definitions of the functions that ``select`` calls, and of those that these call in turn."""
+    definitions = shared_functions()
+    called: set[str] = set()
+    unread = [select]
+    while unread:
+        found = set(_CALL.findall(_COMMENT.sub("", unread.pop()))) & definitions.keys() - called
+        called |= found
+        unread += [definitions[name].partition(" AS (")[2] for name in found]
+    return tuple(definition for name, definition in definitions.items() if name in called)

@@ -1,0 +1,59 @@
+"""One MLflow run a training, found by its Dagster run; writing it twice changes nothing."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from tracking_world import evaluation_of, training_of
+
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.storage.artifacts import ArtifactStore
+from holley_assets.resources.tracking.tracking import DAGSTER_RUN_TAG, Tracker, flatten
+
+
+@pytest.fixture
+def settings_resource(
+    empty_mlflow_database: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> SettingsResource:
+    monkeypatch.setenv("HOLLEY_DATA_DIR", str(tmp_path))
+    (tmp_path / "mlflow.db").write_bytes(empty_mlflow_database)
+    return SettingsResource()
+
+
+def test_training_and_evaluation_share_one_run_however_often_they_are_written(
+    settings_resource: SettingsResource, tmp_path: Path
+) -> None:
+    from mlflow.tracking import MlflowClient
+
+    store, settings = settings_resource.store(), settings_resource.load()
+    training = training_of("dagster-run", store)
+    checkpoint = ArtifactStore(store, "dagster-run").locate(training.checkpoint)
+    run_id = Tracker(settings).record_training(training, checkpoint)
+    assert Tracker(settings).record_training(training, checkpoint) == run_id
+    for _ in range(2):
+        assert Tracker(settings).record_evaluation(evaluation_of(training), []) == run_id
+
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags[DAGSTER_RUN_TAG] == "dagster-run"
+    assert run.data.tags["decision"] == "clear_win"
+    assert run.data.params == {"training.seed": "0", "training.epochs": "2"}
+    assert run.data.metrics == {"nodes.user": 10, "loss": 0.25, "mrr": 0.1, "gnn.cold.hit_rate_at_4": 0.2}
+    assert [point.value for point in client.get_metric_history(run_id, "loss")] == [0.5, 0.25]
+    assert [file.path for file in client.list_artifacts(run_id)] == ["model.pt"]
+    assert (tmp_path / "mlflow_artifacts").is_dir()
+
+
+def test_an_evaluation_without_training_is_told_so(settings_resource: SettingsResource) -> None:
+    record = evaluation_of(training_of("nobody", settings_resource.store()))
+    assert Tracker(settings_resource.load()).record_evaluation(record, []) is None
+
+
+def test_nested_names_are_dotted() -> None:
+    assert flatten({"training": {"seed": 0, "rates": {"a": math.pi}}}) == {
+        "training.seed": 0,
+        "training.rates.a": math.pi,
+    }

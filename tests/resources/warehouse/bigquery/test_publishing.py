@@ -1,0 +1,99 @@
+"""Output tables in BigQuery: replaced, staged, restored, and in another project too, against the emulator."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from resources.conftest import OUTPUT, WORKING
+
+from holley_assets.resources.warehouse.bigquery.warehouse import BigQueryWarehouse
+from holley_assets.resources.warehouse.interface import MissingTableError, WarehouseError, snapshot_name
+
+TABLE = "recommendations"
+OTHER_PROJECT = "email-system"
+
+
+def table(*values: str) -> pa.Table:
+    return pa.table({"email_lower": pa.array(values)})
+
+
+def delivered(warehouse: BigQueryWarehouse) -> list[str]:
+    return sorted(warehouse.read_table(OUTPUT, TABLE)["email_lower"].to_pylist())
+
+
+class TestPublishing:
+    def test_a_table_is_replaced_described_and_restored(self, open_warehouse):
+        warehouse = open_warehouse()
+        written = []
+        for name in ("first", "second", "third", "fourth"):
+            warehouse.replace_table(OUTPUT, TABLE, table(name))
+            written.append(warehouse.describe_table(OUTPUT, TABLE).last_modified)
+        snapshots = warehouse.list_snapshots(OUTPUT, TABLE)
+        assert snapshots == [snapshot_name(TABLE, at) for at in reversed(written[1:3])], "two are kept"
+        assert warehouse.restore_snapshot(OUTPUT, TABLE, snapshots[1]) == 1
+        assert delivered(warehouse) == ["second"]
+        described = warehouse.describe_table(OUTPUT, TABLE)
+        assert (described.rows, described.columns) == (1, {"email_lower": "STRING"})
+        assert described.last_modified > written[-1]
+
+    def test_a_table_of_another_project_is_replaced_and_restored_there(self, open_warehouse, emulator):
+        other = f"{OTHER_PROJECT}.{OUTPUT}"
+        with emulator.client() as client:
+            client.create_dataset(other)
+        warehouse = open_warehouse("run-values")
+        warehouse.require_writable([other])
+        warehouse.replace_table(OUTPUT, "served", table("ours"), keep_snapshot=False)
+        for name in ("first", "second"):
+            warehouse.replace_table(other, "served", table(name))
+        assert warehouse.describe_table(other, "served").location == f"{other}.served"
+        assert warehouse.distinct_values(other, "served", "email_lower") == {"second"}
+        (snapshot,) = warehouse.list_snapshots(other, "served")
+        assert warehouse.restore_snapshot(other, "served", snapshot) == 1
+        assert warehouse.read_table(other, "served").to_pydict() == {"email_lower": ["first"]}
+        assert warehouse.read_table(OUTPUT, "served").to_pydict() == {"email_lower": ["ours"]}
+        assert warehouse.list_snapshots(OUTPUT, "served") == []
+        with pytest.raises(MissingTableError, match=f"^{other}.gone does not exist$"):
+            warehouse.describe_table(other, "gone")
+        for wrong in ("Not A Project.x", "short.x", "a`b.x"):
+            with pytest.raises(WarehouseError, match="is not the id of a project"):
+                warehouse.read_table(wrong, "served")
+
+    def test_a_staged_table_is_checked_and_published_as_it_is(self, open_warehouse, write_query, tmp_path):
+        warehouse = open_warehouse()
+        warehouse.replace_table(OUTPUT, TABLE, table("old"))
+        pq.write_table(table("new", "newer"), tmp_path / "new.parquet")
+        staged = warehouse.stage_table(TABLE, tmp_path / "new.parquet", "0123456789abcdef0123")
+        assert staged == "recommendations_staged_0123456789abcdef"
+        write_query(f"SELECT email_lower FROM `{WORKING}.recommendations` ORDER BY email_lower")
+        judged = warehouse.with_staged({TABLE: staged}).query_to_parquet(
+            "judged", {}, tmp_path / "judged.parquet"
+        )
+        assert pq.read_table(judged.path).to_pydict() == {"email_lower": ["new", "newer"]}
+        assert delivered(warehouse) == ["old"]
+        assert warehouse.publish_staged(staged, OUTPUT, TABLE) == 2
+        assert delivered(warehouse) == ["new", "newer"]
+        with pytest.raises(WarehouseError, match="does not exist or has expired: stage and check"):
+            warehouse.publish_staged("recommendations_staged_gone", OUTPUT, TABLE)
+
+    def test_values_of_a_column_are_those_of_now(self, open_warehouse):
+        warehouse = open_warehouse("run-values")
+        for names in (("a", "b", "a"), ("c",)):
+            warehouse.replace_table(OUTPUT, "valued", table(*names), keep_snapshot=False)
+            assert warehouse.distinct_values(OUTPUT, "valued", "email_lower") == set(names)
+        with pytest.raises(WarehouseError, match="is not an identifier"):
+            warehouse.distinct_values(OUTPUT, "valued", "email_lower, 1")
+
+    def test_embeddings_arrive_as_arrays(self, open_warehouse):
+        rows = pa.table(
+            {"base_sku": ["A"], "embedding": [[0.5, 0.25]], "run_id": ["r"], "model_version": ["m"]}
+        )
+        warehouse = open_warehouse()
+        warehouse.replace_table(OUTPUT, "product_embeddings", rows, keep_snapshot=False)
+        assert warehouse.describe_table(OUTPUT, "product_embeddings").columns["embedding"] == ["FLOAT64"]
+        assert warehouse.read_table(OUTPUT, "product_embeddings").to_pylist() == rows.to_pylist()
+
+    @pytest.mark.parametrize("name", ["a b", 't"; DROP TABLE x', "a.b"])
+    def test_names_are_identifiers(self, open_warehouse, name):
+        with pytest.raises(WarehouseError, match="is not an identifier"):
+            open_warehouse().replace_table(OUTPUT, name, table("a"))
