@@ -117,7 +117,8 @@ def on_tagged_day(run: RunSettings, tags: Mapping[str, str]) -> RunSettings:
 
 def sample_folder(run: RunSettings, as_of: datetime.date) -> Path:
     """Folder of the generated sample; its name tells all that shapes the sample."""
-    name = f"{run.sample_kind}-{run.sample_users}-users-seed-{run.sample_seed}-{run.intent_start}-to-{as_of}"
+    size = f"{run.sample_users}-users-traffic-{run.sample_traffic:g}"
+    name = f"{run.sample_kind}-{size}-seed-{run.sample_seed}-{run.intent_start}-to-{as_of}"
     return run.data_dir / "sample" / name
 
 
@@ -158,6 +159,7 @@ def prepare_sources(
                 Path(windows.source_location),
                 users=run.sample_users,
                 kind=run.sample_kind,
+                traffic=run.sample_traffic,
                 seed=run.sample_seed,
                 as_of=windows.as_of,
                 intent_start=windows.intent_start,

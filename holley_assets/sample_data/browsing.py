@@ -24,6 +24,8 @@ VIEWS_PER_SESSION = 4.0
 WARM_VIEWS = 6.0
 HOT_VIEWS = 14.0
 HOT_CARTS = 2.5
+# An order that goes back to something met follows a view up to this many days before it.
+EARLIER_VIEW_DAYS = 21
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,10 @@ def build_browsing(parameters: SampleParameters, shop: Shop, purchases: Purchase
     in_window = purchases.time >= intent
     next_person = max(parameters.users, int(purchases.buyer.max(initial=0)) + 1)
 
-    bought = _before_purchases(purchases, in_window, intent, random)
+    bought = _before_purchases(parameters, shop, purchases, in_window, random)
     active = _registered_views(parameters, shop, random)
     days = (end - intent) / MICROSECONDS_PER_DAY
-    views = max(VIEWS_PER_DAY * parameters.scale * days - len(bought.sku) - len(active.sku), 100.0)
+    views = max(VIEWS_PER_DAY * parameters.activity * days - len(bought.sku) - len(active.sku), 100.0)
     visitors, next_person = _visitor_views(
         parameters, shop, round(views / VIEWS_PER_SESSION), next_person, random
     )
@@ -72,7 +74,9 @@ def build_browsing(parameters: SampleParameters, shop: Shop, purchases: Purchase
     seen = Views(*(np.concatenate([getattr(kind, name) for kind in kinds]) for name in Views.__annotations__))
     seen = seen.take(shop.launched(seen.sku, seen.time) & (seen.time < end))
 
-    carts = _abandoned_carts(parameters, shop, round(CARTS_PER_DAY * parameters.scale * days), seen, random)
+    carts = _abandoned_carts(
+        parameters, shop, round(CARTS_PER_DAY * parameters.activity * days), seen, random
+    )
     item_cart, item_sku = _cart_items(shop, carts, random)
     of_purchases = np.flatnonzero(in_window)
     line = np.flatnonzero(in_window[purchases.line_purchase])
@@ -90,18 +94,28 @@ def build_browsing(parameters: SampleParameters, shop: Shop, purchases: Purchase
 
 
 def _before_purchases(
-    purchases: Purchases, in_window: np.ndarray, intent: int, random: np.random.Generator
+    parameters: SampleParameters,
+    shop: Shop,
+    purchases: Purchases,
+    in_window: np.ndarray,
+    random: np.random.Generator,
 ) -> Views:
-    """Most parts are viewed in the hour before they are bought."""
-    line = np.flatnonzero(in_window[purchases.line_purchase] & (random.random(len(purchases.line_sku)) < 0.8))
-    purchase = purchases.line_purchase[line]
-    time = purchases.time[purchase] - random.integers(4 * MINUTE, 50 * MINUTE, len(line))
-    return Views(
-        purchases.buyer[purchase],
-        np.maximum(time, intent),
-        purchases.line_entry[line],
-        purchases.line_sku[line],
+    """Most parts are viewed in the hour before they are bought, some on an earlier day too."""
+    intent = microseconds(parameters.intent_start)
+    soon = np.flatnonzero(in_window[purchases.line_purchase] & (random.random(len(purchases.line_sku)) < 0.8))
+    early = np.flatnonzero(random.random(len(purchases.line_sku)) < parameters.return_share)
+    line = np.concatenate([soon, early])
+    ahead = np.concatenate(
+        [
+            random.integers(4 * MINUTE, 50 * MINUTE, len(soon)),
+            random.integers(MICROSECONDS_PER_DAY, EARLIER_VIEW_DAYS * MICROSECONDS_PER_DAY, len(early)),
+        ]
     )
+    purchase = purchases.line_purchase[line]
+    time = purchases.time[purchase] - ahead
+    time[: len(soon)] = np.maximum(time[: len(soon)], intent)
+    views = Views(purchases.buyer[purchase], time, purchases.line_entry[line], purchases.line_sku[line])
+    return views.take((time >= intent) & shop.launched(views.sku, time))
 
 
 def _registered_views(parameters: SampleParameters, shop: Shop, random: np.random.Generator) -> Views:
@@ -125,7 +139,29 @@ def _registered_views(parameters: SampleParameters, shop: Shop, random: np.rando
     start = first[viewer] + (delay[first_session[viewer] + session] * (end - first[viewer])).astype(np.int64)
     time = np.minimum(start + random.integers(0, 25 * MINUTE, len(viewer)), end - 1)
     entry = shop.entries(person[viewer], users.vehicle[person[viewer]], random)
-    return Views(person[viewer], time, entry, shop.variants(entry, random))
+    views = Views(person[viewer], time, entry, shop.variants(entry, random))
+    on_sale = np.flatnonzero(shop.launched(views.sku, time))
+    on_sale = on_sale[np.lexsort((time[on_sale], start[on_sale], viewer[on_sale]))]
+    return _with_returns(views.take(on_sale), start[on_sale], parameters.return_share, random)
+
+
+def _with_returns(views: Views, session: np.ndarray, share: float, random: np.random.Generator) -> Views:
+    """Let ``share`` of the views of a person's later sessions be of a part that an earlier session viewed.
+
+    Any earlier view is as likely as another. ``views`` is in order of person and session, and ``session`` is
+    when each one's session started.
+    """
+    first_of_person = np.diff(views.person, prepend=-1) != 0
+    first_of_session = first_of_person | (np.diff(session, prepend=-1) != 0)
+    rows = np.arange(len(session))
+    begin = np.maximum.accumulate(np.where(first_of_person, rows, 0))
+    earlier = np.maximum.accumulate(np.where(first_of_session, rows, 0)) - begin
+    returns = (earlier > 0) & (random.random(len(rows)) < share)
+    origin = np.where(returns, begin + (random.random(len(rows)) * earlier).astype(np.int64), rows)
+    # An earlier view may itself go back to another.
+    while not np.array_equal(origin, origin[origin]):
+        origin = origin[origin]
+    return Views(views.person, views.time, views.entry[origin], views.sku[origin])
 
 
 def _visitor_views(
@@ -180,7 +216,9 @@ def _cart_items(shop: Shop, carts: Views, random: np.random.Generator) -> tuple[
     is_first = np.diff(cart, prepend=-1) > 0
     others = np.flatnonzero(~is_first)
     sku = carts.sku[cart]
-    entry = shop.demand.draw_like(carts.entry[cart[others]], shop.catalogue.system, random)
+    entry = shop.demand.draw_like(
+        carts.entry[cart[others]], shop.own_taste(carts.person[cart[others]]), shop.catalogue.system, random
+    )
     sku[others] = shop.variants(entry, random)
     kept = (is_first | shop.launched(sku, carts.time[cart])) & first_of_pairs(cart, sku)
     return cart[kept], sku[kept]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from holley_assets.sample_data.demand import Demand
+from holley_assets.sample_data.met_parts import MetParts
 from holley_assets.sample_data.parameters import FULL_SCALE_USERS, MINUTE, SampleParameters, microseconds
 from holley_assets.sample_data.people import COLD
 from holley_assets.sample_data.shop import Shop
@@ -64,8 +65,8 @@ def _choose_clickers(shop: Shop, demand: Demand, clickers: int, random: np.rando
     )
 
 
-def build_clicks(parameters: SampleParameters, shop: Shop, demand: Demand) -> Clicks:
-    """Draw clicks from ``demand`` among plausible parts, and the views after them."""
+def build_clicks(parameters: SampleParameters, shop: Shop, demand: Demand, met: MetParts) -> Clicks:
+    """Draw clicks from ``demand`` among plausible parts or from what was met, and the views after them."""
     random = parameters.random("clicks")
     start, end = microseconds(parameters.test_start), microseconds(parameters.as_of)
     wanted = click_count(parameters.users) / (1.0 - NO_VIEW_SHARE - LATE_VIEW_SHARE)
@@ -79,12 +80,14 @@ def build_clicks(parameters: SampleParameters, shop: Shop, demand: Demand) -> Cl
     day = (np.repeat(random.integers(0, days, len(clickers)), amount) + number) % days
     time = start + day * 24 * 60 * MINUTE + random.integers(0, 20 * 60 * MINUTE, count)
     entry = shop.entries(user, shop.users.vehicle[user], random, demand=demand)
+    returns = (random.random(count) < parameters.return_share) & (met.amount(user) > 0)
+    entry[returns] = met.draw(user[returns], random)
 
     fate = random.random(count)
     viewed = fate >= NO_VIEW_SHARE + LATE_VIEW_SHARE
     late = (fate >= NO_VIEW_SHARE) & ~viewed
     own_time = time + random.integers(2_000_000, 9 * MINUTE, count)
-    other_entry = shop.demand.draw(shop.users.vehicle[user], random)
+    other_entry = shop.entries(user, shop.users.vehicle[user], random)
     # Some go on to other parts, within the half hour or after it.
     goes_on = viewed & (random.random(count) < 0.35)
     other_time = np.where(

@@ -23,6 +23,8 @@ BREADTH_EXPONENT = 0.9
 # Without a bound, one part could draw most of all pairs, and the others would fit next to nothing.
 MAXIMUM_BREADTH = 60.0
 SAME_GROUP_SHARE = 0.75
+# Of a real platform's parts, those carried over from or to another platform of one of its models.
+RELATIVE_SHARE = 0.5
 MAXIMUM_ROUNDS = 10
 
 
@@ -48,11 +50,10 @@ def ranges(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 def _family_vehicles(vehicles: Vehicles) -> tuple[np.ndarray, np.ndarray]:
     """Owner share of each family and its number of vehicles."""
-    family_of_vehicle = vehicles.family[vehicles.vehicle_model]
     families = len(vehicles.family_group)
     return (
-        np.bincount(family_of_vehicle, vehicles.owner_share, families),
-        np.bincount(family_of_vehicle, minlength=families).astype(float),
+        np.bincount(vehicles.family, vehicles.owner_share, families),
+        np.bincount(vehicles.family, minlength=families).astype(float),
     )
 
 
@@ -78,10 +79,9 @@ def _draw_reach(random: np.random.Generator, vehicles: Vehicles, count: int) -> 
     share, size = _family_vehicles(vehicles)
     own_family = _weighted_choice(random, share**0.4 * size**0.4, count)
     # The span lies around a vehicle that people own.
-    family_of_vehicle = vehicles.family[vehicles.vehicle_model]
-    by_family = np.argsort(family_of_vehicle, kind="stable")
+    by_family = np.argsort(vehicles.family, kind="stable")
     weight = np.concatenate([[0.0], np.cumsum(vehicles.owner_share[by_family] ** 0.5)])
-    first = np.searchsorted(family_of_vehicle[by_family], np.arange(len(share) + 1))
+    first = np.searchsorted(vehicles.family[by_family], np.arange(len(share) + 1))
     low, high = weight[first[own_family]], weight[first[own_family + 1]]
     found = np.searchsorted(weight, low + random.random(count) * (high - low), side="right") - 1
     year = vehicles.vehicle_year[by_family[np.clip(found, first[own_family], first[own_family + 1] - 1)]]
@@ -101,9 +101,9 @@ def build_fits(parameters: SampleParameters, vehicles: Vehicles, catalogue: Cata
     count = catalogue.products
     reach = _draw_reach(random, vehicles, count)
     part, family = _choose_pairs(random, vehicles, catalogue, reach)
-    low, high, owner = _vehicle_ranges(vehicles, family, reach.first_year[part], reach.last_year[part])
-    piece, vehicle = ranges(low, high)
-    part_of = part[owner[piece]]
+    by_year = _FamilyYears(vehicles)
+    pair, row = ranges(*by_year.within(family, reach.first_year[part], reach.last_year[part]))
+    vehicle, part_of = by_year.order[row], part[pair]
     order = np.argsort((vehicle * np.int64(64) + catalogue.system[part_of]) * np.int64(count) + part_of)
     vehicle, part_of = vehicle[order], part_of[order]
     return Fits(
@@ -113,16 +113,19 @@ def build_fits(parameters: SampleParameters, vehicles: Vehicles, catalogue: Cata
     )
 
 
-def _vehicle_ranges(
-    vehicles: Vehicles, family: np.ndarray, first_year: np.ndarray, last_year: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows of a family's vehicles in a span, by model: ``low``, ``high`` and the pair each range is of."""
-    first_model = np.searchsorted(vehicles.family, np.arange(len(vehicles.family_group) + 1))
-    owner, model = ranges(first_model[family], first_model[family + 1])
-    key = vehicles.year_key
-    low = np.searchsorted(key, model * 4096 + first_year[owner])
-    high = np.searchsorted(key, model * 4096 + last_year[owner], side="right")
-    return low, high, owner
+class _FamilyYears:
+    """Vehicles in order of family and year; ``order`` [V] tells the vehicle at each position."""
+
+    def __init__(self, vehicles: Vehicles) -> None:
+        self.order = np.lexsort((vehicles.vehicle_year, vehicles.family))
+        self._key = (vehicles.family * np.int64(4096) + vehicles.vehicle_year)[self.order]
+
+    def within(
+        self, family: np.ndarray, first_year: np.ndarray, last_year: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """First position of each family's vehicles in a span of years, and the one after the last."""
+        low = np.searchsorted(self._key, family * np.int64(4096) + first_year)
+        return low, np.searchsorted(self._key, family * np.int64(4096) + last_year, side="right")
 
 
 def _choose_pairs(
@@ -143,6 +146,10 @@ def _choose_pairs(
     group_first = np.searchsorted(groups[by_group], np.arange(groups.max() + 2))
     cumulative = np.concatenate([[0.0], np.cumsum(weight[by_group])])
 
+    by_year = _FamilyYears(vehicles)
+    relatives = vehicles.relatives
+    first_relative = np.searchsorted(relatives[:, 0], np.arange(families + 1))
+
     pairs = np.arange(count) * families + reach.own_family
     for round_number in range(MAXIMUM_ROUNDS):
         part = _weighted_choice(random, reach.breadth, count << round_number)
@@ -152,12 +159,17 @@ def _choose_pairs(
         within = by_group[np.clip(found, group_first[group], group_first[group + 1] - 1)]
         anywhere = _weighted_choice(random, weight, len(part))
         family = np.where(random.random(len(part)) < SAME_GROUP_SHARE, within, anywhere)
+        if len(relatives):
+            begin, stop = (first_relative[reach.own_family[part] + step] for step in (0, 1))
+            kin = begin + (random.random(len(part)) * (stop - begin)).astype(np.int64)
+            related = (begin < stop) & (random.random(len(part)) < RELATIVE_SHARE)
+            family = np.where(related, relatives[kin.clip(max=len(relatives) - 1), 1], family)
         pairs = np.concatenate([pairs, part * families + family])
         _, first_seen = np.unique(pairs, return_index=True)
         pairs = pairs[np.sort(first_seen)]
         part, family = pairs // families, pairs % families
-        low, high, owner = _vehicle_ranges(vehicles, family, reach.first_year[part], reach.last_year[part])
-        covered = np.bincount(owner, high - low, len(pairs))
+        low, high = by_year.within(family, reach.first_year[part], reach.last_year[part])
+        covered = high - low
         # Pairs without a common year are of no use, but for a part's own family.
         useful = (covered > 0) | (np.arange(len(pairs)) < count)
         pairs = pairs[useful]

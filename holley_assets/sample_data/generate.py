@@ -16,7 +16,8 @@ from holley_assets.sample_data.catalogue import build_catalogue
 from holley_assets.sample_data.clicks import build_clicks
 from holley_assets.sample_data.demand import Demand, build_truth
 from holley_assets.sample_data.fits import build_fits
-from holley_assets.sample_data.parameters import SampleKind, SampleParameters
+from holley_assets.sample_data.met_parts import build_met_parts
+from holley_assets.sample_data.parameters import RETURN_SHARE, SampleKind, SampleParameters
 from holley_assets.sample_data.people import build_users
 from holley_assets.sample_data.purchases import build_purchases
 from holley_assets.sample_data.shop import Shop
@@ -50,6 +51,8 @@ def generate_sample(
     products: int | None = None,
     models: int | None = None,
     test_days: int = 30,
+    traffic: float = 1.0,
+    return_share: float = RETURN_SHARE,
 ) -> SampleSummary:
     """Write the seven source tables as ``<table>.parquet`` into ``folder``, and the truth into ``oracle/``.
 
@@ -58,13 +61,17 @@ def generate_sample(
 
     Args:
         users: registered e-mail addresses; 475,000 is full scale, and everything else grows with it.
-        kind: ``segment`` has tastes to learn; in ``null`` demand follows overall popularity alone, within
-            what fits for owners, in the whole shop for buyers who are not registered.
+        kind: ``segment`` has tastes of cars to learn; in ``taste`` those of customers are strong and those of
+            cars weak; ``real_cars`` is as ``segment`` with real years, makes, models and the platforms that
+            they share; in ``null`` demand follows overall popularity alone, within what fits for owners, in
+            the whole shop for buyers who are not registered.
         as_of: the run's today; nothing is dated on or after it but for a few wrong clocks.
         intent_start: first day of interaction events; orders reach back 150 days before it.
         products: base SKUs; unset: as many as ``users`` usually buy from.
         models: makes and models, likewise.
         test_days: days before ``as_of`` that have clicks.
+        traffic: visitors, views and orders as a share of those that a shop of this size has; clicks stay.
+        return_share: share of later views, orders and clicks that go back to a part met before.
 
     Raises:
         ValueError: a parameter that cannot be used, in one line.
@@ -79,6 +86,8 @@ def generate_sample(
         products=products,
         models=models,
         test_days=test_days,
+        traffic=traffic,
+        return_share=return_share,
     )
     manifest = read_manifest(folder)
     if (
@@ -113,25 +122,31 @@ def _write_sample(folder: Path, parameters: SampleParameters) -> dict[str, int]:
 
     truth = build_truth(parameters, vehicles, catalogue)
     click_demand = Demand(truth, fits, catalogue, for_clicks=True)
-    users = build_users(parameters, vehicles, click_demand, truth)
+    users = build_users(parameters, vehicles, click_demand)
     ids = build_user_ids(users)
     write(
         "ingestion_unified_attributes_schema_incremental", attributes_table(parameters, users, ids, vehicles)
     )
 
-    shop = Shop(catalogue, vehicles, users, Demand(truth, fits, catalogue, for_clicks=False))
-    clicks = build_clicks(parameters, shop, click_demand)
+    shop = Shop(
+        catalogue,
+        vehicles,
+        users,
+        Demand(truth, fits, catalogue, for_clicks=False),
+        own_taste_seed=parameters.seed,
+    )
+    purchases = build_purchases(parameters, shop)
+    write("import_orders", orders_table(parameters, users, catalogue, purchases))
+    browsing, people = build_browsing(parameters, shop, purchases)
+    met = build_met_parts(parameters, shop, click_demand, purchases, browsing)
+    clicks = build_clicks(parameters, shop, click_demand, met)
     write("treatment_interaction", treatments_table(parameters, ids, clicks))
     (folder / oracle.ORACLE_FOLDER).mkdir()
     for file, table in (
         (oracle.SCORES_FILE, oracle.scores_table(shop, click_demand)),
-        (oracle.USER_SCORES_FILE, oracle.user_scores_table(shop, click_demand, clicks)),
+        (oracle.USER_SCORES_FILE, oracle.user_scores_table(parameters, shop, click_demand, clicks, met)),
     ):
         write_table(folder / oracle.ORACLE_FOLDER / file, table)
-
-    purchases = build_purchases(parameters, shop)
-    write("import_orders", orders_table(parameters, users, catalogue, purchases))
-    browsing, people = build_browsing(parameters, shop, purchases)
     events = build_events(parameters, ids, purchases, browsing, clicks, people=people)
     write("ingestion_unified_schema_incremental", event_batches(parameters, catalogue, events))
     return rows

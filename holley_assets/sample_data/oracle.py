@@ -11,6 +11,10 @@ import pyarrow.parquet as pq
 from holley_assets.sample_data import dirt
 from holley_assets.sample_data.clicks import Clicks
 from holley_assets.sample_data.demand import Demand
+from holley_assets.sample_data.fits import ranges
+from holley_assets.sample_data.met_parts import MetParts
+from holley_assets.sample_data.parameters import SampleParameters
+from holley_assets.sample_data.people import COLD
 from holley_assets.sample_data.shop import Shop
 
 ORACLE_FOLDER = "oracle"
@@ -21,16 +25,19 @@ USER_SCORES_FILE = "user_scores.parquet"
 def oracle_scores(folder: Path) -> pa.Table:
     """The true ranking for users without a history: year, make, model, base_sku, score.
 
-    ``score`` is the natural logarithm of the probability that an owner's click is for the part; the
-    probabilities of one year, make and model sum to 1. Parts that the rules exclude have no row.
+    ``score`` is the natural logarithm of the probability that an owner's click is for the part, whatever the
+    owner's own taste: the mean over all own tastes. The probabilities of one year, make and model sum to 1.
+    Parts that the rules exclude have no row.
     """
     return pq.read_table(folder / ORACLE_FOLDER / SCORES_FILE)
 
 
 def oracle_user_scores(folder: Path) -> pa.Table:
-    """The true ranking for clickers with a history: email_lower, base_sku, score.
+    """The true ranking for clickers with interactions in the window: email_lower, base_sku, score.
 
-    They have tastes of their own. For these users the scores replace those of :func:`oracle_scores`.
+    ``score`` is the natural logarithm of the probability that the user's click is for the part, given the
+    user's own taste and what the user met before the cutoff. For these users it replaces that of
+    :func:`oracle_scores`. Probabilities sum to 1 over the parts that fit.
     """
     return pq.read_table(folder / ORACLE_FOLDER / USER_SCORES_FILE)
 
@@ -52,14 +59,22 @@ def scores_table(shop: Shop, demand: Demand) -> pa.Table:
     )
 
 
-def user_scores_table(shop: Shop, demand: Demand, clicks: Clicks) -> pa.Table:
-    """Log-probabilities for the clickers with tastes of their own."""
+def user_scores_table(
+    parameters: SampleParameters, shop: Shop, demand: Demand, clicks: Clicks, met: MetParts
+) -> pa.Table:
+    """Log-probabilities for the clickers who have interactions before the cutoff."""
     users = shop.users
     people = np.unique(clicks.user)
-    people = people[users.taste_row[people] >= 0]
-    person, entry, probability = demand.personal_probabilities(
-        users.vehicle[people], users.tastes[users.taste_row[people]]
-    )
+    people = people[users.tier[people] != COLD]
+    person, entry, probability = demand.own_probabilities(users.vehicle[people], shop.own_taste(people))
+    owner, meeting = ranges(met.start[people], met.start[people + 1])
+    # Entries of one person are in order of the fits, from the first of the vehicle on.
+    begin = np.searchsorted(person, np.arange(len(people)))
+    position = begin[owner] + met.entry[meeting] - demand.fits.start[users.vehicle[people[owner]]]
+    amount = met.amount(people)
+    returning = np.bincount(position, 1.0 / amount[owner], len(person))
+    share = np.where(amount > 0, parameters.return_share, 0.0)[person]
+    probability = (1.0 - share) * probability + share * returning
     kept = probability > 0.0
     return pa.table(
         {

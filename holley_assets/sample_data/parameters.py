@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 import zlib
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 # Raised whenever the same parameters give other bytes: folders of an older version are not reused.
-GENERATOR_VERSION = 5
+GENERATOR_VERSION = 6
 
 FULL_SCALE_USERS = 475_000
 FULL_SCALE_PRODUCTS = 25_000
@@ -18,7 +18,14 @@ FULL_SCALE_MODELS = 2_000
 # Days of import_orders before the first day of interaction events; about half of all order lines.
 HISTORY_DAYS = 150
 
-SampleKind = Literal["segment", "null"]
+SampleKind = Literal["segment", "taste", "real_cars", "null"]
+KINDS: tuple[SampleKind, ...] = get_args(SampleKind)
+# Visitors, views and orders as a share of the real ones. Above ten times, the generator's shares of users add
+# up to more than all of them.
+MAXIMUM_TRAFFIC = 10.0
+# Views, orders and clicks that go back to a part that their person had met before. It is 85 % in the log of a
+# marketplace, where visits follow from a wish; e-mails reach people at other times.
+RETURN_SHARE = 0.3
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,8 @@ class SampleParameters:
     """Everything that decides the contents of a sample; equal parameters give equal bytes.
 
     ``users`` counts registered e-mail addresses, ``products`` base SKUs and ``models`` makes and models.
+    ``traffic`` multiplies visitors, views and orders, and ``return_share`` is the share of later views, orders
+    and clicks that go back to a part their person had met before.
     """
 
     users: int
@@ -36,6 +45,8 @@ class SampleParameters:
     products: int
     models: int
     test_days: int
+    traffic: float
+    return_share: float
 
     @classmethod
     def resolve(
@@ -49,6 +60,8 @@ class SampleParameters:
         products: int | None,
         models: int | None,
         test_days: int,
+        traffic: float = 1.0,
+        return_share: float = RETURN_SHARE,
     ) -> SampleParameters:
         """Fill in the default sizes and refuse what cannot be generated.
 
@@ -68,13 +81,22 @@ class SampleParameters:
             products=products if products is not None else max(60, round(FULL_SCALE_PRODUCTS * ratio**0.74)),
             models=models if models is not None else max(8, round(FULL_SCALE_MODELS * ratio**0.766)),
             test_days=test_days,
+            traffic=traffic,
+            return_share=return_share,
         )
         resolved._validate()
         return resolved
 
     def _validate(self) -> None:
-        if self.kind not in ("segment", "null"):
-            raise ValueError(f"kind={self.kind!r} is not allowed; allowed: segment or null")
+        if self.kind not in KINDS:
+            allowed = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
+            raise ValueError(f"kind={self.kind!r} is not allowed; allowed: {allowed}")
+        if not 0.0 < self.traffic <= MAXIMUM_TRAFFIC:
+            raise ValueError(
+                f"traffic={self.traffic} is not allowed; allowed: above 0 and up to {MAXIMUM_TRAFFIC:g}"
+            )
+        if not 0.0 <= self.return_share <= 1.0:
+            raise ValueError(f"return_share={self.return_share} is not allowed; allowed: from 0 to 1")
         for name, minimum in (("users", 100), ("products", 40), ("models", 4), ("test_days", 1), ("seed", 0)):
             if getattr(self, name) < minimum:
                 raise ValueError(f"{name}={getattr(self, name)} is not allowed; allowed: {minimum} or more")
@@ -85,8 +107,13 @@ class SampleParameters:
 
     @property
     def scale(self) -> float:
-        """Users as a share of full scale; daily counts of orders and events grow with it."""
+        """Users as a share of full scale."""
         return self.users / FULL_SCALE_USERS
+
+    @property
+    def activity(self) -> float:
+        """Daily counts of orders and events as a share of the real ones at full scale."""
+        return self.scale * self.traffic
 
     @property
     def cutoff(self) -> datetime.date:

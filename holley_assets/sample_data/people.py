@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.sample_data.demand import DIMENSIONS, Demand, Truth
+from holley_assets.sample_data.demand import Demand
 from holley_assets.sample_data.parameters import SampleParameters
 from holley_assets.sample_data.vehicles import Vehicles
 
@@ -21,7 +21,7 @@ LAST_NAMES = (
     "manifold", "nozzle", "piston", "rotor", "spindle", "torque", "valve", "winch", "yoke",
 )  # fmt: skip
 
-# Engagement before the cutoff.
+# Engagement before the cutoff, at the traffic of a real shop.
 WARM_SHARE = 0.015
 HOT_SHARE = 0.005
 # Registered users who ordered before the first day of events: half of the buyers of that time.
@@ -44,8 +44,7 @@ COLD, WARM, HOT = range(3)
 class Users:
     """Registered users [U]. ``vehicle`` is a row of the vehicles, also where the attributes hide it.
 
-    ``orphan`` is the index of a vehicle that no part fits, else −1. ``taste_row`` is the row of ``tastes``
-    for users with a history, who have tastes of their own, else −1.
+    ``orphan`` is the index of a vehicle that no part fits, else −1.
     """
 
     emails: pa.Array  # [U] string
@@ -54,8 +53,6 @@ class Users:
     orphan: np.ndarray
     tier: np.ndarray
     bought_before: np.ndarray
-    taste_row: np.ndarray
-    tastes: np.ndarray  # [users with a history, D]
     user_ids: np.ndarray  # [U] number of user_ids of the e-mail, 1 or 2
 
     @property
@@ -78,7 +75,7 @@ def _emails(random: np.random.Generator, count: int) -> pa.Array:
     return pc.binary_join_element_wise(name, "example.com", "@")
 
 
-def build_users(parameters: SampleParameters, vehicles: Vehicles, demand: Demand, truth: Truth) -> Users:
+def build_users(parameters: SampleParameters, vehicles: Vehicles, demand: Demand) -> Users:
     """Make up the registered users.
 
     ``demand`` is that for clicks: owners have vehicles that parts fit, but for the few orphans.
@@ -92,14 +89,13 @@ def build_users(parameters: SampleParameters, vehicles: Vehicles, demand: Demand
     orphan = np.where(random.random(count) < ORPHAN_SHARE, random.integers(0, 10_000, count), -1)
 
     shops = (problem == USABLE) & (orphan < 0)
-    activity = np.where(shops, random.random(count), 1.0)
+    activity = np.where(shops, random.random(count), np.inf)
+    activity /= parameters.traffic
     tier = np.where(activity < HOT_SHARE, HOT, np.where(activity < HOT_SHARE + WARM_SHARE, WARM, COLD))
     if parameters.cutoff <= parameters.intent_start:
         tier = np.full(count, COLD)
     past_share = np.where(tier == COLD, PAST_BUYER_SHARE, PAST_BUYERS_AMONG_ACTIVE)
-    bought_before = shops & (random.random(count) < past_share)
-    has_history = bought_before | (tier != COLD)
-    own = random.normal(size=(int(has_history.sum()), DIMENSIONS))
+    bought_before = shops & (random.random(count) < past_share * parameters.traffic)
     return Users(
         emails=_emails(random, count),
         vehicle=vehicle,
@@ -107,7 +103,5 @@ def build_users(parameters: SampleParameters, vehicles: Vehicles, demand: Demand
         orphan=orphan,
         tier=tier,
         bought_before=bought_before,
-        taste_row=np.where(has_history, np.cumsum(has_history) - 1, -1),
-        tastes=truth.personal_strength * own / np.linalg.norm(own, axis=1, keepdims=True),
         user_ids=1 + (random.random(count) < SECOND_USER_ID_SHARE),
     )

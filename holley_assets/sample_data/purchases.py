@@ -46,7 +46,7 @@ def build_purchases(parameters: SampleParameters, shop: Shop) -> Purchases:
     users = shop.users
     start, intent = microseconds(parameters.history_start), microseconds(parameters.intent_start)
     cutoff, end = microseconds(parameters.cutoff), microseconds(parameters.as_of)
-    rate = PURCHASES_PER_DAY * parameters.scale / MICROSECONDS_PER_DAY
+    rate = PURCHASES_PER_DAY * parameters.activity / MICROSECONDS_PER_DAY
 
     past = np.flatnonzero(users.bought_before)
     past = np.repeat(past, _visits(random, len(past)))
@@ -90,7 +90,10 @@ def _add_lines(
         random.random(len(purchase)) < (0.0 if shop.guests_follow_popularity else SAME_SYSTEM_SHARE)
     )
     entry[follows] = shop.demand.draw_like(
-        entry[first_line[purchase[follows]]], shop.catalogue.system, random
+        entry[first_line[purchase[follows]]],
+        shop.own_taste(buyer[purchase[follows]]),
+        shop.catalogue.system,
+        random,
     )
     sku = shop.variants(entry, random)
     # One line a part and purchase, whatever the variant.

@@ -20,17 +20,41 @@ def first_of_pairs(group: np.ndarray, item: np.ndarray) -> np.ndarray:
 
 
 class Shop:
-    """Draws variants of parts for people, with their own tastes where they have them."""
+    """Draws variants of parts for people, by the tastes of their vehicles and their own."""
 
-    def __init__(self, catalogue: Catalogue, vehicles: Vehicles, users: Users, demand: Demand) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        vehicles: Vehicles,
+        users: Users,
+        demand: Demand,
+        *,
+        own_taste_seed: int,
+    ) -> None:
         self.catalogue = catalogue
         self.vehicles = vehicles
         self.users = users
         self.demand = demand
+        self._own_taste_seed = np.uint64(own_taste_seed)
         # Where there are no tastes, overall sales are to tell popularity without the bias of how many
         # vehicles a part fits, or a model would learn to undo that bias and find something where there is
         # to be nothing.
         self.guests_follow_popularity = not demand.truth.tastes.any()
+
+    def own_taste(self, person: np.ndarray) -> np.ndarray:
+        """Which of the truth's own tastes each person has: always the same one, all equally likely.
+
+        The finaliser of SplitMix64 (Steele, Lea and Flood 2014) mixes the number of the person, so that nobody
+        has to be stored.
+        """
+        with np.errstate(over="ignore"):
+            mixed = person.astype(np.uint64) + (self._own_taste_seed + np.uint64(1)) * np.uint64(
+                0x9E3779B97F4A7C15
+            )
+            mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            mixed ^= mixed >> np.uint64(31)
+        return (mixed % np.uint64(len(self.demand.truth.own_tastes))).astype(np.int64)
 
     def entries(
         self,
@@ -40,25 +64,12 @@ class Shop:
         *,
         demand: Demand | None = None,
     ) -> np.ndarray:
-        """Entries of the fits, a choice for each row.
-
-        ``person`` may repeat; people without tastes of their own choose as their vehicle's owners do, and so
-        do all who buy for another vehicle than theirs.
-        """
+        """Entries of the fits, a choice for each row; ``person`` may repeat."""
         demand = demand or self.demand
-        entry = demand.draw(vehicle, random)
+        entry = demand.draw(vehicle, self.own_taste(person), random)
         if self.guests_follow_popularity:
-            guest = np.flatnonzero(person >= len(self.users.taste_row))
+            guest = np.flatnonzero(person >= len(self.users.tier))
             entry[guest] = self._popular_entries(len(guest), random)
-        registered = np.minimum(person, len(self.users.taste_row) - 1)
-        taste_row = np.where(person < len(self.users.taste_row), self.users.taste_row[registered], -1)
-        own = np.flatnonzero((taste_row >= 0) & (vehicle == self.users.vehicle[registered]))
-        if len(own):
-            order = own[np.argsort(person[own], kind="stable")]
-            people, draws = np.unique(person[order], return_counts=True)
-            entry[order] = demand.draw_personal(
-                self.users.vehicle[people], self.users.tastes[self.users.taste_row[people]], draws, random
-            )
         return entry
 
     def _popular_entries(self, count: int, random: np.random.Generator) -> np.ndarray:

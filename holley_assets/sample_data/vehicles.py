@@ -25,24 +25,23 @@ LAST_YEAR = 2024
 class Vehicles:
     """Models [M] and vehicles [V]; a vehicle is a year, make and model, sorted by model, then year.
 
-    ``platform`` numbers the generations of all families: related models of one generation share it.
+    ``platform`` numbers the generations of all lines: related models of one generation share it. ``family``
+    numbers what parts are made for: where names are made up, a line with all its platforms; where cars are real,
+    one platform, and ``relatives`` are the pairs of platforms that a model moved between.
     ``owner_share`` sums to 1 over all vehicles.
     """
 
     makes: np.ndarray  # [M] str
     models: np.ndarray  # [M] str
     make_code: np.ndarray  # [M] int
-    family: np.ndarray  # [M] int, models on the same platforms
     family_group: np.ndarray  # [F] int, manufacturer of the family
     vehicle_model: np.ndarray  # [V] int
     vehicle_year: np.ndarray  # [V] int
+    line: np.ndarray  # [V] int, models with related tastes
+    family: np.ndarray  # [V] int
     platform: np.ndarray  # [V] int
+    relatives: np.ndarray  # [R, 2] int, families in both directions, sorted
     owner_share: np.ndarray  # [V] float
-
-    @property
-    def year_key(self) -> np.ndarray:
-        """[V] ascending keys, ``model · 4096 + year``, to find ranges of years by bisection."""
-        return self.vehicle_model.astype(np.int64) * 4096 + self.vehicle_year
 
 
 @dataclass
@@ -114,7 +113,11 @@ def _add_made_up_models(rows: _ModelRows, count: int, long_lived: int, random: n
 
 
 def build_vehicles(parameters: SampleParameters) -> Vehicles:
-    """Make up the vehicles: well-known models first, then long-lived ones, then the tail."""
+    """Make up the vehicles: well-known models first, then long-lived ones, then the tail; or take real ones."""
+    if parameters.kind == "real_cars":
+        from holley_assets.sample_data.real_cars import build_real_vehicles
+
+        return build_real_vehicles(parameters)
     random = parameters.random("vehicles")
     count = parameters.models
     rows = _named_models(max(2, round(count * NAMED_SHARE)))
@@ -150,10 +153,12 @@ def build_vehicles(parameters: SampleParameters) -> Vehicles:
         makes=np.array(rows.makes),
         models=np.array(rows.models),
         make_code=make_code,
-        family=np.array(rows.family),
         family_group=np.array(rows.group),
         vehicle_model=model_of,
         vehicle_year=year_of,
+        line=np.array(rows.family)[model_of],
+        family=np.array(rows.family)[model_of],
         platform=np.concatenate(platform),
+        relatives=np.zeros((0, 2), np.int64),
         owner_share=owner_share / owner_share.sum(),
     )

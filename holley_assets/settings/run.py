@@ -68,8 +68,14 @@ class RunSettings(Section):
     sample_users: Annotated[int, Field(ge=200)] = Field(
         20_000, description="users in the generated sample; 475000 is full scale"
     )
-    sample_kind: Literal["segment", "null"] = Field(
-        "segment", description="sample with tastes to learn, or with popularity alone"
+    sample_kind: Literal["segment", "taste", "real_cars", "null"] = Field(
+        "segment",
+        description="sample with tastes of cars to learn, with customers' own tastes strong and those of cars "
+        "weak, as segment with real cars and the platforms they share, or with popularity alone",
+    )
+    # Above ten times the real traffic, the sample's active users would be more than there are.
+    sample_traffic: Annotated[float, Field(gt=0, le=10)] = Field(
+        1.0, description="visitors, views and orders of the sample as a share of a real shop's; up to 10"
     )
     sample_seed: Annotated[int, Field(ge=0)] = Field(0, description="random seed of the sample")
 

@@ -63,10 +63,10 @@ def test_an_empty_training_window_is_refused() -> None:
 
 def test_everything_that_shapes_a_sample_names_its_folder() -> None:
     day = datetime.date(2026, 2, 1)
-    changes = [{"sample_users": 300}, {"sample_kind": "null"}, {"sample_seed": 7}]
+    changes = [{"sample_users": 300}, {"sample_kind": "null"}, {"sample_seed": 7}, {"sample_traffic": 0.3}]
     folders = {sample_folder(run_settings_of(**change), day) for change in [{}, *changes]}
     folders.add(sample_folder(run_settings_of(), datetime.date(2026, 2, 2)))
-    assert len(folders) == 5
+    assert len(folders) == 6
 
 
 def test_samples_of_two_sizes_are_not_compared_and_exports_are(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 from holley_assets.resources.warehouse.sql_files import read_query
 from holley_assets.sample_data.generate import generate_sample
 from holley_assets.sample_data.oracle import ORACLE_FOLDER
+from holley_assets.sample_data.parameters import KINDS
 from holley_assets.settings import Settings, load_settings
 
 WORK_FOLDER = Path("data/benchmarks/studies")
@@ -210,7 +211,9 @@ def _keep_tables(source: Path, work: Path, parameters: dict[str, object]) -> dic
 def sample_study(arguments: argparse.Namespace, seed: int, **run_settings: Any) -> Study:
     """The study of a generated sample, which is generated where the work folder does not hold it."""
     test_days = arguments.test_days if "test_days" in arguments else 30
-    name = f"{arguments.kind}-{arguments.users}-seed-{seed}-test-days-{test_days}-{arguments.as_of}"
+    traffic = arguments.traffic if "traffic" in arguments else 1.0
+    size = f"{arguments.users}-traffic-{traffic:g}"
+    name = f"{arguments.kind}-{size}-seed-{seed}-test-days-{test_days}-{arguments.as_of}"
     folder = arguments.work / name
     generate_sample(
         folder / "sample",
@@ -222,6 +225,7 @@ def sample_study(arguments: argparse.Namespace, seed: int, **run_settings: Any) 
         products=arguments.products,
         models=arguments.models,
         test_days=test_days,
+        traffic=traffic,
     )
     as_of = run_settings.pop("as_of", arguments.as_of)
     return open_study(
@@ -236,7 +240,8 @@ def sample_study(arguments: argparse.Namespace, seed: int, **run_settings: Any) 
 
 def add_sample_arguments(parser: argparse.ArgumentParser, *, seeds: Sequence[int], users: int) -> None:
     """Arguments of a study on samples: how many, how large, of which kind, and where results go."""
-    parser.add_argument("--kind", choices=("segment", "null"), default="segment")
+    parser.add_argument("--kind", choices=KINDS, default="segment")
+    parser.add_argument("--traffic", type=float, default=1.0, help="visitors, views and orders: 1 is real")
     parser.add_argument("--users", type=int, default=users)
     parser.add_argument("--products", type=int, help="base SKUs; unset: as many as the users buy from")
     parser.add_argument("--models", type=int, help="makes and models; likewise")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sample_data.world import AS_OF, INTENT_START, World, build_world
+from sample_data.world import AS_OF, INTENT_START, Happenings, World, build_happenings, build_world
 
 from holley_assets.sample_data import generate_sample
 
@@ -14,6 +14,12 @@ from holley_assets.sample_data import generate_sample
 def world() -> World:
     """The world of a sample of 20,000 users."""
     return build_world(20_000)
+
+
+@pytest.fixture(scope="session")
+def happenings(world: World) -> Happenings:
+    """What the people of that world did."""
+    return build_happenings(world)
 
 
 @pytest.fixture(scope="session")

@@ -6,27 +6,32 @@ import datetime
 
 import numpy as np
 import pytest
-from sample_data.world import CUTOFF, INTENT_START, World
+from sample_data.world import CUTOFF, INTENT_START, Happenings, World
 
-from holley_assets.sample_data.browsing import Browsing, build_browsing
+from holley_assets.sample_data.browsing import Browsing
 from holley_assets.sample_data.catalogue import part_type_allowed
-from holley_assets.sample_data.clicks import build_clicks, click_count
+from holley_assets.sample_data.clicks import Clicks, click_count
 from holley_assets.sample_data.fits import ranges
 from holley_assets.sample_data.parameters import microseconds
 from holley_assets.sample_data.people import COLD, HOT, WARM
-from holley_assets.sample_data.purchases import Purchases, build_purchases
+from holley_assets.sample_data.purchases import Purchases
 
 DAYS_OF_EVENTS = (datetime.date(2026, 1, 15) - INTENT_START).days
 
 
-@pytest.fixture(scope="module")
-def purchases(world: World) -> Purchases:
-    return build_purchases(world.parameters, world.shop)
+@pytest.fixture
+def purchases(happenings: Happenings) -> Purchases:
+    return happenings.purchases
 
 
-@pytest.fixture(scope="module")
-def browsing(world: World, purchases: Purchases) -> Browsing:
-    return build_browsing(world.parameters, world.shop, purchases)[0]
+@pytest.fixture
+def browsing(happenings: Happenings) -> Browsing:
+    return happenings.browsing
+
+
+@pytest.fixture
+def clicks(happenings: Happenings) -> Clicks:
+    return happenings.clicks
 
 
 def test_most_users_are_cold_and_activity_makes_the_tiers(
@@ -73,8 +78,7 @@ def test_events_a_day(world: World, browsing: Browsing) -> None:
     assert (np.diff(browsing.item_cart) >= 0).all()
 
 
-def test_samples_of_20_000_users_and_more_have_enough_clicks_to_decide(world: World) -> None:
-    clicks = build_clicks(world.parameters, world.shop, world.click_demand)
+def test_samples_of_20_000_users_and_more_have_enough_clicks_to_decide(world: World, clicks: Clicks) -> None:
     assert clicks.viewed.sum() >= 2_500
     assert len(np.unique(clicks.user[clicks.viewed])) >= 1_800
     assert (world.users.tier[clicks.user] == COLD).mean() > 0.85
@@ -83,8 +87,7 @@ def test_samples_of_20_000_users_and_more_have_enough_clicks_to_decide(world: Wo
     assert click_count(2_000) == pytest.approx(click_count(20_000) / 10, rel=0.01)
 
 
-def test_a_clicks_view_comes_within_the_half_hour_and_others_do_not(world: World) -> None:
-    clicks = build_clicks(world.parameters, world.shop, world.click_demand)
+def test_a_clicks_view_comes_within_the_half_hour_and_others_do_not(world: World, clicks: Clicks) -> None:
     own = clicks.view_time[: clicks.viewed.sum()] - clicks.time[clicks.viewed]
     assert ((own > 0) & (own < 30 * 60_000_000)).all()
     np.testing.assert_array_equal(

@@ -187,7 +187,10 @@ def test_sizes_follow_the_users() -> None:
     ("change", "message"),
     [
         ({"users": 10}, "users=10 is not allowed; allowed: 100 or more"),
-        ({"kind": "cold"}, "kind='cold' is not allowed; allowed: segment or null"),
+        ({"kind": "cold"}, "kind='cold' is not allowed; allowed: segment, taste, real_cars or null"),
+        ({"traffic": 0.0}, "traffic=0.0 is not allowed; allowed: above 0 and up to 10"),
+        ({"traffic": float("nan")}, "traffic=nan is not allowed; allowed: above 0 and up to 10"),
+        ({"return_share": 1.5}, "return_share=1.5 is not allowed; allowed: from 0 to 1"),
         ({"products": 3}, "products=3 is not allowed; allowed: 40 or more"),
         ({"as_of": INTENT_START}, "as_of=2025-09-01 is not allowed; allowed: a day after"),
     ],

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from sample_data.world import AS_OF, INTENT_START, World, build_world
+from sample_data.world import AS_OF, INTENT_START, Happenings, World, build_world
 
 from holley_assets.sample_data import generate_sample, oracle_scores, oracle_user_scores
-from holley_assets.sample_data.clicks import build_clicks
-from holley_assets.sample_data.demand import DIMENSIONS
+from holley_assets.sample_data.parameters import SampleKind
+from holley_assets.sample_data.people import COLD
 
 DRAWS = 200_000
 
@@ -33,14 +33,26 @@ def expected_variation(probability: np.ndarray, draws: int) -> float:
     return float(np.sqrt(2 * probability * (1 - probability) / np.pi / draws).sum() / 2)
 
 
-def test_choices_have_the_logit_probabilities(world: World) -> None:
+def logit(utility: np.ndarray) -> np.ndarray:
+    """Shares of the exponentials along the last axis."""
+    weight = np.exp(utility)
+    return weight / weight.sum(axis=-1, keepdims=True)
+
+
+def utilities(world: World, vehicle: int) -> np.ndarray:
+    """[K, parts] utilities of a vehicle's parts for people with each own taste, from the definition."""
+    part = world.fits.part[world.fits.start[vehicle] : world.fits.start[vehicle + 1]]
+    tastes = world.truth.tastes[vehicle] + world.truth.own_tastes
+    return world.truth.popularity[part] + tastes @ world.truth.traits[part].T
+
+
+def test_owners_choose_with_the_mean_of_the_logit_probabilities_of_all_own_tastes(world: World) -> None:
     vehicle = int(np.argmax(world.vehicles.owner_share))
     start, stop = world.fits.start[vehicle], world.fits.start[vehicle + 1]
-    part = world.fits.part[start:stop]
-    utility = world.truth.popularity[part] + world.truth.traits[part] @ world.truth.tastes[vehicle]
-    probability = np.exp(utility) / np.exp(utility).sum()
+    probability = logit(utilities(world, vehicle)).mean(axis=0)
     np.testing.assert_allclose(world.demand.probability[start:stop], probability, rtol=1e-9)
-    entry = world.demand.draw(np.full(DRAWS, vehicle), np.random.default_rng(0))
+    people = np.arange(DRAWS) + world.parameters.users
+    entry = world.shop.entries(people, np.full(DRAWS, vehicle), np.random.default_rng(0))
     found = total_variation(frequencies(entry, world, vehicle), probability)
     assert found < 1.3 * expected_variation(probability, DRAWS)
 
@@ -48,8 +60,9 @@ def test_choices_have_the_logit_probabilities(world: World) -> None:
 def test_a_second_line_of_the_same_system_has_the_same_distribution(world: World) -> None:
     random = np.random.default_rng(1)
     vehicle = int(np.argmax(world.vehicles.owner_share))
-    first = world.demand.draw(np.full(DRAWS, vehicle), random)
-    second = world.demand.draw_like(first, world.catalogue.system, random)
+    taste = world.shop.own_taste(np.arange(DRAWS))
+    first = world.demand.draw(np.full(DRAWS, vehicle), taste, random)
+    second = world.demand.draw_like(first, taste, world.catalogue.system, random)
     system = world.catalogue.system[world.fits.part]
     np.testing.assert_array_equal(system[first], system[second])
     probability = world.demand.probability[world.fits.start[vehicle] : world.fits.start[vehicle + 1]]
@@ -60,37 +73,81 @@ def test_a_second_line_of_the_same_system_has_the_same_distribution(world: World
 
 def test_own_tastes_shift_the_choice_of_their_person_alone(world: World) -> None:
     vehicle = int(np.argmax(world.vehicles.owner_share))
-    taste = np.zeros((2, DIMENSIONS))
-    taste[1, 0] = 2.0
-    person, entry, probability = world.demand.personal_probabilities(np.array([vehicle, vehicle]), taste)
+    start = world.fits.start[vehicle]
+    tastes = np.array([3, 5])
+    person, entry, probability = world.demand.own_probabilities(np.array([vehicle, vehicle]), tastes)
+    expected = logit(utilities(world, vehicle)[tastes])
+    np.testing.assert_allclose(probability, expected.ravel(), rtol=1e-9)
+    np.testing.assert_array_equal(person, np.repeat([0, 1], expected.shape[1]))
+    np.testing.assert_array_equal(entry[person == 1] - start, np.arange(expected.shape[1]))
+    chosen = world.demand.draw(
+        np.full(2 * DRAWS, vehicle), np.repeat(tastes, DRAWS), np.random.default_rng(2)
+    )
+    for row, half in enumerate((chosen[:DRAWS], chosen[DRAWS:])):
+        found = total_variation(frequencies(half, world, vehicle), expected[row])
+        assert found < 1.3 * expected_variation(expected[row], DRAWS)
+    assert total_variation(*expected) > 0.2
+
+
+def test_draws_are_the_same_however_many_entries_are_expanded_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(5)
+    vehicle = world.shop.draw_vehicles(4_000, random)
+    taste = world.shop.own_taste(np.arange(4_000))
+    whole = world.demand.draw(vehicle, taste, np.random.default_rng(6))
+    monkeypatch.setattr("holley_assets.sample_data.demand.CHUNK_ENTRIES", 5_000)
+    np.testing.assert_array_equal(world.demand.draw(vehicle, taste, np.random.default_rng(6)), whole)
     start, stop = world.fits.start[vehicle], world.fits.start[vehicle + 1]
-    plain = world.demand.probability[start:stop]
-    np.testing.assert_allclose(probability[person == 0], plain, rtol=1e-9)
-    shifted = plain * np.exp(2.0 * world.truth.traits[world.fits.part[start:stop], 0])
-    np.testing.assert_allclose(probability[person == 1], shifted / shifted.sum(), rtol=1e-9)
-    draws = np.array([0, DRAWS])
-    chosen = world.demand.draw_personal(np.array([vehicle, vehicle]), taste, draws, np.random.default_rng(2))
-    assert len(chosen) == DRAWS
-    found = total_variation(frequencies(chosen, world, vehicle), shifted / shifted.sum())
-    assert found < 1.3 * expected_variation(shifted / shifted.sum(), DRAWS)
-    assert set(entry[person == 1]) >= set(chosen)
+    assert ((start <= whole) & (whole < stop)).all()
+    assert len(world.demand.draw(vehicle[:0], taste[:0], random)) == 0
 
 
-def test_the_clicks_of_a_sample_come_as_often_as_the_oracle_says(world: World) -> None:
+def test_everybody_keeps_one_own_taste_and_all_are_equally_likely(world: World) -> None:
+    taste = world.shop.own_taste(np.arange(DRAWS))
+    np.testing.assert_array_equal(taste[7_000:7_100], world.shop.own_taste(np.arange(7_000, 7_100)))
+    amount = np.bincount(taste, minlength=len(world.truth.own_tastes))
+    expected = DRAWS / len(amount)
+    assert np.abs(amount - expected).max() < 4.5 * np.sqrt(expected)
+    # Neighbours are as strange to each other as anybody.
+    assert (taste[1:] == taste[:-1]).mean() == pytest.approx(1 / len(amount), abs=0.003)
+    np.testing.assert_allclose(world.truth.own_tastes.sum(axis=0), 0.0, atol=1e-12)
+
+
+def mean_log_probability(world: World, entry: np.ndarray) -> tuple[float, float, float]:
+    """Mean log-probability of clicks on ``entry``, what the oracle expects for the vehicles, and the error."""
+    probability, fits = world.click_demand.probability, world.fits
+    log_probability = np.log(np.where(probability > 0.0, probability, 1.0))
+    count = len(fits.start) - 1
+    mean = np.bincount(fits.vehicle, probability * log_probability, count)
+    square = np.bincount(fits.vehicle, probability * log_probability**2, count)
+    vehicle = fits.vehicle[entry]
+    error = np.sqrt((square - mean**2)[vehicle].sum()) / len(vehicle)
+    return float(log_probability[entry].mean()), float(mean[vehicle].mean()), float(error)
+
+
+def test_the_clicks_of_a_sample_come_as_often_as_the_oracle_says(
+    world: World, happenings: Happenings
+) -> None:
     """Over all cold clickers, the probability of what they clicked is what the truth leads to expect."""
-    clicks = build_clicks(world.parameters, world.shop, world.click_demand)
-    fresh = world.users.taste_row[clicks.user] < 0
-    probability = world.click_demand.probability
-    vehicle = world.users.vehicle[clicks.user[fresh]]
-    found = np.log(probability[clicks.entry[fresh]])
-    positive = probability > 0.0
-    log_probability = np.log(probability, where=positive, out=np.zeros_like(probability))
-    count = len(world.fits.start) - 1
-    mean = np.bincount(world.fits.vehicle, probability * log_probability, count)
-    square = np.bincount(world.fits.vehicle, probability * log_probability**2, count)
-    variance = (square - mean**2)[vehicle].sum() / len(vehicle) ** 2
-    assert found.mean() == pytest.approx(mean[vehicle].mean(), abs=4 * np.sqrt(variance))
+    clicks = happenings.clicks
+    fresh = world.users.tier[clicks.user] == COLD
+    found, expected, error = mean_log_probability(world, clicks.entry[fresh])
+    assert found == pytest.approx(expected, abs=4 * error)
     assert world.catalogue.plausible[world.fits.part[clicks.entry]].all()
+
+
+@pytest.mark.parametrize("kind", ["segment", "taste", "real_cars"])
+def test_visits_follow_the_truth_of_clicks(kind: SampleKind) -> None:
+    """What visitors view among plausible parts has the probabilities of clicks, up to the visitors' own tastes."""
+    world = build_world(20_000, kind)
+    people = np.arange(DRAWS) + world.parameters.users
+    vehicle = world.shop.draw_vehicles(DRAWS, np.random.default_rng(8))
+    entry = world.shop.entries(people, vehicle, np.random.default_rng(9))
+    plausible = world.catalogue.plausible[world.fits.part]
+    found, expected, _ = mean_log_probability(world, entry[plausible[entry]])
+    # Own tastes for implausible parts make some people's plausible views rarer than their clicks.
+    assert found == pytest.approx(expected, abs=0.04)
 
 
 def test_the_oracle_tells_a_distribution_for_each_vehicle(sample: Path) -> None:
@@ -126,7 +183,7 @@ def test_a_null_world_has_the_same_parts_vehicles_and_users_and_no_own_tastes() 
     np.testing.assert_array_equal(segment.users.vehicle, null.users.vehicle)
     np.testing.assert_array_equal(segment.truth.popularity, null.truth.popularity)
     assert not null.truth.tastes.any()
-    assert not null.users.tastes.any()
+    assert not null.truth.own_tastes.any()
     assert segment.truth.tastes.any()
 
 

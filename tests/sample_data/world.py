@@ -5,11 +5,15 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 
+from holley_assets.sample_data.browsing import Browsing, build_browsing
 from holley_assets.sample_data.catalogue import Catalogue, build_catalogue
+from holley_assets.sample_data.clicks import Clicks, build_clicks
 from holley_assets.sample_data.demand import Demand, Truth, build_truth
 from holley_assets.sample_data.fits import Fits, build_fits
-from holley_assets.sample_data.parameters import SampleKind, SampleParameters
+from holley_assets.sample_data.met_parts import MetParts, build_met_parts
+from holley_assets.sample_data.parameters import RETURN_SHARE, SampleKind, SampleParameters
 from holley_assets.sample_data.people import Users, build_users
+from holley_assets.sample_data.purchases import Purchases, build_purchases
 from holley_assets.sample_data.shop import Shop
 from holley_assets.sample_data.vehicles import Vehicles, build_vehicles
 
@@ -33,7 +37,14 @@ class World:
     shop: Shop
 
 
-def build_world(users: int, kind: SampleKind = "segment", seed: int = 0) -> World:
+def build_world(
+    users: int,
+    kind: SampleKind = "segment",
+    seed: int = 0,
+    *,
+    traffic: float = 1.0,
+    return_share: float = RETURN_SHARE,
+) -> World:
     """The world of a sample with the usual days."""
     parameters = SampleParameters.resolve(
         users=users,
@@ -44,6 +55,8 @@ def build_world(users: int, kind: SampleKind = "segment", seed: int = 0) -> Worl
         products=None,
         models=None,
         test_days=30,
+        traffic=traffic,
+        return_share=return_share,
     )
     vehicles = build_vehicles(parameters)
     catalogue = build_catalogue(parameters)
@@ -51,6 +64,25 @@ def build_world(users: int, kind: SampleKind = "segment", seed: int = 0) -> Worl
     truth = build_truth(parameters, vehicles, catalogue)
     demand = Demand(truth, fits, catalogue, for_clicks=False)
     click_demand = Demand(truth, fits, catalogue, for_clicks=True)
-    people = build_users(parameters, vehicles, click_demand, truth)
-    shop = Shop(catalogue, vehicles, people, demand)
+    people = build_users(parameters, vehicles, click_demand)
+    shop = Shop(catalogue, vehicles, people, demand, own_taste_seed=seed)
     return World(parameters, vehicles, catalogue, fits, truth, demand, click_demand, people, shop)
+
+
+@dataclass(frozen=True)
+class Happenings:
+    """What people of a world did."""
+
+    purchases: Purchases
+    browsing: Browsing
+    met: MetParts
+    clicks: Clicks
+
+
+def build_happenings(world: World) -> Happenings:
+    """Orders, views, carts and clicks, as a sample has them."""
+    purchases = build_purchases(world.parameters, world.shop)
+    browsing, _ = build_browsing(world.parameters, world.shop, purchases)
+    met = build_met_parts(world.parameters, world.shop, world.click_demand, purchases, browsing)
+    clicks = build_clicks(world.parameters, world.shop, world.click_demand, met)
+    return Happenings(purchases, browsing, met, clicks)

@@ -115,3 +115,21 @@ def test_a_secret_is_not_frozen_and_comes_from_the_environment(monkeypatch: pyte
     thawed = AllSettings.model_validate_json(frozen)
     assert thawed.alarm.url == "https://example.com/secret-2"
     assert thawed.alarm.volume == 5
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "allowed"),
+    [
+        ("HOLLEY_SAMPLE_TRAFFIC", "0", "a number above 0.0"),
+        ("HOLLEY_SAMPLE_TRAFFIC", "11", "a number up to 10.0"),
+        ("HOLLEY_SAMPLE_TRAFFIC", "nan", "a number above 0.0"),
+        ("HOLLEY_SAMPLE_TRAFFIC", "much", "a number"),
+        ("HOLLEY_SAMPLE_KIND", "odd", "segment, taste, real_cars or null"),
+    ],
+)
+def test_samples_that_cannot_be_made(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, allowed: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError, match=f"^{variable}={value} is not allowed; allowed: {allowed}$"):
+        load_settings()
