@@ -9,6 +9,7 @@ from typing import Self
 
 import dagster as dg
 import pyarrow as pa
+from pydantic import ValidationError
 
 from holley_assets.assets.groups import GRAPH_TABLES, OWNERS
 from holley_assets.assets.model_choice import DELIVERED_TABLE
@@ -22,7 +23,15 @@ from holley_assets.resources.warehouse.source_tables import (
     validate_source_tables,
 )
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
-from holley_assets.settings import WORKING_DATASET, RunSettings, Settings, SettingsError, unknown_variables
+from holley_assets.settings import (
+    WORKING_DATASET,
+    RunSettings,
+    Settings,
+    SettingsError,
+    allowed_words,
+    printable,
+    unknown_variables,
+)
 
 SAMPLE_SOURCE = "sample"
 PARQUET_SOURCE = "parquet"
@@ -108,10 +117,11 @@ def on_tagged_day(run: RunSettings, tags: Mapping[str, str]) -> RunSettings:
     if tagged is None:
         return run
     try:
-        return run.model_copy(update={"as_of": datetime.date.fromisoformat(tagged)})
-    except ValueError:
+        return RunSettings(**{**dict(run), "as_of": tagged})
+    except ValidationError:
+        allowed = allowed_words(RunSettings, "as_of")
         raise SettingsError(
-            f"run tag {AS_OF_TAG}={tagged} is not allowed; allowed: an ISO date such as 2026-02-01"
+            f"run tag {AS_OF_TAG}={printable(tagged)} is not allowed; allowed: {allowed}"
         ) from None
 
 

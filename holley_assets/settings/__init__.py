@@ -13,19 +13,23 @@ from holley_assets.settings.learning import ModelSettings, TrainingSettings
 from holley_assets.settings.loading import (
     SECTIONS,
     Settings,
+    allowed_words,
     known_variables,
     load_section,
     load_settings,
+    printable,
     unknown_variables,
 )
 from holley_assets.settings.run import RunSettings, is_production
 from holley_assets.settings.section import (
-    IDENTIFIER_PATTERN,
     PREFIX,
-    PROJECT_PATTERN,
     WORKING_DATASET,
     Section,
     SettingsError,
+    is_dataset,
+    is_identifier,
+    is_project,
+    parse_day,
     variable_name,
 )
 from holley_assets.settings.serving import ServingSettings
@@ -35,9 +39,7 @@ from holley_assets.settings.warehouse import WarehouseSettings
 from holley_assets.settings.watching import WatchSettings
 
 __all__ = [
-    "IDENTIFIER_PATTERN",
     "PREFIX",
-    "PROJECT_PATTERN",
     "SECTIONS",
     "WORKING_DATASET",
     "AlertSettings",
@@ -58,10 +60,16 @@ __all__ = [
     "TrainingSettings",
     "WarehouseSettings",
     "WatchSettings",
+    "allowed_words",
+    "is_dataset",
+    "is_identifier",
     "is_production",
+    "is_project",
     "known_variables",
     "load_section",
     "load_settings",
+    "parse_day",
+    "printable",
     "unknown_variables",
     "variable_name",
 ]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from holley_assets.settings.section import (
-    IDENTIFIER_PATTERN,
     PREFIX,
-    PROJECT_PATTERN,
-    Count,
     Positive,
     Project,
     Section,
+    is_dataset,
+    is_identifier,
 )
 
 
@@ -27,7 +26,11 @@ class BigQuerySettings(Section):
     project: Project | None = Field(
         None, description="project that runs the queries and holds the output tables"
     )
-    location: str = Field("US", min_length=2, description="where the datasets are")
+    location: str = Field(
+        "US",
+        pattern=r"\A[A-Za-z][A-Za-z0-9-]{1,62}\z",
+        description="where the datasets are, such as US or europe-west1",
+    )
     company_dataset: str = Field(
         "company_1950",
         description="dataset of users, events and treatments, below another project if need be",
@@ -39,7 +42,7 @@ class BigQuerySettings(Section):
     working_dataset: str = Field(
         "temp_holley_gnn_work", description="dataset of results on their way, which expire"
     )
-    working_hours: Count = Field(
+    working_hours: Annotated[int, Field(ge=1, le=8760)] = Field(
         168, description="hours after which a working table expires; a failed run can be resumed until then"
     )
     maximum_gib_billed: Positive = Field(
@@ -50,25 +53,26 @@ class BigQuerySettings(Section):
         description="the most that the queries of one run may cost; one that would pass it does not start",
     )
     dollars_per_tib: Positive = Field(6.25, description="price of a TiB read, on demand")
-    retry_seconds: Positive = Field(
+    retry_seconds: Annotated[float, Field(gt=0.0, le=86_400.0)] = Field(
         600.0, description="how long a request is repeated while BigQuery is over quota or unavailable"
     )
     emulator: str | None = Field(
-        None, description="address of an emulator, which is asked without credentials; unset: BigQuery"
+        None,
+        max_length=1000,
+        description="address of an emulator, which is asked without credentials; unset: BigQuery",
     )
 
     @field_validator("working_dataset")
     @classmethod
     def _is_dataset(cls, value: str) -> str:
-        if not IDENTIFIER_PATTERN.match(value):
+        if not is_identifier(value):
             raise ValueError("a dataset of HOLLEY_BIGQUERY_PROJECT: letters, digits and _")
         return value
 
     @field_validator("company_dataset", "data_company_dataset")
     @classmethod
     def _is_source_dataset(cls, value: str) -> str:
-        *project, dataset = value.rsplit(".", 1)
-        if not IDENTIFIER_PATTERN.match(dataset) or (project and not PROJECT_PATTERN.match(project[0])):
+        if not is_dataset(value):
             raise ValueError("dataset or project.dataset")
         return value
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from holley_assets.settings.section import (
-    IDENTIFIER_PATTERN,
     PREFIX,
-    PROJECT_PATTERN,
     Count,
+    Days,
     Positive,
     Section,
+    Seed,
     Share,
+    is_dataset,
+    is_identifier,
 )
 
 
@@ -27,7 +29,7 @@ class RuleSettings(Section):
     unknown_type_minimum_price: Positive = Field(
         3000.0, description="a part of type UNKNOWN or none is recommended only from this price up"
     )
-    purchase_exclusion_days: Count = Field(
+    purchase_exclusion_days: Days = Field(
         365, description="a base SKU ordered within this many days is not recommended to its buyer"
     )
     maximum_per_part_type: Count = Field(2, description="parts of one type that one user is shown")
@@ -41,17 +43,29 @@ class RuleSettings(Section):
     sql_make_minimum_orders: Count = Field(20, description="orders of a make before its own tier counts")
     sql_pair_minimum_orders: Count = Field(2, description="orders of the part within the segment or make")
 
+    @field_validator("maximum_parts")
+    @classmethod
+    def _reaches_the_minimum(cls, value: int, info: ValidationInfo) -> int:
+        minimum = info.data.get("minimum_parts")
+        if minimum is not None and value < minimum:
+            raise ValueError(f"a whole number from HOLLEY_RULE_MINIMUM_PARTS ({minimum}) up")
+        return value
+
 
 class EvaluationSettings(Section):
     """What is measured and what decides."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX + "EVALUATION_")
 
-    depth: Annotated[int, Field(ge=20)] = Field(20, description="ranks kept for a test user and system")
+    depth: Annotated[int, Field(ge=20, le=1000)] = Field(
+        20, description="ranks kept for a test user and system"
+    )
     minimum_clicks: Count = Field(2000, description="test clicks below which the decision is inconclusive")
-    bootstrap_draws: Annotated[int, Field(ge=100)] = Field(1000, description="draws of the paired bootstrap")
+    bootstrap_draws: Annotated[int, Field(ge=100, le=1_000_000)] = Field(
+        1000, description="draws of the paired bootstrap"
+    )
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = Field(0.95, description="level of the intervals")
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="seed of the bootstrap and of system random")
+    seed: Seed = Field(0, description="seed of the bootstrap and of system random")
     labels: Literal["clicks", "interactions", "both"] = Field(
         "clicks",
         description="what the test set is made of: e-mail clicks, new parts that registered users met on the "
@@ -59,24 +73,32 @@ class EvaluationSettings(Section):
     )
     live_table: str | None = Field(
         None,
+        max_length=2000,
         description="table that the live SQL pipeline writes, dataset.table or project.dataset.table, as system "
         "sql; locally <table>.parquet in HOLLEY_SOURCE_DIR; unset: the same pipeline, computed here",
     )
-    clear_win: Positive = Field(
+    clear_win: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
         0.03, description="absolute Hit Rate@4 lift on cold users that is a clear win"
     )
-    marginal: Positive = Field(
+    marginal: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
         0.01, description="lift that is marginal; within ± it is neutral, below − worse"
     )
+
+    @field_validator("marginal")
+    @classmethod
+    def _is_less_than_a_clear_win(cls, value: float, info: ValidationInfo) -> float:
+        clear_win = info.data.get("clear_win")
+        if clear_win is not None and value > clear_win:
+            raise ValueError(f"a number up to HOLLEY_EVALUATION_CLEAR_WIN ({clear_win:g})")
+        return value
 
     @field_validator("live_table")
     @classmethod
     def _is_table(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        *project, dataset, table = ["", "", *value.rsplit(".", 2)][-3:]
-        names = IDENTIFIER_PATTERN.match(dataset) and IDENTIFIER_PATTERN.match(table)
-        if not names or (project[0] and not PROJECT_PATTERN.match(project[0])):
+        dataset, _, table = value.rpartition(".")
+        if not is_dataset(dataset) or not is_identifier(table):
             raise ValueError("dataset.table or project.dataset.table")
         return value
 
@@ -125,3 +147,11 @@ class CheckSettings(Section):
         0.25,
         description="most that the mean length of vectors, before it is brought to one, may change, relatively",
     )
+
+    @field_validator("cold_share_high")
+    @classmethod
+    def _is_above_the_low(cls, value: float, info: ValidationInfo) -> float:
+        low = info.data.get("cold_share_low")
+        if low is not None and value < low:
+            raise ValueError(f"a number from HOLLEY_CHECK_COLD_SHARE_LOW ({low:g}) up")
+        return value

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from holley_assets.settings.section import PREFIX, Count, Positive, Section, Share
+from holley_assets.settings.section import PREFIX, Count, Positive, Processors, Section, Seed, Share
 
 
 class ModelSettings(Section):
@@ -16,15 +17,21 @@ class ModelSettings(Section):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX + "MODEL_")
 
-    embedding_dim: Annotated[int, Field(ge=8)] = Field(128, description="learned and delivered vectors")
-    hidden_dim: Annotated[int, Field(ge=8)] = Field(
+    embedding_dim: Annotated[int, Field(ge=8, le=4096)] = Field(
+        128, description="learned and delivered vectors"
+    )
+    hidden_dim: Annotated[int, Field(ge=8, le=4096)] = Field(
         256, description="width of a graph attention layer, all heads"
     )
-    heads: Count = Field(4, description="attention heads; must divide hidden_dim")
+    heads: Annotated[int, Field(ge=1, le=64)] = Field(
+        4, description="attention heads; must divide hidden_dim"
+    )
     layers: Annotated[int, Field(ge=0, le=4)] = Field(
         2, description="graph attention layers; 0 leaves the towers alone"
     )
-    part_type_dim: Count = Field(32, description="learned vector of a part type")
+    part_type_dim: Annotated[int, Field(ge=1, le=4096)] = Field(
+        32, description="learned vector of a part type"
+    )
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.1, description="dropout in layers and towers")
 
     @field_validator("heads")
@@ -41,24 +48,26 @@ class TrainingSettings(Section):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX + "TRAINING_")
 
-    seed: Annotated[int, Field(ge=0)] = Field(
-        0, description="seed of initial weights, split, negatives and dropout"
-    )
+    seed: Seed = Field(0, description="seed of initial weights, split, negatives and dropout")
     epochs: Count = Field(100, description="the most epochs; early stopping comes sooner")
     patience: Count = Field(10, description="epochs without a better validation MRR before training stops")
     validation_share: Annotated[float, Field(gt=0.0, lt=0.5)] = Field(
         0.1, description="training edges held out at random to steer early stopping"
     )
     validation_edges: Count = Field(5000, description="the most validation edges that are ranked each epoch")
-    standard_errors: Annotated[float, Field(ge=0.0)] = Field(
+    standard_errors: Annotated[float, Field(ge=0.0, le=100.0)] = Field(
         1.0,
         description="paired standard errors by which validation MRR must rise for an epoch to be the best",
     )
-    batches: Count = Field(
+    batches: Annotated[int, Field(ge=1, le=10_000)] = Field(
         5, description="batches an epoch is cut into; each is hidden while it is asked for"
     )
-    embedding_learning_rate: Positive = Field(0.0003, description="Adam on learned embeddings")
-    learning_rate: Positive = Field(0.001, description="Adam on everything else")
+    embedding_learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        0.0003, description="Adam on learned embeddings"
+    )
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = Field(
+        0.001, description="Adam on everything else"
+    )
     loss: Literal["bce", "softmax", "bpr"] = Field(
         "softmax", description="loss of a positive and its negatives"
     )
@@ -66,14 +75,14 @@ class TrainingSettings(Section):
         2.0, description="least weight of an edge in the loss, so that decay does not erase old orders"
     )
     cold_share: Share = Field(0.5, description="share of the loss for users shown without their history")
-    demand_share: Annotated[float, Field(ge=0.0)] = Field(
+    demand_share: Annotated[float, Field(ge=0.0, le=1e6)] = Field(
         1.0, description="weight of the loss on the demand for each car beside that on single edges"
     )
     personal_precision: Positive = Field(
         10.0, description="inverse variance of a user's own taste around that of the car"
     )
     gradient_norm: Positive = Field(1.0, description="gradients are clipped to this norm")
-    negatives: Annotated[int, Field(ge=1)] = Field(64, description="negatives for each positive")
+    negatives: Annotated[int, Field(ge=1, le=100_000)] = Field(64, description="negatives for each positive")
     negative_in_batch_share: Share = Field(0.0, description="negatives that are other positives of the batch")
     negative_fitment_share: Share = Field(
         1.0, description="negatives among parts that fit the user's vehicle"
@@ -83,18 +92,18 @@ class TrainingSettings(Section):
         None, description="checkpoint (model.pt) whose layers and towers training starts from"
     )
 
-    processes: Count = Field(
+    processes: Processors = Field(
         1,
         description="processes of this machine that share a training: one a GPU, or one for some processors",
     )
-    full_rebuild_days: Annotated[int, Field(ge=0)] = Field(
+    full_rebuild_days: Annotated[int, Field(ge=0, le=3650)] = Field(
         28, description="days after which a training starts from nothing again; in between from the champion"
     )
 
     @field_validator("warm_start")
     @classmethod
     def _warm_start_exists(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
+        if value is not None and not os.path.isfile(value):  # noqa: PTH113
             raise ValueError("an existing checkpoint file")
         return value
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import os
 import re
+import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from holley_assets.settings.automation import AlertSettings, ScheduleSettings
 from holley_assets.settings.bigquery import BigQuerySettings
@@ -16,7 +19,15 @@ from holley_assets.settings.compute import ComputeSettings
 from holley_assets.settings.judging import CheckSettings, EvaluationSettings, RuleSettings
 from holley_assets.settings.learning import ModelSettings, TrainingSettings
 from holley_assets.settings.run import RunSettings
-from holley_assets.settings.section import PREFIX, Section, SettingsError, variable_name
+from holley_assets.settings.section import (
+    PREFIX,
+    WORKING_DATASET,
+    Section,
+    SettingsError,
+    constraints_of,
+    kinds_of,
+    variable_name,
+)
 from holley_assets.settings.serving import ServingSettings
 from holley_assets.settings.storage import StorageSettings
 from holley_assets.settings.tracking import TrackingSettings
@@ -26,6 +37,11 @@ from holley_assets.settings.watching import WatchSettings
 AnySection = TypeVar("AnySection", bound=Section)
 
 _USER_OF_ADDRESS = re.compile(r"//\S*@")
+_LONGEST_SHOWN = 200
+_RANGES: dict[Any, str] = {int: "a whole number", float: "a number", datetime.date: "an ISO date"}
+_KINDS: dict[Any, str] = {str: "text without control characters", Path: "a path", SecretStr: "text"}
+# What DuckDB keeps for itself, and where tables wait for their checks.
+_RESERVED_DATASETS = ("main", "temp", "system", "information_schema", "pg_catalog", "staging")
 
 
 class Settings(BaseModel):
@@ -85,37 +101,45 @@ def unknown_variables() -> list[str]:
     return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known_variables())
 
 
-def _allowed(error: dict[str, Any]) -> str:
-    context = error.get("ctx", {})
-    kind = error["type"]
-    if kind == "literal_error":
-        return str(context["expected"]).replace("'", "")
-    if kind == "value_error":
-        return str(context["error"])
-    bounds = {
-        "greater_than": ("a number above", "gt"),
-        "greater_than_equal": ("a number from", "ge"),
-        "less_than": ("a number below", "lt"),
-        "less_than_equal": ("a number up to", "le"),
-    }
-    if kind in bounds:
-        words, key = bounds[kind]
-        return f"{words} {context[key]}" + (" up" if kind == "greater_than_equal" else "")
-    types = {
-        "bool": "true or false",
-        "int": "a whole number",
-        "float": "a number",
-        "date": "an ISO date such as 2026-02-01",
-    }
-    for name, words in types.items():
-        if kind.startswith(name):
-            return words
-    return str(error["msg"])
+def allowed_words(section: type[Section], field: str) -> str:
+    """What a setting may be, in words; its meaning says more where it is text."""
+    (kind,) = kinds_of(section, field)
+    bounds = constraints_of(section, field)
+    if typing.get_origin(kind) is Literal or kind is bool:
+        words = ["true", "false"] if kind is bool else list(typing.get_args(kind))
+        return f"{', '.join(words[:-1])} or {words[-1]}"
+    if kind in _RANGES:
+        low = f"from {_written(bounds['ge'])}" if "ge" in bounds else f"above {_written(bounds['gt'])}"
+        high = f"to {_written(bounds['le'])}" if "le" in bounds else f"to below {_written(bounds['lt'])}"
+        return f"{_RANGES[kind]} {low} {high}"
+    if kind is str and "max_length" in bounds:
+        return f"text of {bounds.get('min_length', 1)} to {bounds['max_length']} characters"
+    return _KINDS[kind]
+
+
+def _written(bound: object) -> str:
+    return f"{bound:,.12g}" if isinstance(bound, int | float) else str(bound)
+
+
+def _allowed(section: type[Section], field: str, error: Mapping[str, Any]) -> str:
+    # A validator of this project says itself what it wants.
+    return str(error["ctx"]["error"]) if error["type"] == "value_error" else allowed_words(section, field)
 
 
 def _shown(section: type[Section], field: str, value: object) -> str:
-    """A wrong value as a log may show it."""
-    return "(hidden)" if field in section.secrets() else _USER_OF_ADDRESS.sub("//(hidden)@", str(value))
+    """A wrong value as a log may show it, in one line."""
+    if field in section.secrets():
+        return "(hidden)"
+    return _USER_OF_ADDRESS.sub("//(hidden)@", printable(str(value)))
+
+
+def printable(text: str) -> str:
+    """``text`` in one line of at most 200 characters, each of which can be seen: a line break is ``\\n``."""
+    visible = "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+    return visible if len(visible) <= _LONGEST_SHOWN else f"{visible[:_LONGEST_SHOWN]}…"
 
 
 def load_section(section: type[AnySection]) -> AnySection:
@@ -132,7 +156,7 @@ def load_section(section: type[AnySection]) -> AnySection:
             field = str(detail["loc"][0])
             value = _shown(section, field, detail["input"])
             problems.append(
-                f"{variable_name(section, field)}={value} is not allowed; allowed: {_allowed(dict(detail))}"
+                f"{variable_name(section, field)}={value} is not allowed; allowed: {_allowed(section, field, detail)}"
             )
         raise SettingsError("; ".join(problems)) from None
 
@@ -145,6 +169,33 @@ def missing_in_production(sections: Mapping[str, Section]) -> list[str]:
         for field in section.required_in_production
         if getattr(section, field) is None
     ]
+
+
+def shared_datasets(settings: Settings) -> list[str]:
+    """What is wrong with datasets that are written: each is this project's own, and of one purpose.
+
+    BigQuery tells names apart by case and DuckDB does not, and neither does whoever reads them: all are compared
+    without case, and without their projects.
+    """
+    bigquery = settings.bigquery
+    protected = {
+        WORKING_DATASET: "the delivered table",
+        **dict.fromkeys(_RESERVED_DATASETS, "the local warehouse itself"),
+        bigquery.company_dataset: "HOLLEY_BIGQUERY_COMPANY_DATASET",
+        bigquery.data_company_dataset: "HOLLEY_BIGQUERY_DATA_COMPANY_DATASET",
+    }
+    problems = []
+    for variable, dataset in (
+        ("HOLLEY_BIGQUERY_WORKING_DATASET", bigquery.working_dataset),
+        ("HOLLEY_SERVING_DATASET", settings.serving.dataset),
+    ):
+        taken = {name.rpartition(".")[2].lower(): owner for name, owner in protected.items()}
+        if (owner := taken.get(dataset.lower())) is not None:
+            problems.append(
+                f"{variable}={dataset} is not allowed; allowed: a dataset of its own, this is that of {owner}"
+            )
+        protected[dataset] = variable
+    return problems
 
 
 def load_settings() -> Settings:
@@ -173,4 +224,6 @@ def _load(environment: frozenset[tuple[str, str]]) -> Settings:
     settings = Settings(**sections)  # type: ignore[arg-type]
     if settings.run.env == "prod" and (missing := missing_in_production(sections)):
         raise SettingsError(f"HOLLEY_ENV=prod needs variables that are not set: {', '.join(missing)}")
+    if problems := shared_datasets(settings):
+        raise SettingsError("; ".join(problems))
     return settings

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pydantic_core import PydanticUndefined
 
-from holley_assets.settings.loading import SECTIONS
+from holley_assets.settings.loading import SECTIONS, allowed_words
 from holley_assets.settings.section import Section, variable_name
 
 INTRODUCTION = """\
@@ -21,13 +21,14 @@ code, never this page.
 
 
 def settings_rows(section: type[Section]) -> list[str]:
-    """One Markdown table row for each setting of ``section``: variable, default, meaning."""
+    """One Markdown table row for each setting of ``section``: variable, default, what is allowed, meaning."""
     rows = []
     for name, field in section.model_fields.items():
         default = "unset" if field.default in (None, PydanticUndefined) else f"`{field.default}`"
         # A bare < would start a tag.
         meaning = str(field.description).replace("<", "&lt;")
-        rows.append(f"| `{variable_name(section, name)}` | {default} | {meaning} |")
+        allowed = allowed_words(section, name)
+        rows.append(f"| `{variable_name(section, name)}` | {default} | {allowed} | {meaning} |")
     return rows
 
 
@@ -36,7 +37,11 @@ def settings_page() -> str:
     parts = [INTRODUCTION]
     for name, section in SECTIONS.items():
         title = name.replace("_", " ").capitalize()
-        table = ["| variable | default | meaning |", "| --- | --- | --- |", *settings_rows(section)]
+        table = [
+            "| variable | default | allowed | meaning |",
+            "| --- | --- | --- | --- |",
+            *settings_rows(section),
+        ]
         parts.append(f"## {title}\n\n" + "\n".join(table) + "\n")
     return "\n".join(parts)
 

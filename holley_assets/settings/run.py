@@ -10,7 +10,10 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from holley_assets.settings.section import PREFIX, Count, Positive, Section
+from holley_assets.settings.section import PREFIX, Count, Day, Days, Positive, Section, Seed
+
+# Of a file or folder, in bytes, on every file system that is in use.
+_LONGEST_NAME = 255
 
 
 def is_production() -> bool:
@@ -36,24 +39,24 @@ class RunSettings(Section):
     data_dir: Path = Field(
         Path("data"), description="everything a local run writes lives under it; prod: scratch space"
     )
-    as_of: datetime.date | None = Field(None, description="the run's today, an ISO date in UTC; unset: today")
-    intent_start: datetime.date = Field(
+    as_of: Day | None = Field(None, description="the run's today, an ISO date in UTC; unset: today")
+    intent_start: Day = Field(
         datetime.date(2025, 9, 1),
         description="first day of interaction events; orders before it come from orders",
     )
-    test_days: Count = Field(
+    test_days: Days = Field(
         30, description="days between the cutoff and as_of, whose clicks are the test set"
     )
     decay_days: Positive = Field(
         30.0, description="an interaction d days old weighs base × exp(−d / decay_days)"
     )
-    season_days: Annotated[int, Field(ge=0)] = Field(
+    season_days: Annotated[int, Field(ge=0, le=3650)] = Field(
         30, description="newest days whose orders tell how far recency foretells demand; 0: no season"
     )
     view_weight: Positive = Field(1.0, description="base weight of a view")
     cart_weight: Positive = Field(3.0, description="base weight of a cart update")
     order_weight: Positive = Field(5.0, description="base weight of an order")
-    click_view_minutes: Count = Field(
+    click_view_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
         30, description="a click's product is the first its user views within this many minutes"
     )
     co_purchase_minimum_users: Count = Field(
@@ -65,7 +68,7 @@ class RunSettings(Section):
     visitor_unregistered_owners: Positive = Field(
         0.2, description="owners a car has beside the registered ones when a visitor's car is inferred"
     )
-    sample_users: Annotated[int, Field(ge=200)] = Field(
+    sample_users: Annotated[int, Field(ge=200, le=10_000_000)] = Field(
         20_000, description="users in the generated sample; 475000 is full scale"
     )
     sample_kind: Literal["segment", "taste", "real_cars", "null"] = Field(
@@ -77,11 +80,24 @@ class RunSettings(Section):
     sample_traffic: Annotated[float, Field(gt=0, le=10)] = Field(
         1.0, description="visitors, views and orders of the sample as a share of a real shop's; up to 10"
     )
-    sample_seed: Annotated[int, Field(ge=0)] = Field(0, description="random seed of the sample")
+    sample_seed: Seed = Field(0, description="random seed of the sample")
 
     @field_validator("source_dir")
     @classmethod
     def _source_dir_exists(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_dir():
+        if value is not None and not os.path.isdir(os.path.expanduser(value)):  # noqa: PTH111, PTH112
             raise ValueError("an existing folder")
+        return value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _data_dir_can_be_made(cls, value: Path) -> Path:
+        folder = Path(os.path.expanduser(value)).absolute()  # noqa: PTH111
+        if any(len(os.fsencode(part)) > _LONGEST_NAME for part in folder.parts):
+            raise ValueError(f"a folder, each part of its path of up to {_LONGEST_NAME} bytes")
+        standing = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
+        if not standing.is_dir():
+            raise ValueError(f"a folder, or where one can be made; {standing} is no folder")
+        if not os.access(standing, os.W_OK | os.X_OK):
+            raise ValueError(f"a folder, or where one can be made; {standing} may not be written")
         return value

@@ -8,11 +8,11 @@ from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from holley_assets.settings.section import (
-    IDENTIFIER_PATTERN,
     PREFIX,
     WORKING_DATASET,
     Project,
     Section,
+    is_identifier,
 )
 
 
@@ -30,7 +30,10 @@ class ServingSettings(Section):
         10, description="percent of the users who get the graph's parts in mode rollout: 10, 25, 50, then 100"
     )
     salt: str = Field(
-        "holley", min_length=1, description="of the hash that chooses them; another salt chooses others"
+        "holley",
+        min_length=1,
+        max_length=200,
+        description="of the hash that chooses them; another salt chooses others",
     )
     kill_switch: bool = Field(
         False, description="true: every run that writes the serving table puts all users on the SQL pipeline"
@@ -44,9 +47,9 @@ class ServingSettings(Section):
     @field_validator("dataset", "table")
     @classmethod
     def _names_a_table_of_its_own(cls, value: str, info: Any) -> str:
-        if not IDENTIFIER_PATTERN.match(value):
+        if not is_identifier(value):
             raise ValueError("letters, digits and _, not beginning with a digit")
-        if info.field_name == "dataset" and value == WORKING_DATASET:
+        if info.field_name == "dataset" and value.lower() == WORKING_DATASET.lower():
             raise ValueError(f"any dataset but {WORKING_DATASET}, whose tables nobody serves from")
         return value
 

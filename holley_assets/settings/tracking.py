@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from holley_assets.settings.section import PREFIX, Count, Section, names_a_user
+from holley_assets.settings.section import PREFIX, Name, Section, names_a_user
 
 
 class TrackingSettings(Section):
@@ -17,10 +17,12 @@ class TrackingSettings(Section):
     required_in_production: ClassVar[tuple[str, ...]] = ("tracking_uri",)
 
     tracking_uri: str | None = Field(
-        None, description="MLflow tracking server; unset: a SQLite store under HOLLEY_DATA_DIR"
+        None,
+        max_length=1000,
+        description="MLflow tracking server; unset: a SQLite store under HOLLEY_DATA_DIR",
     )
-    experiment: str = Field("holley-gnn", min_length=1, description="MLflow experiment")
-    timeout_seconds: Count = Field(
+    experiment: Name = Field("holley-gnn", description="MLflow experiment")
+    timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
         10, description="the longest that one request to the tracking server may take"
     )
     retries: Annotated[int, Field(ge=0, le=10)] = Field(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from holley_assets.settings.section import PREFIX, Positive, Section
+from holley_assets.settings.section import PREFIX, Section
 
 _DAYS = "_days"
 _USERS = "ingestion_unified_attributes_schema_incremental"
@@ -23,30 +25,37 @@ class WatchSettings(Section):
 
     required: str = Field(
         f"{_USERS} {_EVENTS}",
+        max_length=1000,
         description="source tables, separated by spaces, that must all have moved since the last delivery for "
         "upstream_sensor to start daily_score",
     )
-    hours_between: Positive = Field(
+    hours_between: Annotated[float, Field(gt=0.0, le=8760.0)] = Field(
         6.0,
         description="least hours between a delivery, or an attempt, and the next that upstream_sensor starts: a "
         "table that never stops moving would start one after the other",
     )
-    ingestion_unified_attributes_schema_incremental_days: Positive = Field(
+    ingestion_unified_attributes_schema_incremental_days: Annotated[float, Field(gt=0.0, le=3650.0)] = Field(
         2.0, description="days after which the table of users is stale"
     )
-    ingestion_unified_schema_incremental_days: Positive = Field(
+    ingestion_unified_schema_incremental_days: Annotated[float, Field(gt=0.0, le=3650.0)] = Field(
         2.0, description="days after which the table of events is stale"
     )
-    treatment_interaction_days: Positive = Field(
+    treatment_interaction_days: Annotated[float, Field(gt=0.0, le=3650.0)] = Field(
         7.0, description="days after which the table of opened and clicked e-mails is stale"
     )
-    vehicle_product_fitment_data_days: Positive = Field(
+    vehicle_product_fitment_data_days: Annotated[float, Field(gt=0.0, le=3650.0)] = Field(
         180.0, description="days after which the fitment table is stale"
     )
-    import_items_days: Positive = Field(30.0, description="days after which the catalogue is stale")
-    import_items_tags_days: Positive = Field(30.0, description="days after which the table of tags is stale")
-    import_orders_days: Positive = Field(180.0, description="days after which the table of orders is stale")
-    output_days: Positive = Field(
+    import_items_days: Annotated[float, Field(gt=0.0, le=3650.0)] = Field(
+        30.0, description="days after which the catalogue is stale"
+    )
+    import_items_tags_days: Annotated[float, Field(gt=0.0, le=3650.0)] = Field(
+        30.0, description="days after which the table of tags is stale"
+    )
+    import_orders_days: Annotated[float, Field(gt=0.0, le=3650.0)] = Field(
+        180.0, description="days after which the table of orders is stale"
+    )
+    output_days: Annotated[float, Field(gt=0.0, le=3650.0)] = Field(
         7.0, description="days after which the delivered table and the serving table are stale"
     )
 

@@ -153,6 +153,10 @@ def test_the_tag_goes_before_the_variable() -> None:
         SettingsError, match="run tag holley/as_of=tomorrow is not allowed; allowed: an ISO date"
     ):
         on_tagged_day(run, {AS_OF_TAG: "tomorrow"})
+    for wrong in ("0001-01-01", "20260203", "2026-02-03\n"):
+        with pytest.raises(SettingsError, match=r"allowed: an ISO date from 2000-01-01") as raised:
+            on_tagged_day(run, {AS_OF_TAG: wrong})
+        assert "\n" not in str(raised.value)
 
 
 def test_schedules_and_sensors_are_on_in_production_and_a_laptop_starts_nothing_by_itself() -> None:

@@ -120,10 +120,10 @@ def test_a_secret_is_not_frozen_and_comes_from_the_environment(monkeypatch: pyte
 @pytest.mark.parametrize(
     ("variable", "value", "allowed"),
     [
-        ("HOLLEY_SAMPLE_TRAFFIC", "0", "a number above 0.0"),
-        ("HOLLEY_SAMPLE_TRAFFIC", "11", "a number up to 10.0"),
-        ("HOLLEY_SAMPLE_TRAFFIC", "nan", "a number above 0.0"),
-        ("HOLLEY_SAMPLE_TRAFFIC", "much", "a number"),
+        ("HOLLEY_SAMPLE_TRAFFIC", "0", "a number above 0 to 10"),
+        ("HOLLEY_SAMPLE_TRAFFIC", "11", "a number above 0 to 10"),
+        ("HOLLEY_SAMPLE_TRAFFIC", "nan", "a number above 0 to 10"),
+        ("HOLLEY_SAMPLE_TRAFFIC", "much", "a number above 0 to 10"),
         ("HOLLEY_SAMPLE_KIND", "odd", "segment, taste, real_cars or null"),
     ],
 )

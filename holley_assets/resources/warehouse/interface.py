@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol, Self
 import pyarrow as pa
 
 from holley_assets.resources.warehouse.source_tables import TableDescription
-from holley_assets.settings import IDENTIFIER_PATTERN
+from holley_assets.settings import is_identifier
 
 DROP_REASON = "drop_reason"
 DUPLICATE_ROWS = "duplicate_rows"
@@ -111,7 +111,7 @@ def check_identifiers(*names: str) -> None:
         WarehouseError: one may not.
     """
     for name in names:
-        if not IDENTIFIER_PATTERN.match(name):
+        if not is_identifier(name):
             raise WarehouseError(f"{name!r} is not an identifier; expected letters, digits and _")
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from holley_assets.settings import IDENTIFIER_PATTERN, PROJECT_PATTERN
+from holley_assets.settings import is_dataset
 
 _PACKAGE = Path(__file__).parents[2]
 # An installed package carries the queries inside; a checkout has them beside the package.
@@ -65,8 +65,7 @@ def validate_dataset(name: str) -> str:
     Raises:
         QueryError: it is not; the text of a query is no place for it.
     """
-    *project, dataset = name.rsplit(".", 1)
-    if not IDENTIFIER_PATTERN.match(dataset) or (project and not PROJECT_PATTERN.match(project[0])):
+    if not is_dataset(name):
         raise QueryError(
             f"{name!r} is not a dataset; expected letters, digits and _, optionally below a project"
         )

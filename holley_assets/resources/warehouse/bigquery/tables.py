@@ -30,7 +30,7 @@ from holley_assets.resources.warehouse.interface import (
     staged_name,
 )
 from holley_assets.resources.warehouse.source_tables import TableDescription
-from holley_assets.settings import PROJECT_PATTERN, BigQuerySettings
+from holley_assets.settings import BigQuerySettings, is_project
 
 # Metadata come within a second. Without a limit a connection that is cut without a word holds up its caller for ever.
 _ANSWER_SECONDS = 10.0
@@ -182,7 +182,7 @@ class BigQueryTables:
         """
         project, _, name = dataset.rpartition(".")
         check_identifiers(name, table)
-        if project and not PROJECT_PATTERN.match(project):
+        if project and not is_project(project):
             raise WarehouseError(f"{project!r} is not the id of a project")
         return f"{project or self._client.project}.{name}.{table}"
 
