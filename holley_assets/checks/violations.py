@@ -11,6 +11,7 @@ import dagster as dg
 import duckdb
 
 from holley_assets.resources.table_metadata import IDENTIFYING_COLUMNS, preview
+from holley_assets.resources.warehouse.duckdb.files import parquet_relation
 
 EXAMPLES = 3
 # Digits of a hash that stand for a person in an example: enough to tell rows apart, useless elsewhere.
@@ -31,7 +32,7 @@ def open_tables(tables: Mapping[str, Path]) -> duckdb.DuckDBPyConnection:
     # Checks run beside another step; the machine is shared.
     connection.execute("SET threads = 2")
     for name, path in tables.items():
-        connection.read_parquet(str(path)).create_view(name)
+        connection.execute(f"CREATE VIEW {_quoted(name)} AS SELECT * FROM {parquet_relation([path])}")
     return connection
 
 

@@ -95,6 +95,8 @@ class RunSettings(Section):
         folder = Path(os.path.expanduser(value)).absolute()  # noqa: PTH111
         if any(len(os.fsencode(part)) > _LONGEST_NAME for part in folder.parts):
             raise ValueError(f"a folder, each part of its path of up to {_LONGEST_NAME} bytes")
+        if "?" in os.path.realpath(folder):
+            raise ValueError("a folder without ? in its path, where DuckDB ends the name of a database")
         standing = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
         if not standing.is_dir():
             raise ValueError(f"a folder, or where one can be made; {standing} is no folder")

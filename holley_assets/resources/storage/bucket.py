@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import glob
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,7 +132,7 @@ class BucketStore:
         return self._scratch / "cache" / str(blob.generation) / key
 
     def _forget_earlier(self, key: str, kept: Path) -> None:
-        for path in (self._scratch / "cache").glob(f"*/{key}"):
+        for path in (self._scratch / "cache").glob(f"*/{glob.escape(key)}"):
             if path != kept:
                 path.unlink(missing_ok=True)
 

@@ -7,6 +7,7 @@ implementation that a laptop needs; a bucket has the same three methods.
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import os
 import shutil
@@ -78,7 +79,10 @@ class FolderStore:
         # The rename itself is on disk only once the folder is.
         flush(target.parent)
         # What a process that was killed had staged for this file is of no use to anybody.
-        for left in (*target.parent.glob(f".{target.name}.*"), *target.parent.glob(f"..{target.name}.*")):
+        for left in (
+            *target.parent.glob(f".{glob.escape(target.name)}.*"),
+            *target.parent.glob(f"..{glob.escape(target.name)}.*"),
+        ):
             left.unlink(missing_ok=True)
 
     def local_path(self, key: str) -> Path:

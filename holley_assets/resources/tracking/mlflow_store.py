@@ -9,7 +9,9 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from holley_assets.settings import Settings, TrackingSettings
 
@@ -49,7 +51,24 @@ def store_uri(settings: Settings) -> str:
     if settings.tracking.tracking_uri:
         return settings.tracking.tracking_uri
     settings.run.data_dir.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{settings.run.data_dir / DATABASE_FILE}"
+    return sqlite_uri(settings.run.data_dir / DATABASE_FILE)
+
+
+def sqlite_uri(path: Path) -> str:
+    """Address of a SQLite file, whatever its folders are called.
+
+    SQLAlchemy decodes what is written as ``%20`` from 2.1 on and takes it as it stands before.
+
+    Raises:
+        TrackingError: no address names the file.
+    """
+    from sqlalchemy import make_url
+
+    for written in (str(path), quote(str(path))):
+        uri = f"sqlite:///{written}"
+        if make_url(uri).database == str(path):
+            return uri
+    raise TrackingError(f"MLflow: no address names {str(path)!r}; choose another HOLLEY_DATA_DIR")
 
 
 def open_client(uri: str, waiting: TrackingSettings) -> MlflowClient:

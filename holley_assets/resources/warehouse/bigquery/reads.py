@@ -12,7 +12,7 @@ from google.cloud.bigquery_storage import BigQueryReadClient
 
 from holley_assets.resources.warehouse.bigquery.client import readable_errors
 from holley_assets.resources.warehouse.bigquery.schema import arrow_schema, columns_of_schema
-from holley_assets.resources.warehouse.duckdb.parquet_sources import quote
+from holley_assets.resources.warehouse.duckdb.files import parquet_relation, quote
 from holley_assets.resources.warehouse.duckdb.scratch import scratch_connection
 
 # Rows of a page where the Storage API is not used.
@@ -63,6 +63,6 @@ def sort_parquet(unsorted: Path, path: Path, order: str, temporary_directory: Pa
     """
     with scratch_connection(temporary_directory) as connection:
         connection.execute(
-            f"COPY (SELECT * FROM read_parquet({quote(str(unsorted))}) ORDER BY {order}) "
+            f"COPY (SELECT * FROM {parquet_relation([unsorted])} ORDER BY {order}) "
             f"TO {quote(str(path))} (FORMAT parquet, COMPRESSION zstd)"
         )

@@ -8,6 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from holley_assets.resources.warehouse.duckdb.files import (
+    PathError,
+    exact_pattern,
+    parquet_relation,
+    part_files,
+)
 from holley_assets.resources.warehouse.source_tables import (
     NULL,
     ColumnType,
@@ -28,17 +34,6 @@ _DUCKDB_TYPES = {
 }
 
 
-def part_files(path: Path) -> list[Path]:
-    """The Parquet files behind ``path``, sorted; ``[]`` if there is none."""
-    if path.is_dir():
-        parts = (part for part in path.rglob("*.parquet") if part.is_file())
-        # Writers leave hidden files and folders beside their parts.
-        return sorted(
-            part for part in parts if not any(name[0] in "._" for name in part.relative_to(path).parts)
-        )
-    return [path] if path.is_file() else []
-
-
 def describe_parquet(table: SourceTable, path: Path | None) -> TableDescription:
     """Read the metadata of every part file; no row is read.
 
@@ -51,7 +46,12 @@ def describe_parquet(table: SourceTable, path: Path | None) -> TableDescription:
         raise MissingSourceTableError(
             f"{table.name}: the table is missing; expected {path or table.name + '.parquet'}"
         )
-    parts = part_files(path)
+    try:
+        parts = part_files(path)
+        for part in parts:
+            exact_pattern(part)
+    except (PathError, OSError) as error:
+        raise SourceTableError(f"{table.name}: {path} cannot be listed ({error})") from error
     if not parts:
         raise MissingSourceTableError(f"{table.name}: the table is missing; {path} holds no .parquet file")
     columns: dict[str, ColumnType] = {}
@@ -126,10 +126,4 @@ def source_select(table: SourceTable, path: Path) -> str:
         else f'CAST("{name}" AS {duckdb_type(expected)}) AS "{name}"'
         for name, expected in table.columns.items()
     ]
-    files = ", ".join(quote(str(part)) for part in part_files(path))
-    return f"SELECT {', '.join(columns)} FROM read_parquet([{files}], union_by_name = true)"
-
-
-def quote(text: str) -> str:
-    """``text`` as an SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
+    return f"SELECT {', '.join(columns)} FROM {parquet_relation(part_files(path), union_by_name=True)}"

@@ -11,7 +11,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from holley_assets.resources.warehouse.duckdb.parquet_sources import column_type, quote
+from holley_assets.resources.warehouse.duckdb.files import parquet_relation, quote
+from holley_assets.resources.warehouse.duckdb.parquet_sources import column_type
 from holley_assets.resources.warehouse.interface import (
     MissingTableError,
     WarehouseError,
@@ -82,7 +83,7 @@ class DuckDBTables:
         self._database.parent.mkdir(parents=True, exist_ok=True)
         with self._transaction(dataset) as connection:
             if isinstance(data, Path):
-                relation = f"read_parquet({quote(str(data))})"
+                relation = parquet_relation([data])
             else:
                 relation = "replacement"
                 connection.register(relation, data)
@@ -104,7 +105,7 @@ class DuckDBTables:
                 if earlier.startswith(staged_name(table, "")):
                     connection.execute(f"DROP TABLE {_qualified(STAGING, earlier)}")
             connection.execute(
-                f"CREATE TABLE {_qualified(STAGING, staged)} AS FROM read_parquet({quote(str(data))})"
+                f"CREATE TABLE {_qualified(STAGING, staged)} AS FROM {parquet_relation([data])}"
             )
         return staged
 

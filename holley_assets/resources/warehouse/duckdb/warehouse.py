@@ -10,12 +10,8 @@ from typing import Self
 
 import duckdb
 
-from holley_assets.resources.warehouse.duckdb.parquet_sources import (
-    describe_parquet,
-    part_files,
-    quote,
-    source_select,
-)
+from holley_assets.resources.warehouse.duckdb.files import PathError, parquet_relation, part_files, quote
+from holley_assets.resources.warehouse.duckdb.parquet_sources import describe_parquet, source_select
 from holley_assets.resources.warehouse.duckdb.scratch import scratch_connection
 from holley_assets.resources.warehouse.duckdb.tables import DuckDBTables
 from holley_assets.resources.warehouse.duckdb.transpile import DuckDBQuery, to_duckdb
@@ -108,6 +104,8 @@ class DuckDBWarehouse(DuckDBTables):
                 self._prepare(connection, name, query)
                 rows, dropped = _write_query(connection, query.select, values, partial)
             partial.replace(path)
+        except PathError as error:
+            raise WarehouseError(f"query {name} cannot read its tables: {error}") from error
         except duckdb.BinderException as error:
             reason = " ".join(str(error).split("LINE")[0].split())
             raise WarehouseError(f"query {name} does not fit the tables that it reads: {reason}") from error
@@ -125,7 +123,7 @@ class DuckDBWarehouse(DuckDBTables):
                 path = self._assets.get(table)
                 if path is None or not path.is_file():
                     raise WarehouseError(f"query {name} reads {table}, which is missing: {path}")
-                select = f"SELECT * FROM read_parquet({quote(str(path))})"
+                select = f"SELECT * FROM {parquet_relation([path])}"
             else:
                 source = SOURCE_TABLES[table]
                 role = self._datasets.company if source.dataset == COMPANY else self._datasets.data_company
