@@ -10,7 +10,9 @@ import dagster as dg
 
 from holley_assets.assets.champion import champion_model
 from holley_assets.assets.controls import control_rankings
-from holley_assets.assets.delivery import STAGED, build_recommendations_table
+from holley_assets.assets.delivery import (
+    build_recommendations_table,
+)
 from holley_assets.assets.embedding_tables import embedding_tables
 from holley_assets.assets.evaluation import evaluation_rankings, evaluation_rankings_before_rules
 from holley_assets.assets.graph_tables import graph_tables
@@ -20,7 +22,6 @@ from holley_assets.assets.recommendations import recommendations
 from holley_assets.assets.report import eval_report
 from holley_assets.assets.run_comparison import run_comparison
 from holley_assets.assets.serving import build_serving_table, mixed_recommendations, sql_recommendations
-from holley_assets.assets.serving_keys import MIXED, SQL_RECOMMENDATIONS
 from holley_assets.assets.sources import source_tables
 from holley_assets.assets.time_windows import time_windows
 from holley_assets.automation.alert_sensor import alert_sensor
@@ -41,6 +42,11 @@ from holley_assets.checks.warning_checks import (
     events_reach_the_test_window,
     share_of_cold_users_is_usual,
     test_set_can_decide,
+)
+from holley_assets.core.asset_keys import (
+    MIXED,
+    SQL_RECOMMENDATIONS,
+    STAGED,
 )
 from holley_assets.resources.io_manager import ParquetIOManager
 from holley_assets.resources.settings_resource import SettingsResource

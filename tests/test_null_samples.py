@@ -22,8 +22,12 @@ from holley_assets.assets.graph_tables import query_dependencies, query_paramete
 from holley_assets.assets.model import COUNTS, training_options
 from holley_assets.assets.recommendations import users_with_profiles
 from holley_assets.assets.report import evaluation_options
-from holley_assets.assets.table_specs import TABLE_SPECS
-from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.core.table_specs import (
+    TABLE_SPECS,
+)
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 from holley_assets.evaluation.report import RunIdentity, build_report
 from holley_assets.ranking import EmbeddingScorer
 from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import dagster as dg
 
-from holley_assets.assets.groups import MODEL, OWNERS
 from holley_assets.assets.model_choice import (
-    CHAMPION_MODEL,
-    MODEL_VERSION,
-    TRAINED_CHECKPOINT,
     reference_metadata,
+)
+from holley_assets.core.asset_keys import (
+    CHAMPION_MODEL,
+    TRAINED_CHECKPOINT,
+)
+from holley_assets.core.groups import (
+    MODEL,
+    OWNERS,
+)
+from holley_assets.core.metadata_keys import (
+    MODEL_VERSION,
 )
 from holley_assets.resources.tracking.model_registry import RegisteredModel
 

@@ -6,10 +6,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from holley_assets.assets.evaluation import RANKING_COLUMNS, clicking_users
-from holley_assets.assets.groups import EVALUATION, OWNERS
 from holley_assets.assets.recommendations import ranking_options, users_with_profiles
-from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.assets.vectors import vectors_of_view
+from holley_assets.core.groups import (
+    EVALUATION,
+    OWNERS,
+)
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 from holley_assets.evaluation.labels import ground_truth
 from holley_assets.evaluation.report import CONTROLS, COUNT_BY_CAR
 from holley_assets.ranking import (

@@ -7,25 +7,35 @@ from collections.abc import Sequence
 import dagster as dg
 import pyarrow as pa
 
-from holley_assets.assets.failures import one_line
-from holley_assets.assets.groups import DELIVERY, OWNERS
-from holley_assets.assets.model_choice import DELIVERED_TABLE, MODEL_VERSION, is_first_delivery
+from holley_assets.assets.model_choice import (
+    is_first_delivery,
+)
 from holley_assets.assets.publishing import prove
-from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.staged_table import publish_judged
-from holley_assets.resources.io_manager import CHECKSUM
+from holley_assets.core.asset_keys import (
+    DELIVERED_TABLE,
+    STAGED,
+)
+from holley_assets.core.failures import (
+    one_line,
+)
+from holley_assets.core.groups import (
+    DELIVERY,
+    OWNERS,
+)
+from holley_assets.core.metadata_keys import (
+    CHECKSUM,
+    MODEL_VERSION,
+)
+from holley_assets.core.output_tables import OUTPUT_DATASET, OUTPUT_TABLE
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.tracking.journal import TrackingJournal
 from holley_assets.resources.tracking.records import DeliveryRecord
 from holley_assets.resources.warehouse.interface import WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
-from holley_assets.settings import WORKING_DATASET
-
-OUTPUT_DATASET = WORKING_DATASET
-OUTPUT_TABLE = "recommendations"
-STAGED = dg.AssetKey("recommendations")
-# On the materialization of a table that a rollback put in place: the model that it took away.
-ROLLED_BACK_FROM = "rolled_back_from"
 
 
 def build_recommendations_table(required_checks: Sequence[dg.AssetCheckKey]) -> dg.AssetsDefinition:

@@ -6,17 +6,31 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from holley_assets.assets.delivery import OUTPUT_DATASET
-from holley_assets.assets.failures import one_line
-from holley_assets.assets.groups import DELIVERY, OWNERS
-from holley_assets.assets.model_choice import DELIVERED_TABLE, MODEL_VERSION
-from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.assets.vectors import vectors_of_view
+from holley_assets.core.asset_keys import (
+    DELIVERED_TABLE,
+    EMBEDDING_TABLES,
+)
+from holley_assets.core.failures import (
+    one_line,
+)
+from holley_assets.core.groups import (
+    DELIVERY,
+    OWNERS,
+)
+from holley_assets.core.metadata_keys import (
+    MODEL_VERSION,
+)
+from holley_assets.core.output_tables import (
+    OUTPUT_DATASET,
+)
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 
-EMBEDDING_TABLES = dg.AssetKey("embedding_tables")
 USERS, PRODUCTS = "user_embeddings", "product_embeddings"
 
 

@@ -8,11 +8,18 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.assets.failures import one_line
-from holley_assets.assets.groups import EVALUATION, OWNERS
 from holley_assets.assets.live_baseline import read_live_baseline, with_live_baseline
 from holley_assets.assets.recommendations import ranking_options, users_with_profiles
-from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.core.failures import (
+    one_line,
+)
+from holley_assets.core.groups import (
+    EVALUATION,
+    OWNERS,
+)
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 from holley_assets.evaluation.labels import ground_truth
 from holley_assets.ranking import (
     EmbeddingScorer,

@@ -6,12 +6,27 @@ import time
 import dagster as dg
 import pyarrow as pa
 
-from holley_assets.assets.failures import one_line
-from holley_assets.assets.groups import GRAPH_TABLES, OWNERS
-from holley_assets.assets.table_specs import TABLE_SPECS, TableSpec
-from holley_assets.assets.time_windows import TimeWindows
-from holley_assets.checks.previous_run import SOURCE_KIND, previous_rows
 from holley_assets.checks.table_checks import check_table, table_check_specs
+from holley_assets.core.event_log import (
+    previous_rows,
+)
+from holley_assets.core.failures import (
+    one_line,
+)
+from holley_assets.core.groups import (
+    GRAPH_TABLES,
+    OWNERS,
+)
+from holley_assets.core.metadata_keys import (
+    SOURCE_KIND,
+)
+from holley_assets.core.table_specs import (
+    TABLE_SPECS,
+    TableSpec,
+)
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 from holley_assets.resources.io_manager import asset_file
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import WarehouseError

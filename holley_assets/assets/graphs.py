@@ -8,10 +8,15 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from holley_assets.assets.groups import MODEL, table_spec
 from holley_assets.assets.model_choice import reference_metadata
-from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.graph_checks import RECOUNTED_TABLES, TRAINING_GRAPH_CHECKS, check_training_graph
+from holley_assets.core.groups import (
+    MODEL,
+    table_spec,
+)
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 from holley_assets.resources.io_manager import asset_file
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step

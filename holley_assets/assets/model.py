@@ -10,18 +10,35 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from holley_assets.assets.failures import one_line
 from holley_assets.assets.graphs import KINDS, graph_statistics
-from holley_assets.assets.groups import MODEL, OWNERS, table_spec
 from holley_assets.assets.model_choice import (
-    CHAMPION_MODEL,
-    MODEL_VERSION,
-    TRAINED_CHECKPOINT,
     choose_checkpoint,
     reference_metadata,
 )
-from holley_assets.assets.starting_weights import STARTED_FROM_TAG, choose_starting_weights
-from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.assets.starting_weights import (
+    choose_starting_weights,
+)
+from holley_assets.core.asset_keys import (
+    CHAMPION_MODEL,
+    TRAINED_CHECKPOINT,
+)
+from holley_assets.core.failures import (
+    one_line,
+)
+from holley_assets.core.groups import (
+    MODEL,
+    OWNERS,
+    table_spec,
+)
+from holley_assets.core.metadata_keys import (
+    MODEL_VERSION,
+)
+from holley_assets.core.tags import (
+    STARTED_FROM_TAG,
+)
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
 from holley_assets.resources.storage.artifacts import ArtifactStore, Reference

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from holley_assets.resources.settings_resource import run_lineage
+from holley_assets.core.asset_keys import CHAMPION_MODEL, DELIVERED_TABLE, TRAINED_CHECKPOINT
+from holley_assets.core.event_log import (
+    run_lineage,
+)
+from holley_assets.core.metadata_keys import MODEL_VERSION
 from holley_assets.resources.storage.artifacts import Reference
 from holley_assets.resources.tracking.mlflow_store import TrackingError
 from holley_assets.resources.tracking.model_registry import open_model_registry
 from holley_assets.settings import Settings
 
-TRAINED_CHECKPOINT = dg.AssetKey("trained_checkpoint")
-CHAMPION_MODEL = dg.AssetKey("champion_model")
-DELIVERED_TABLE = dg.AssetKey("recommendations_table")
-MODEL_VERSION = "model_version"
 # Trainings and deliveries that are searched, newest first: a year of either.
 _SEARCHED = 200
 

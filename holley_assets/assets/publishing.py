@@ -8,8 +8,19 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from holley_assets.checks.verdicts import Materialization, newest_materialization, unproven
-from holley_assets.resources.io_manager import CHECKSUM, asset_file
+from holley_assets.checks.verdicts import (
+    unproven,
+)
+from holley_assets.core.event_log import (
+    Materialization,
+    newest_materialization,
+)
+from holley_assets.core.metadata_keys import (
+    CHECKSUM,
+)
+from holley_assets.resources.io_manager import (
+    asset_file,
+)
 from holley_assets.resources.storage.interface import FileStore, checksum
 
 

@@ -7,8 +7,13 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from holley_assets.assets.groups import OWNERS, RECOMMENDATIONS
-from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.core.groups import (
+    OWNERS,
+    RECOMMENDATIONS,
+)
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 from holley_assets.ranking import EmbeddingScorer, RankingOptions, Scorer, build_candidates, rank_users
 from holley_assets.ranking.recommendations import wide_table
 from holley_assets.resources.settings_resource import SettingsResource

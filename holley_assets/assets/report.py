@@ -7,8 +7,9 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from holley_assets.assets.groups import EVALUATION, OWNERS
-from holley_assets.assets.model_choice import MODEL_VERSION, reference_metadata
+from holley_assets.assets.model_choice import (
+    reference_metadata,
+)
 from holley_assets.assets.report_sections import (
     calibration_section,
     embedding_points,
@@ -22,9 +23,20 @@ from holley_assets.assets.report_sections import (
     training_section,
     training_vectors,
 )
-from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.comparison_checks import NO_WORSE_THAN_BEFORE
-from holley_assets.checks.verdicts import newest_materialization
+from holley_assets.core.event_log import (
+    newest_materialization,
+)
+from holley_assets.core.groups import (
+    EVALUATION,
+    OWNERS,
+)
+from holley_assets.core.metadata_keys import (
+    MODEL_VERSION,
+)
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.artifacts import ArtifactStore, Reference
 from holley_assets.resources.tracking.journal import TrackingJournal

@@ -10,8 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.assets.groups import EVALUATION, OWNERS
-from holley_assets.assets.model_choice import CHAMPION_MODEL, MODEL_VERSION
 from holley_assets.assets.run_memory import (
     RunMemory,
     drift_by_kind,
@@ -19,11 +17,31 @@ from holley_assets.assets.run_memory import (
     users_changed,
     vector_sample,
 )
-from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.assets.vectors import vector_matrix, vectors_of_view
-from holley_assets.checks.comparison_checks import COMPARISON_CHECKS, RUN_COMPARISON, comparison_verdicts
-from holley_assets.checks.previous_run import SOURCE_KIND, PreviousRun, previous_runs
-from holley_assets.checks.verdicts import newest_materialization
+from holley_assets.checks.comparison_checks import (
+    COMPARISON_CHECKS,
+    comparison_verdicts,
+)
+from holley_assets.core.asset_keys import (
+    CHAMPION_MODEL,
+    RUN_COMPARISON,
+)
+from holley_assets.core.event_log import (
+    PreviousRun,
+    newest_materialization,
+    previous_runs,
+)
+from holley_assets.core.groups import (
+    EVALUATION,
+    OWNERS,
+)
+from holley_assets.core.metadata_keys import (
+    MODEL_VERSION,
+    SOURCE_KIND,
+)
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 from holley_assets.evaluation.drift import norm_statistics
 from holley_assets.evaluation.exposure import delivered, delivered_exposure
 from holley_assets.evaluation.labels import ground_truth

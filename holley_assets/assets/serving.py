@@ -8,20 +8,46 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.assets.delivery import STAGED
-from holley_assets.assets.failures import one_line
-from holley_assets.assets.groups import DELIVERY, OWNERS, RECOMMENDATIONS
-from holley_assets.assets.model_choice import MODEL_VERSION
 from holley_assets.assets.publishing import prove
 from holley_assets.assets.recommendations import stage_recommendations
-from holley_assets.assets.serving_keys import MIXED, SERVING_TABLE, SQL_RECOMMENDATIONS
-from holley_assets.assets.serving_plan import KILL_SWITCH, ServingPlan, champion_version, plan_of_run
-from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.assets.serving_plan import (
+    ServingPlan,
+    champion_version,
+    plan_of_run,
+)
 from holley_assets.checks.staged_table import publish_judged
-from holley_assets.checks.verdicts import newest_materialization
+from holley_assets.core.asset_keys import (
+    MIXED,
+    SERVING_TABLE,
+    SQL_RECOMMENDATIONS,
+    STAGED,
+)
+from holley_assets.core.event_log import (
+    newest_materialization,
+)
+from holley_assets.core.failures import (
+    one_line,
+)
+from holley_assets.core.groups import (
+    DELIVERY,
+    OWNERS,
+    RECOMMENDATIONS,
+)
+from holley_assets.core.metadata_keys import (
+    CHECKSUM,
+    GRAPH_BUCKETS,
+    KILL_SWITCH,
+    MODEL_VERSION,
+)
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 from holley_assets.ranking import PairScorer
 from holley_assets.ranking.arms import ARM, GRAPH_ARM, SQL_ARM, mix_arms
-from holley_assets.resources.io_manager import CHECKSUM, asset_file, read_parquet
+from holley_assets.resources.io_manager import (
+    asset_file,
+    read_parquet,
+)
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
 from holley_assets.resources.tracking.mlflow_store import TrackingError
@@ -29,7 +55,6 @@ from holley_assets.resources.warehouse.interface import WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import Settings
 
-GRAPH_BUCKETS = "graph_buckets"
 USERS_OF_GRAPH, USERS_OF_SQL = "users_of_the_graph", "users_of_the_sql_pipeline"
 
 

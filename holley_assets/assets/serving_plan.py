@@ -6,15 +6,17 @@ import dataclasses
 
 import dagster as dg
 
-from holley_assets.assets.serving_keys import MIXED, SERVING_TABLE
-from holley_assets.checks.verdicts import newest_materialization
+from holley_assets.core.asset_keys import (
+    MIXED,
+    SERVING_TABLE,
+)
+from holley_assets.core.event_log import (
+    newest_materialization,
+)
+from holley_assets.core.metadata_keys import KILL_SWITCH
+from holley_assets.core.tags import KILL_SWITCH_TAG, ON
 from holley_assets.ranking.arms import BUCKETS
 from holley_assets.settings import ServingSettings, Settings
-
-# Run tag of the jobs that pull the kill switch and let it go.
-KILL_SWITCH_TAG = "holley/kill_switch"
-KILL_SWITCH = "kill_switch"
-ON, OFF = "on", "off"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dagster as dg
 
-from holley_assets.assets.groups import SOURCES
+from holley_assets.core.groups import (
+    SOURCES,
+)
+from holley_assets.core.metadata_keys import LAST_UPDATED
 from holley_assets.resources.warehouse.source_tables import (
     SOURCE_TABLES,
     SourceTable,
     TableDescription,
     type_name,
 )
-
-# What Dagster calls the time of a table's last change.
-LAST_UPDATED = "dagster/last_updated_timestamp"
 
 
 def source_spec(table: SourceTable) -> dg.AssetSpec:

@@ -7,6 +7,7 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from holley_assets.core.tags import FULL_REBUILD_TAG
 from holley_assets.resources.storage.artifacts import ArtifactError, ArtifactStore
 from holley_assets.resources.storage.interface import StorageError
 from holley_assets.resources.tracking.mlflow_store import TrackingError
@@ -16,10 +17,6 @@ from holley_assets.settings import Settings
 if TYPE_CHECKING:
     from holley_assets.gnn.checkpoint import Checkpoint
     from holley_assets.gnn.model import ModelOptions
-
-# Tag of a run that trains from nothing, whatever day it is; tag that says what a run started from.
-FULL_REBUILD_TAG = "holley/full_rebuild"
-STARTED_FROM_TAG = "holley/started_from"
 
 
 @dataclasses.dataclass(frozen=True)

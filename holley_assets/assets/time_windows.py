@@ -1,20 +1,22 @@
 """The first asset: what day it is, which source tables stand behind the run, and whether they are sound."""
 
-import dataclasses
 import datetime
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
-from typing import Self
 
 import dagster as dg
-import pyarrow as pa
-from pydantic import ValidationError
 
-from holley_assets.assets.groups import GRAPH_TABLES, OWNERS
-from holley_assets.assets.model_choice import DELIVERED_TABLE
-from holley_assets.assets.serving_keys import SERVING_TABLE
 from holley_assets.assets.sources import source_materialization
+from holley_assets.core.asset_keys import (
+    DELIVERED_TABLE,
+    SERVING_TABLE,
+)
+from holley_assets.core.groups import (
+    GRAPH_TABLES,
+    OWNERS,
+)
+from holley_assets.core.time_windows import SAMPLE_SOURCE, TimeWindows, on_tagged_day, resolve_windows
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import Origin, WarehouseError
 from holley_assets.resources.warehouse.source_tables import (
@@ -25,111 +27,10 @@ from holley_assets.resources.warehouse.source_tables import (
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import (
     WORKING_DATASET,
-    RunSettings,
     Settings,
     SettingsError,
-    allowed_words,
-    printable,
     unknown_variables,
 )
-
-SAMPLE_SOURCE = "sample"
-PARQUET_SOURCE = "parquet"
-BIGQUERY_SOURCE = "bigquery"
-AS_OF_TAG = "holley/as_of"
-"""Run tag with the run's day, an ISO date. Schedules set it, so that a late run gives the result of its day."""
-
-TIME_WINDOWS_SCHEMA = pa.schema(
-    [
-        pa.field("as_of", pa.date32(), nullable=False),
-        pa.field("cutoff", pa.date32(), nullable=False),
-        pa.field("intent_start", pa.date32(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("source_location", pa.string(), nullable=False),
-    ]
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class TimeWindows:
-    """The one row of asset ``time_windows``.
-
-    Training sees events in ``[intent_start, cutoff)``, serving in ``[intent_start, as_of)``; test clicks are
-    in ``[cutoff, as_of)``.
-    """
-
-    as_of: datetime.date
-    cutoff: datetime.date
-    intent_start: datetime.date
-    source: str
-    source_location: str
-
-    @property
-    def source_kind(self) -> str:
-        """Runs of one kind may be compared by their row counts.
-
-        Parquet exports are one kind wherever they lie: next week's may be in another folder. A sample is of
-        the kind of its generator and its size, which its folder's name begins with.
-        """
-        if self.source != SAMPLE_SOURCE:
-            return self.source
-        return f"{self.source} {Path(self.source_location).name.partition('-seed-')[0]}"
-
-    def to_table(self) -> pa.Table:
-        """One row in :data:`TIME_WINDOWS_SCHEMA`."""
-        return pa.Table.from_pylist([dataclasses.asdict(self)], schema=TIME_WINDOWS_SCHEMA)
-
-    @classmethod
-    def from_table(cls, table: pa.Table) -> Self:
-        """Inverse of :meth:`to_table`."""
-        return cls(**table.to_pylist()[0])
-
-
-def resolve_windows(run: RunSettings, today: datetime.date) -> TimeWindows:
-    """Windows and source of a run.
-
-    Raises:
-        SettingsError: the training window ``[intent_start, cutoff)`` would be empty.
-    """
-    as_of = run.as_of or today
-    cutoff = as_of - datetime.timedelta(days=run.test_days)
-    if run.intent_start >= cutoff:
-        raise SettingsError(
-            f"HOLLEY_INTENT_START={run.intent_start} is not allowed; allowed: a date before the cutoff "
-            f"{cutoff}, which is {'HOLLEY_AS_OF' if run.as_of else 'today'} ({as_of}) less "
-            f"HOLLEY_TEST_DAYS={run.test_days}"
-        )
-    if run.env == "prod":
-        return TimeWindows(as_of, cutoff, run.intent_start, BIGQUERY_SOURCE, "BigQuery")
-    if run.source_dir is None:
-        return TimeWindows(as_of, cutoff, run.intent_start, SAMPLE_SOURCE, str(sample_folder(run, as_of)))
-    location = str(run.source_dir.expanduser().resolve())
-    return TimeWindows(as_of, cutoff, run.intent_start, PARQUET_SOURCE, location)
-
-
-def on_tagged_day(run: RunSettings, tags: Mapping[str, str]) -> RunSettings:
-    """``run`` on the day that the run's tags name, which goes before HOLLEY_AS_OF.
-
-    Raises:
-        SettingsError: the tag is no date.
-    """
-    tagged = tags.get(AS_OF_TAG)
-    if tagged is None:
-        return run
-    try:
-        return RunSettings(**{**dict(run), "as_of": tagged})
-    except ValidationError:
-        allowed = allowed_words(RunSettings, "as_of")
-        raise SettingsError(
-            f"run tag {AS_OF_TAG}={printable(tagged)} is not allowed; allowed: {allowed}"
-        ) from None
-
-
-def sample_folder(run: RunSettings, as_of: datetime.date) -> Path:
-    """Folder of the generated sample; its name tells all that shapes the sample."""
-    size = f"{run.sample_users}-users-traffic-{run.sample_traffic:g}"
-    name = f"{run.sample_kind}-{size}-seed-{run.sample_seed}-{run.intent_start}-to-{as_of}"
-    return run.data_dir / "sample" / name
 
 
 def output_datasets(settings: Settings, assets: Collection[dg.AssetKey]) -> list[str]:

@@ -11,7 +11,9 @@ import dagster as dg
 
 from holley_assets.automation.alert_texts import check_line, check_name, link, message, severity_of
 from holley_assets.automation.alerts import Alert, CheckNote, without_addresses
-from holley_assets.checks.standing import REASON
+from holley_assets.core.metadata_keys import (
+    REASON,
+)
 
 # The run under which Dagster keeps what belongs to none.
 _NO_RUN = ""

@@ -8,10 +8,16 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from holley_assets.assets.model_choice import DELIVERED_TABLE
-from holley_assets.assets.sources import LAST_UPDATED
-from holley_assets.checks.previous_run import ROW_COUNT
-from holley_assets.resources.settings_resource import run_lineage
+from holley_assets.core.asset_keys import (
+    DELIVERED_TABLE,
+)
+from holley_assets.core.event_log import (
+    run_lineage,
+)
+from holley_assets.core.metadata_keys import (
+    LAST_UPDATED,
+    ROW_COUNT,
+)
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 
 # A rollback puts a table in place and reads no source; so many in a row there are not.

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from holley_assets.assets.time_windows import SAMPLE_SOURCE, resolve_windows
 from holley_assets.automation.schedules import starts_by_itself
 from holley_assets.checks.output_watch import asking, judge_outputs
 from holley_assets.checks.source_watch import judge_freshness, silence, unanswered
 from holley_assets.checks.standing import news
+from holley_assets.core.time_windows import (
+    SAMPLE_SOURCE,
+    resolve_windows,
+)
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import WarehouseError
 from holley_assets.resources.warehouse.source_looks import Look, look_at_sources

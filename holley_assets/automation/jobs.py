@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dagster as dg
 
-from holley_assets.assets.model_choice import DELIVERED_TABLE
-from holley_assets.assets.serving_keys import SERVING_TABLE
 from holley_assets.checks.source_watch import ANSWERS
+from holley_assets.core.asset_keys import (
+    DELIVERED_TABLE,
+    SERVING_TABLE,
+)
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 
 TRAINING = dg.AssetSelection.assets("trained_checkpoint")

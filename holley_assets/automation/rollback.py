@@ -7,11 +7,22 @@ import dagster as dg
 from pydantic import Field
 
 from holley_assets.assets.champion import champion_materialization
-from holley_assets.assets.delivery import OUTPUT_DATASET, OUTPUT_TABLE, ROLLED_BACK_FROM
-from holley_assets.assets.model_choice import DELIVERED_TABLE, MODEL_VERSION
-from holley_assets.assets.serving_keys import SERVING_TABLE
 from holley_assets.automation.promotion import require_checkpoint, restore_champion
-from holley_assets.checks.verdicts import newest_materialization
+from holley_assets.core.asset_keys import (
+    DELIVERED_TABLE,
+    SERVING_TABLE,
+)
+from holley_assets.core.event_log import (
+    newest_materialization,
+)
+from holley_assets.core.metadata_keys import (
+    MODEL_VERSION,
+    ROLLED_BACK_FROM,
+)
+from holley_assets.core.output_tables import (
+    OUTPUT_DATASET,
+    OUTPUT_TABLE,
+)
 from holley_assets.ranking.arms import SQL_ARM
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.tracking.mlflow_store import TrackingError

@@ -11,8 +11,10 @@ import datetime
 
 import dagster as dg
 
-from holley_assets.assets.time_windows import AS_OF_TAG
 from holley_assets.automation.jobs import daily_score, weekly_retrain
+from holley_assets.core.tags import (
+    AS_OF_TAG,
+)
 from holley_assets.settings import ScheduleSettings, is_production, load_section
 
 TIMEZONE = "UTC"

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import dagster as dg
 
-from holley_assets.assets.serving_keys import MIXED, SERVING_TABLE, SQL_RECOMMENDATIONS
-from holley_assets.assets.serving_plan import KILL_SWITCH_TAG, OFF, ON
 from holley_assets.automation.jobs import DELIVERING, RUN_TAGS, STANDING_CHECKS
+from holley_assets.core.asset_keys import (
+    MIXED,
+    SERVING_TABLE,
+    SQL_RECOMMENDATIONS,
+)
+from holley_assets.core.tags import (
+    KILL_SWITCH_TAG,
+    OFF,
+    ON,
+)
 
 # No graph, no model: what broke there cannot keep users from the SQL pipeline's parts.
 _WITHOUT_GRAPH = (

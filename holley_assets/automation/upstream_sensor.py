@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import dagster as dg
 
 from holley_assets.assets.sources import source_materialization
-from holley_assets.assets.time_windows import AS_OF_TAG, SAMPLE_SOURCE, resolve_windows
 from holley_assets.automation.deliveries import Delivery, last_updated, newest_delivery
 from holley_assets.automation.jobs import daily_score, weekly_retrain
 from holley_assets.automation.schedules import other_run_in_progress, starts_by_itself
@@ -22,6 +21,13 @@ from holley_assets.checks.source_watch import (
     unanswered,
 )
 from holley_assets.checks.standing import Verdict, news
+from holley_assets.core.tags import (
+    AS_OF_TAG,
+)
+from holley_assets.core.time_windows import (
+    SAMPLE_SOURCE,
+    resolve_windows,
+)
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.source_looks import Look, look_at_sources
 from holley_assets.resources.warehouse_resource import WarehouseResource

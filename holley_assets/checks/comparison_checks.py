@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from holley_assets.core.asset_keys import RUN_COMPARISON
 from holley_assets.evaluation.run_comparison import Kind, Measure, objections
 
-RUN_COMPARISON = dg.AssetKey("run_comparison")
 NO_WORSE_THAN_BEFORE = "no_worse_than_the_previous_run"
 NOTHING_DRIFTED = "nothing_drifted_since_the_previous_run"
 _KINDS: dict[str, tuple[Kind, dg.AssetCheckSeverity]] = {

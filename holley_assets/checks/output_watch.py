@@ -5,10 +5,19 @@ from collections.abc import Callable, Iterator
 
 import dagster as dg
 
-from holley_assets.assets.delivery import OUTPUT_DATASET, OUTPUT_TABLE, ROLLED_BACK_FROM
-from holley_assets.assets.model_choice import DELIVERED_TABLE, MODEL_VERSION
-from holley_assets.assets.serving_keys import SERVING_TABLE
 from holley_assets.checks.standing import Verdict, judge_age, minute
+from holley_assets.core.asset_keys import (
+    DELIVERED_TABLE,
+    SERVING_TABLE,
+)
+from holley_assets.core.metadata_keys import (
+    MODEL_VERSION,
+    ROLLED_BACK_FROM,
+)
+from holley_assets.core.output_tables import (
+    OUTPUT_DATASET,
+    OUTPUT_TABLE,
+)
 from holley_assets.ranking.arms import SQL_ARM
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import MissingTableError, WarehouseError

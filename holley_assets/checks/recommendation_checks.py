@@ -14,10 +14,14 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from holley_assets.assets.failures import one_line
-from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.staged_table import stage_recommendations
 from holley_assets.checks.violations import find_violations, open_tables, threshold_verdict, verdict
+from holley_assets.core.failures import (
+    one_line,
+)
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 from holley_assets.resources.io_manager import asset_file
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.interface import checksum

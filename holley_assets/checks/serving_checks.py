@@ -5,17 +5,25 @@ from collections.abc import Iterator
 import dagster as dg
 import pyarrow as pa
 
-from holley_assets.assets.model_choice import MODEL_VERSION
-from holley_assets.assets.serving import GRAPH_BUCKETS
-from holley_assets.assets.serving_keys import MIXED
-from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.recommendation_checks import (
     RULES,
     Rule,
     check_in_warehouse,
     recommendation_check_specs,
 )
-from holley_assets.checks.verdicts import newest_materialization
+from holley_assets.core.asset_keys import (
+    MIXED,
+)
+from holley_assets.core.event_log import (
+    newest_materialization,
+)
+from holley_assets.core.metadata_keys import (
+    GRAPH_BUCKETS,
+    MODEL_VERSION,
+)
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse_resource import WarehouseResource
 

@@ -5,8 +5,11 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from holley_assets.assets.time_windows import SAMPLE_SOURCE, resolve_windows
 from holley_assets.checks.standing import Verdict, judge_age, latest_evaluation, minute
+from holley_assets.core.time_windows import (
+    SAMPLE_SOURCE,
+    resolve_windows,
+)
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.source_looks import Look, look_at_sources
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES, TableDescription

@@ -13,12 +13,11 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
+from holley_assets.core.metadata_keys import REASON
 from holley_assets.settings import WatchSettings, variable_name
 
 # A verdict that stays the same is recorded this often, so that the check's page shows that somebody still looks.
 _REPEATED = datetime.timedelta(days=1)
-# The metadata in which a verdict keeps its reason.
-REASON = "reason"
 
 
 @dataclass(frozen=True)

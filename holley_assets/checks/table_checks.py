@@ -12,9 +12,14 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 
-from holley_assets.assets.table_specs import Endpoint, TableSpec
-from holley_assets.checks.previous_run import PreviousRows
 from holley_assets.checks.violations import Violations, find_violations, open_tables, verdict
+from holley_assets.core.event_log import (
+    PreviousRows,
+)
+from holley_assets.core.table_specs import (
+    Endpoint,
+    TableSpec,
+)
 
 KEY_IS_UNIQUE = "every_key_is_unique"
 KEY_IS_KNOWN = "no_key_is_missing"

@@ -6,28 +6,11 @@ output alone, from the UI, would pass it by; so the output asks here before it w
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import dagster as dg
 
-
-@dataclasses.dataclass(frozen=True)
-class Materialization:
-    """A materialization: its place in the event log, its run, and its metadata as plain values."""
-
-    storage_id: int
-    run_id: str
-    metadata: Mapping[str, object]
-
-
-def newest_materialization(instance: dg.DagsterInstance, asset: dg.AssetKey) -> Materialization | None:
-    """The newest materialization of ``asset``; ``None`` if there is none."""
-    records = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=asset), limit=1).records
-    if not records or records[0].asset_materialization is None:
-        return None
-    values = {name: value.value for name, value in records[0].asset_materialization.metadata.items()}
-    return Materialization(records[0].storage_id, records[0].run_id, values)
+from holley_assets.core.event_log import Materialization, newest_materialization
 
 
 def unproven(instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey]) -> list[str]:

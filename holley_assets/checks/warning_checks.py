@@ -4,8 +4,10 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.violations import threshold_verdict
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 from holley_assets.evaluation.labels import LABEL_UNITS, ground_truth
 from holley_assets.resources.io_manager import asset_file, read_parquet
 from holley_assets.resources.settings_resource import SettingsResource

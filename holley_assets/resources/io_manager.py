@@ -8,6 +8,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from holley_assets.core.metadata_keys import CHECKSUM
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.interface import checksum
 from holley_assets.resources.table_metadata import describe_parquet
@@ -31,8 +32,6 @@ LOW_CARDINALITY_COLUMNS = frozenset(
         "vehicle_problem",
     }
 )
-
-CHECKSUM = "sha256"
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from holley_assets.core.event_log import run_lineage
 from holley_assets.resources.storage.bucket import BucketStore
 from holley_assets.resources.storage.interface import FileStore, FolderStore
 from holley_assets.settings import Settings, load_settings
@@ -77,9 +78,3 @@ def open_store(settings: Settings) -> FileStore:
 def settings_key(run_id: str) -> str:
     """Key of the frozen settings of a run."""
     return f"runs/{run_id}/{SETTINGS_FILE}"
-
-
-def run_lineage(run: dg.DagsterRun) -> list[str]:
-    """Ids of a run, of the one it repeats and of the first in that line, without repeats."""
-    ids = [run.run_id, run.parent_run_id, run.root_run_id]
-    return list(dict.fromkeys(run_id for run_id in ids if run_id))

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pytest
 
 from holley_assets.assets.controls import rank_controls
-from holley_assets.assets.time_windows import resolve_windows
+from holley_assets.core.time_windows import (
+    resolve_windows,
+)
 from holley_assets.settings import load_settings
 
 SKUS = ["A", "B", "C"]

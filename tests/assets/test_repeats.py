@@ -14,7 +14,9 @@ from small_run import FinishedRun, execute_job, read_asset
 
 from holley_assets.assets.evaluation import clicking_users, rank_all_systems
 from holley_assets.assets.recommendations import users_with_profiles
-from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 from holley_assets.ranking import EmbeddingScorer
 from holley_assets.settings import load_settings
 

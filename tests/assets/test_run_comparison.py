@@ -14,7 +14,9 @@ import pytest
 from small_run import FinishedRun, execute_job, read_asset
 
 from holley_assets.assets.run_memory import SAMPLE, RunMemory, drift_by_kind, users_changed, vector_sample
-from holley_assets.checks.comparison_checks import RUN_COMPARISON
+from holley_assets.core.asset_keys import (
+    RUN_COMPARISON,
+)
 from holley_assets.resources.storage.interface import FolderStore
 from holley_assets.resources.tracking.model_registry import PromotionRefused, open_model_registry
 from holley_assets.settings import load_settings

@@ -10,12 +10,16 @@ import pytest
 from small_run import FinishedRun, execute_job
 
 from holley_assets.assets.model import training_options
-from holley_assets.assets.model_choice import TRAINED_CHECKPOINT
 from holley_assets.assets.starting_weights import (
-    FULL_REBUILD_TAG,
-    STARTED_FROM_TAG,
     StartingWeights,
     choose_starting_weights,
+)
+from holley_assets.core.asset_keys import (
+    TRAINED_CHECKPOINT,
+)
+from holley_assets.core.tags import (
+    FULL_REBUILD_TAG,
+    STARTED_FROM_TAG,
 )
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.artifacts import ArtifactStore

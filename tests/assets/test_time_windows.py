@@ -14,7 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 from small_run import execute_job, failure_of, read_asset
 
-from holley_assets.assets.time_windows import TimeWindows, output_datasets, resolve_windows, sample_folder
+from holley_assets.assets.time_windows import (
+    output_datasets,
+)
+from holley_assets.core.time_windows import (
+    TimeWindows,
+    resolve_windows,
+    sample_folder,
+)
 from holley_assets.definitions import definitions
 from holley_assets.settings import RunSettings, SettingsError, load_settings
 

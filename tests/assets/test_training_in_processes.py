@@ -12,7 +12,9 @@ import pytest
 import torch
 from small_run import FinishedRun, execute_job, failure_of
 
-from holley_assets.assets.model_choice import TRAINED_CHECKPOINT
+from holley_assets.core.asset_keys import (
+    TRAINED_CHECKPOINT,
+)
 from holley_assets.gnn.checkpoint import Checkpoint
 from holley_assets.resources.storage.training_state import STATE_FILE
 

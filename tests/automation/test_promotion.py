@@ -10,8 +10,13 @@ import pytest
 from small_run import failure_of
 from tracking_world import delivery_of, evaluation_of, training_of
 
-from holley_assets.assets.model_choice import CHAMPION_MODEL, choose_checkpoint
+from holley_assets.assets.model_choice import (
+    choose_checkpoint,
+)
 from holley_assets.automation.promotion import promote, restore_champion
+from holley_assets.core.asset_keys import (
+    CHAMPION_MODEL,
+)
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.tracking.journal import TrackingJournal
 from holley_assets.resources.tracking.model_registry import PromotionRefused, open_model_registry

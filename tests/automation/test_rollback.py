@@ -11,10 +11,13 @@ import pytest
 from small_run import failure_of
 from tracking_world import delivery_of, evaluation_of, training_of
 
-from holley_assets.assets.model_choice import CHAMPION_MODEL, DELIVERED_TABLE
-from holley_assets.assets.serving_keys import SERVING_TABLE
 from holley_assets.automation import rollback as rollback_module
 from holley_assets.automation.rollback import rollback
+from holley_assets.core.asset_keys import (
+    CHAMPION_MODEL,
+    DELIVERED_TABLE,
+    SERVING_TABLE,
+)
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.tracking.journal import TrackingJournal
 from holley_assets.resources.tracking.mlflow_store import TrackingError

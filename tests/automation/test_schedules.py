@@ -16,10 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_run import PROJECT
 
-from holley_assets.assets.time_windows import AS_OF_TAG, on_tagged_day
 from holley_assets.automation.freshness_sensor import freshness_sensor
 from holley_assets.automation.schedules import due_day, request_score, schedules
 from holley_assets.automation.upstream_sensor import upstream_sensor
+from holley_assets.core.tags import (
+    AS_OF_TAG,
+)
+from holley_assets.core.time_windows import (
+    on_tagged_day,
+)
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.settings import RunSettings, SettingsError
 

@@ -15,7 +15,6 @@ from automation.conftest import MONDAY, day
 from automation.moving_clock import Daemon, daemon_at
 from automation.stand_ins import definitions
 
-from holley_assets.assets.time_windows import AS_OF_TAG
 from holley_assets.automation.deliveries import newest_delivery
 from holley_assets.automation.upstream_sensor import read_cursor
 from holley_assets.checks.source_watch import (
@@ -26,6 +25,9 @@ from holley_assets.checks.source_watch import (
     judge_presence,
 )
 from holley_assets.checks.standing import latest_evaluation
+from holley_assets.core.tags import (
+    AS_OF_TAG,
+)
 from holley_assets.resources.warehouse.source_looks import Look
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES, TableDescription
 

@@ -33,7 +33,9 @@ from measure import Measurement, growth_exponent, machine, measure
 from processes import Usage, WatchedCommand, watch
 from study import RESULTS_FOLDER, markdown, tell
 
-from holley_assets.assets.table_specs import TABLE_SPECS
+from holley_assets.core.table_specs import (
+    TABLE_SPECS,
+)
 from holley_assets.sample_data.generate import generate_sample
 from holley_assets.sample_data.parameters import FULL_SCALE_USERS
 from holley_assets.settings import load_settings

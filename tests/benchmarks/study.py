@@ -29,8 +29,12 @@ import pyarrow.parquet as pq
 from holley_assets.assets.evaluation import clicking_users
 from holley_assets.assets.graph_tables import query_dependencies, query_parameters
 from holley_assets.assets.recommendations import ranking_options, users_with_profiles
-from holley_assets.assets.table_specs import TABLE_SPECS
-from holley_assets.assets.time_windows import TimeWindows
+from holley_assets.core.table_specs import (
+    TABLE_SPECS,
+)
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 from holley_assets.evaluation.metrics import HeldOutClicks, UserMetrics, held_out_clicks, score_systems
 from holley_assets.gnn.graph import BuiltGraph, build_graph
 from holley_assets.gnn.graph_schema import GraphTables

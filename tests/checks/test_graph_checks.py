@@ -10,8 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from small_run import FinishedRun
 
-from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.graph_checks import RECOUNTED_TABLES, check_training_graph
+from holley_assets.core.time_windows import (
+    TimeWindows,
+)
 
 
 @pytest.fixture

@@ -13,12 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 from small_run import FinishedRun
 
-from holley_assets.assets.time_windows import TimeWindows
 from holley_assets.checks.recommendation_checks import (
     DELIVERED_PARTS,
     RULES,
     check_recommendations,
     rule_parameters,
+)
+from holley_assets.core.time_windows import (
+    TimeWindows,
 )
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse_resource import WarehouseResource

@@ -10,9 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from holley_assets.assets.table_specs import TABLE_SPECS, Endpoint, TableSpec
-from holley_assets.checks.previous_run import PreviousRows
 from holley_assets.checks.table_checks import check_table, table_check_specs
+from holley_assets.core.event_log import (
+    PreviousRows,
+)
+from holley_assets.core.table_specs import (
+    TABLE_SPECS,
+    Endpoint,
+    TableSpec,
+)
 
 SPEC = TableSpec(
     name="edges",

@@ -8,8 +8,11 @@ import dagster as dg
 import pytest
 
 from holley_assets.checks.lineage import blocking_checks_upstream
-from holley_assets.checks.previous_run import PreviousRows, previous_rows
 from holley_assets.checks.verdicts import unproven
+from holley_assets.core.event_log import (
+    PreviousRows,
+    previous_rows,
+)
 
 PROMISE = dg.AssetCheckKey(dg.AssetKey("staged"), "promise")
 verdicts: list[bool] = []

@@ -7,7 +7,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from holley_assets.resources.settings_resource import SettingsResource, run_lineage
+from holley_assets.core.event_log import (
+    run_lineage,
+)
+from holley_assets.resources.settings_resource import (
+    SettingsResource,
+)
 
 
 def test_a_run_keeps_the_settings_that_it_froze(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

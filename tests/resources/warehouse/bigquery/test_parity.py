@@ -15,9 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from bigquery_emulator import BigQueryEmulator
 
-from holley_assets.assets.table_specs import TABLE_SPECS
 from holley_assets.checks.recommendation_checks import DELIVERED_PARTS, check_recommendations
 from holley_assets.checks.staged_table import fingerprint, stage_recommendations
+from holley_assets.core.table_specs import (
+    TABLE_SPECS,
+)
 from holley_assets.ranking.recommendations import WIDE_SCHEMA
 from holley_assets.resources.warehouse.bigquery.warehouse import BigQueryWarehouse
 from holley_assets.resources.warehouse.duckdb.transpile import to_duckdb

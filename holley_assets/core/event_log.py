@@ -1,4 +1,4 @@
-"""The good runs before this one, and how large a table was in the last of them."""
+"""What the event log says of materializations: the newest, and those of the good runs before this one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-ROW_COUNT = "dagster/row_count"
-SOURCE_KIND = "source_kind"
+from holley_assets.core.metadata_keys import ROW_COUNT, SOURCE_KIND
+
 # Successful runs are rarely this far apart; the search stops somewhere.
 _SEARCHED = 50
 
@@ -56,3 +56,27 @@ def previous_rows(instance: dg.DagsterInstance, asset: str, source_kind: str) ->
         if rows is not None:
             return PreviousRows(run.run_id, int(str(rows)))
     return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Materialization:
+    """A materialization: its place in the event log, its run, and its metadata as plain values."""
+
+    storage_id: int
+    run_id: str
+    metadata: Mapping[str, object]
+
+
+def newest_materialization(instance: dg.DagsterInstance, asset: dg.AssetKey) -> Materialization | None:
+    """The newest materialization of ``asset``; ``None`` if there is none."""
+    records = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=asset), limit=1).records
+    if not records or records[0].asset_materialization is None:
+        return None
+    values = {name: value.value for name, value in records[0].asset_materialization.metadata.items()}
+    return Materialization(records[0].storage_id, records[0].run_id, values)
+
+
+def run_lineage(run: dg.DagsterRun) -> list[str]:
+    """Ids of a run, of the one it repeats and of the first in that line, without repeats."""
+    ids = [run.run_id, run.parent_run_id, run.root_run_id]
+    return list(dict.fromkeys(run_id for run_id in ids if run_id))

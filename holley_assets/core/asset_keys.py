@@ -1,0 +1,17 @@
+"""Keys of the assets that more than one layer names."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+TRAINED_CHECKPOINT = dg.AssetKey("trained_checkpoint")
+CHAMPION_MODEL = dg.AssetKey("champion_model")
+EMBEDDING_TABLES = dg.AssetKey("embedding_tables")
+RUN_COMPARISON = dg.AssetKey("run_comparison")
+# On the way to the delivered table.
+STAGED = dg.AssetKey("recommendations")
+DELIVERED_TABLE = dg.AssetKey("recommendations_table")
+# On the way to the serving table.
+SQL_RECOMMENDATIONS = dg.AssetKey("sql_recommendations")
+MIXED = dg.AssetKey("mixed_recommendations")
+SERVING_TABLE = dg.AssetKey("serving_table")

@@ -1,0 +1,19 @@
+"""Keys of the metadata by which steps and runs tell one another something."""
+
+from __future__ import annotations
+
+# Dagster plots this one, and calls the next one the time of a table's last change.
+ROW_COUNT = "dagster/row_count"
+LAST_UPDATED = "dagster/last_updated_timestamp"
+# Runs of one kind of source may be compared by their row counts.
+SOURCE_KIND = "source_kind"
+# SHA-256 of the file that an asset was written to.
+CHECKSUM = "sha256"
+MODEL_VERSION = "model_version"
+# On the materialization of a table that a rollback put in place: the model that it took away.
+ROLLED_BACK_FROM = "rolled_back_from"
+# Of 10,000 hash buckets, how many get the graph's parts.
+GRAPH_BUCKETS = "graph_buckets"
+KILL_SWITCH = "kill_switch"
+# Why a check that the daemon evaluates has its verdict, in a few words.
+REASON = "reason"
