@@ -20,8 +20,8 @@ from holley_assets.core.output_tables import (
 )
 from holley_assets.ranking.arms import SQL_ARM
 from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.source_looks import open_briefly
 from holley_assets.resources.warehouse.interface import MissingTableError, WarehouseError
-from holley_assets.resources.warehouse.source_looks import open_briefly
 from holley_assets.resources.warehouse.source_tables import TableDescription
 from holley_assets.resources.warehouse_resource import WarehouseResource
 from holley_assets.settings import Settings, SettingsError

@@ -11,7 +11,7 @@ from holley_assets.core.time_windows import (
     resolve_windows,
 )
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.warehouse.source_looks import Look, look_at_sources
+from holley_assets.resources.source_looks import Look, look_at_sources
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES, TableDescription
 from holley_assets.resources.warehouse_resource import WarehouseResource
 from holley_assets.settings import SettingsError, WatchSettings

@@ -20,13 +20,14 @@ from holley_assets.sample_data.met_parts import build_met_parts
 from holley_assets.sample_data.parameters import RETURN_SHARE, SampleKind, SampleParameters
 from holley_assets.sample_data.people import build_users
 from holley_assets.sample_data.purchases import build_purchases
+from holley_assets.sample_data.real_cars import build_real_vehicles
 from holley_assets.sample_data.shop import Shop
 from holley_assets.sample_data.tables_catalogue import fitment_table, import_items_tables
 from holley_assets.sample_data.tables_events import build_events, event_batches
 from holley_assets.sample_data.tables_orders import orders_table
 from holley_assets.sample_data.tables_treatments import treatments_table
 from holley_assets.sample_data.tables_users import attributes_table, build_user_ids
-from holley_assets.sample_data.vehicles import build_vehicles
+from holley_assets.sample_data.vehicles import Vehicles, build_made_up_vehicles
 from holley_assets.sample_data.writer import read_manifest, write_folder, write_table
 
 
@@ -38,6 +39,12 @@ class SampleSummary:
     parameters: SampleParameters
     rows: dict[str, int]
     reused: bool
+
+
+def build_vehicles(parameters: SampleParameters) -> Vehicles:
+    """The vehicles of the sample's kind: real ones, or made-up ones."""
+    build = build_real_vehicles if parameters.kind == "real_cars" else build_made_up_vehicles
+    return build(parameters)
 
 
 def generate_sample(

@@ -112,12 +112,8 @@ def _add_made_up_models(rows: _ModelRows, count: int, long_lived: int, random: n
             made_up += 1
 
 
-def build_vehicles(parameters: SampleParameters) -> Vehicles:
-    """Make up the vehicles: well-known models first, then long-lived ones, then the tail; or take real ones."""
-    if parameters.kind == "real_cars":
-        from holley_assets.sample_data.real_cars import build_real_vehicles
-
-        return build_real_vehicles(parameters)
+def build_made_up_vehicles(parameters: SampleParameters) -> Vehicles:
+    """Make up the vehicles: well-known models first, then long-lived ones, then the tail."""
     random = parameters.random("vehicles")
     count = parameters.models
     rows = _named_models(max(2, round(count * NAMED_SHARE)))

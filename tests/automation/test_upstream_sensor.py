@@ -28,7 +28,7 @@ from holley_assets.checks.standing import latest_evaluation
 from holley_assets.core.tags import (
     AS_OF_TAG,
 )
-from holley_assets.resources.warehouse.source_looks import Look
+from holley_assets.resources.source_looks import Look
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES, TableDescription
 
 SENSOR = "upstream_sensor"

@@ -10,11 +10,11 @@ import pytest
 from sample_data.world import AS_OF, INTENT_START, World, build_happenings, build_world
 
 from holley_assets.sample_data import generate_sample, oracle_scores
+from holley_assets.sample_data.generate import build_vehicles
 from holley_assets.sample_data.parameters import SampleParameters
 from holley_assets.sample_data.people import COLD
 from holley_assets.sample_data.real_cars import REAL_CARS_FILE
 from holley_assets.sample_data.vehicle_names import ORPHAN_VEHICLES
-from holley_assets.sample_data.vehicles import build_vehicles
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,13 @@ from holley_assets.sample_data.catalogue import Catalogue, build_catalogue
 from holley_assets.sample_data.clicks import Clicks, build_clicks
 from holley_assets.sample_data.demand import Demand, Truth, build_truth
 from holley_assets.sample_data.fits import Fits, build_fits
+from holley_assets.sample_data.generate import build_vehicles
 from holley_assets.sample_data.met_parts import MetParts, build_met_parts
 from holley_assets.sample_data.parameters import RETURN_SHARE, SampleKind, SampleParameters
 from holley_assets.sample_data.people import Users, build_users
 from holley_assets.sample_data.purchases import Purchases, build_purchases
 from holley_assets.sample_data.shop import Shop
-from holley_assets.sample_data.vehicles import Vehicles, build_vehicles
+from holley_assets.sample_data.vehicles import Vehicles
 
 AS_OF = datetime.date(2026, 1, 15)
 INTENT_START = datetime.date(2025, 9, 1)

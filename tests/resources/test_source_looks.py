@@ -18,10 +18,10 @@ from flaky_server import FlakyServer
 
 from holley_assets.automation.freshness_sensor import freshness_sensor
 from holley_assets.automation.upstream_sensor import read_cursor, upstream_sensor
+from holley_assets.resources import source_looks
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.warehouse import source_looks
+from holley_assets.resources.source_looks import look_at_sources
 from holley_assets.resources.warehouse.bigquery import tables as bigquery_tables
-from holley_assets.resources.warehouse.source_looks import look_at_sources
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 from holley_assets.resources.warehouse_resource import WarehouseResource
 from holley_assets.settings import load_settings
