@@ -17,6 +17,7 @@ from holley_assets.assets.embedding_tables import embedding_tables
 from holley_assets.assets.evaluation import evaluation_rankings, evaluation_rankings_before_rules
 from holley_assets.assets.graph_tables import graph_tables
 from holley_assets.assets.graphs import graphs
+from holley_assets.assets.history import history
 from holley_assets.assets.model import embeddings, trained_checkpoint
 from holley_assets.assets.recommendations import recommendations
 from holley_assets.assets.report import eval_report
@@ -59,6 +60,7 @@ _made = [
     graphs,
     trained_checkpoint,
     embeddings,
+    history,
     recommendations,
     sql_recommendations,
     mixed_recommendations,

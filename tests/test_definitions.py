@@ -27,6 +27,7 @@ GROUPS = {
     },
     "graph_tables": {
         "co_purchased_edges",
+        "co_viewed_edges",
         "daily_orders",
         "fitment",
         "fits_edges",
@@ -43,11 +44,14 @@ GROUPS = {
         "user_accounts",
         "user_nodes",
         "user_purchases",
+        "user_visits",
         "vehicle_nodes",
         "visitor_demand",
     },
     "model": {
         "champion_model",
+        "history_scores",
+        "history_weights",
         "product_embeddings",
         "serving_graph",
         "trained_checkpoint",
@@ -276,6 +280,13 @@ def test_graph_takes_the_tables_that_its_asset_loads() -> None:
     from holley_assets.gnn.graph_schema import GraphTables
 
     assert {field.name for field in dataclasses.fields(GraphTables)} == set(GRAPH_TABLE_NAMES)
+
+
+def test_histories_take_the_tables_that_their_asset_loads() -> None:
+    from holley_assets.assets.history import HISTORY_TABLE_NAMES
+    from holley_assets.gnn.history_tables import HistoryTables
+
+    assert {field.name for field in dataclasses.fields(HistoryTables)} == set(HISTORY_TABLE_NAMES)
 
 
 def test_a_failed_gate_does_not_start_the_run_again(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ TABULAR_ASSETS = [
     "fits_edges",
     "owns_edges",
     "co_purchased_edges",
+    "co_viewed_edges",
     "fitment",
     "user_purchases",
     "popularity",
@@ -39,6 +40,8 @@ TABULAR_ASSETS = [
     "evaluation_rankings",
     "user_embeddings",
     "product_embeddings",
+    "history_weights",
+    "history_scores",
 ]
 
 

@@ -22,7 +22,7 @@ from holley_assets.core.time_windows import (
 )
 from holley_assets.evaluation.labels import ground_truth
 from holley_assets.ranking import (
-    EmbeddingScorer,
+    HistoryScorer,
     PairScorer,
     RandomScorer,
     Scorer,
@@ -94,6 +94,7 @@ def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> d
         user_profiles: pa.Table,
         user_embeddings: pa.Table,
         product_embeddings: pa.Table,
+        history_scores: pa.Table,
         fitment: pa.Table,
         parts: pa.Table,
         popularity: pa.Table,
@@ -111,7 +112,7 @@ def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> d
             fitment=fitment,
             parts=parts,
             popularity=popularity,
-            gnn=EmbeddingScorer.from_tables(user_embeddings, product_embeddings, "training"),
+            gnn=HistoryScorer.from_tables(user_embeddings, product_embeddings, history_scores, "training"),
             purchases=user_purchases,
             windows=windows,
             settings=run_settings,

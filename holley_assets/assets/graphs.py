@@ -87,7 +87,8 @@ What is delivered is scored with the weights learned at the cutoff on today's in
             deps=["user_nodes", "training_graph", "serving_graph"],
             group=MODEL,
             kinds={"arrow"},
-            description="""One row a customer: its node in the training graph and in the serving graph.
+            description="""One row a customer: its node in the training graph and in the serving graph, and the node
+of its car without any history.
 
 98 % of the customers share a node with all others that have the same car and no history, so that vectors
 and rankings are computed once a node and not once a customer.""",
@@ -126,6 +127,9 @@ def graphs(
                 "email_lower": tables.user_nodes["email_lower"],
                 "profile": pa.array(training.user_profiles, pa.int32()),
                 "serving_profile": pa.array(serving.user_profiles, pa.int32()),
+                "cold_profile": pa.array(
+                    training.data["user"].cold_profile.numpy()[training.user_profiles], pa.int32()
+                ),
             }
         ),
         metadata={

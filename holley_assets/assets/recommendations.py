@@ -14,7 +14,7 @@ from holley_assets.core.groups import (
 from holley_assets.core.time_windows import (
     TimeWindows,
 )
-from holley_assets.ranking import EmbeddingScorer, RankingOptions, Scorer, build_candidates, rank_users
+from holley_assets.ranking import HistoryScorer, RankingOptions, Scorer, build_candidates, rank_users
 from holley_assets.ranking.recommendations import wide_table
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
@@ -95,6 +95,7 @@ def recommendations(
     user_profiles: pa.Table,
     user_embeddings: pa.Table,
     product_embeddings: pa.Table,
+    history_scores: pa.Table,
     fitment: pa.Table,
     parts: pa.Table,
     user_purchases: pa.Table,
@@ -110,7 +111,7 @@ def recommendations(
     started = time.monotonic()
     table, metadata = stage_recommendations(
         users_with_profiles(user_nodes, user_profiles, "serving_profile"),
-        EmbeddingScorer.from_tables(user_embeddings, product_embeddings, "serving"),
+        HistoryScorer.from_tables(user_embeddings, product_embeddings, history_scores, "serving"),
         fitment=fitment,
         parts=parts,
         purchases=user_purchases,

@@ -109,12 +109,13 @@ def calibration_section(
     user_profiles: pa.Table,
     user_embeddings: pa.Table,
     product_embeddings: pa.Table,
+    history_scores: pa.Table,
     fitment: pa.Table,
     parts: pa.Table,
 ) -> dict[str, Any]:
     """Whether the model's scores as of the cutoff mean the same for every vehicle."""
     from holley_assets.evaluation.calibration import calibration, promised_clicks
-    from holley_assets.ranking import EmbeddingScorer, build_candidates
+    from holley_assets.ranking import HistoryScorer, build_candidates
     from holley_assets.ranking.choices import log_totals
 
     car = ["year", "make", "model"]
@@ -134,7 +135,7 @@ def calibration_section(
     totals = log_totals(
         users,
         build_candidates(fitment, parts, view="training", apply_rules=True),
-        EmbeddingScorer.from_tables(user_embeddings, product_embeddings, "training"),
+        HistoryScorer.from_tables(user_embeddings, product_embeddings, history_scores, "training"),
         temperature,
     )
     return calibration(promised_clicks(rankings, totals, clicks, temperature=temperature))

@@ -128,9 +128,8 @@ not known to the training view.""",
         description="""One row a customer with a usable vehicle; one customer is one e-mail address.
 
 All accounts of an address are merged and its latest usable vehicle wins as a whole, never the year of one
-with the make of another. What no part fits is `UNKNOWN`. Tiers: cold without any interaction in the window,
-warm with views only, hot with a cart or an order. Dropped and counted: accounts without
-a usable vehicle, by what is missing.""",
+with the make of another. Tiers: cold without any interaction in the window, warm with views only, hot with
+a cart or an order. Dropped and counted: accounts without a usable vehicle, by what is missing.""",
     ),
     TableSpec(
         name="product_nodes",
@@ -152,8 +151,7 @@ price are those of the best-selling variant. `log_visitors` counts everybody who
         key=("make", "model"),
         not_null=("user_count", "product_count"),
         endpoints=(_vehicle("fits_edges"), _vehicle("user_nodes")),
-        description="""One row a make and model of the fitment data; `UNKNOWN` is what customers drive
-and no part fits.
+        description="""One row a make and model, of customers' cars and of the fitment data.
 
 The year is no part of the node, it would cut the data too thin; it is a feature of the user, and fitment
 for a recommendation still goes by year.""",
@@ -212,6 +210,29 @@ buyers).
 Stored once with the smaller base SKU first; the graph holds both directions.""",
     ),
     TableSpec(
+        name="user_visits",
+        key=("email_lower", "visit_date", "base_sku", "interaction"),
+        endpoints=(_user("user_visits"), _product("user_visits")),
+        may_be_empty=True,
+        steady=False,
+        description="""One row a customer, day, part and kind of meeting: viewed, put in the cart or ordered.
+
+What a customer's own history says is learned from the last visit of each. Views and carts are those between the
+intent start and `as_of`, orders are of any age and source.""",
+    ),
+    TableSpec(
+        name="co_viewed_edges",
+        key=("base_sku", "other_base_sku"),
+        weights=("weight", "serving_weight"),
+        endpoints=(_product("co_viewed_edges"), _product("co_viewed_edges", "other_base_sku")),
+        may_be_empty=True,
+        steady=False,
+        description="""One row a pair of parts that at least two visitors both met; weight ln(1 + visitors).
+
+Stored once with the smaller base SKU first. The newest 50 parts of a visitor count. `earlier_visitors` leaves out
+what customers first met on their last visit before the cutoff, which weights are learned from.""",
+    ),
+    TableSpec(
         name="fitment",
         key=("year", "make", "model", "base_sku"),
         endpoints=(Endpoint("fitment", ("base_sku",), "parts", ("base_sku",)),),
@@ -266,4 +287,22 @@ on the site: a part never viewed, put in the cart or ordered before.
 Labels for `HOLLEY_EVALUATION_LABELS`, beside the clicks: no e-mail chose them. Nobody but evaluation reads it.
 Dropped and counted: parts that the customer knew before the cutoff, unknown parts.""",
     ),
+)
+
+# What a step of the model writes, with the checks of a table.
+HISTORY_SCORES = TableSpec(
+    name="history_scores",
+    key=("view", "profile", "base_sku"),
+    weights=("score",),
+    endpoints=(
+        _product("history_scores"),
+        Endpoint("history_scores", ("view", "profile"), "user_embeddings", ("view", "profile")),
+    ),
+    may_be_empty=True,
+    steady=False,
+    description="""One row a view, profile and part that the user's own history speaks for.
+
+`score` is added to the dot product of the vectors, in evaluation and delivery alike; every other pair keeps the dot
+product. `reason` is what speaks loudest: the part itself (`viewed`, `cart`), what goes with parts that the user met
+(`co_viewed`, `co_purchased`), or both (`seen`). Users without a history have no row.""",
 )

@@ -33,6 +33,7 @@ from holley_assets.ranking.candidates import Candidates, RankingError, View, bui
 from holley_assets.ranking.ranker import Ranking, RankingOptions, rank_users
 from holley_assets.ranking.scorers import (
     EmbeddingScorer,
+    HistoryScorer,
     PairScorer,
     ProfileScorer,
     RandomScorer,
@@ -43,6 +44,7 @@ from holley_assets.ranking.scorers import (
 __all__ = [
     "Candidates",
     "EmbeddingScorer",
+    "HistoryScorer",
     "PairScorer",
     "ProfileScorer",
     "RandomScorer",

@@ -182,15 +182,15 @@ class ProfileScorer:
 
     def bind(self, candidates: Candidates) -> ScoreBlock:
         """Raises RankingError if a key repeats or a score is null."""
-        product = codes_in(self.table["base_sku"], candidates.product_ids)
-        values = self.table["score"].cast(pa.float64()).combine_chunks()
-        if values.null_count:
-            raise RankingError(f"{self.name}: {values.null_count} scores are null")
+        product, values = (
+            codes_in(self.table["base_sku"], candidates.product_ids),
+            _scores_of(self.table, self.name),
+        )
         limit = len(candidates.product_ids)
         known = product >= 0
         keys = (integers(self.table["profile"], missing=-1) * limit + product)[known]
         order = np.argsort(keys, kind="stable")
-        keys, scores = keys[order], np.append(values.to_numpy(zero_copy_only=False)[known][order], 0.0)
+        keys, scores = keys[order], np.append(values[known][order], 0.0)
         if repeated := int((np.diff(keys) == 0).sum()):
             raise RankingError(f"{self.name}: {repeated} keys of profile and base SKU occur twice")
 
@@ -198,6 +198,60 @@ class ProfileScorer:
             asked = profiles[:, None] * limit + candidates.pair_product[pairs]
             # The last score, of position −1, is that of every other pair.
             return np.asarray(scores[find_sorted(asked.ravel(), keys)].reshape(asked.shape), np.float64)
+
+        return score
+
+
+@dataclass(frozen=True)
+class HistoryScorer:
+    """Dot product of vectors, and for some profiles and parts what the user's own history adds to it.
+
+    A pair that is not in the table keeps the very number of the vectors.
+
+    Attributes:
+        vectors: scores every profile and part.
+        added: ``profile, base_sku, score``; a key must not repeat.
+    """
+
+    vectors: EmbeddingScorer
+    added: pa.Table
+    name: str = "gnn"
+    profiles: Literal["given"] = "given"
+
+    @classmethod
+    def from_tables(
+        cls, user_embeddings: pa.Table, product_embeddings: pa.Table, history_scores: pa.Table, view: View
+    ) -> HistoryScorer:
+        """From assets ``user_embeddings``, ``product_embeddings`` and ``history_scores`` (view, profile,
+        base_sku, score)."""
+        added = history_scores.filter(pc.equal(history_scores["view"].cast(pa.string()), view))
+        return cls(EmbeddingScorer.from_tables(user_embeddings, product_embeddings, view), added)
+
+    def bind(self, candidates: Candidates) -> ScoreBlock:
+        """Raises RankingError if a candidate has no vector, a key repeats or a score is null."""
+        dot_product = self.vectors.bind(candidates)
+        product, values = (
+            codes_in(self.added["base_sku"], candidates.product_ids),
+            _scores_of(self.added, self.name),
+        )
+        profile = integers(self.added["profile"], missing=-1)
+        order = np.lexsort((product, profile))
+        order = order[product[order] >= 0]
+        profile, product, values = profile[order], product[order], values[order]
+        if repeated := int(((np.diff(profile) == 0) & (np.diff(product) == 0)).sum()):
+            raise RankingError(f"{self.name}: {repeated} keys of profile and base SKU occur twice")
+
+        def score(profiles: IntArray, pairs: slice) -> FloatArray:
+            scores = dot_product(profiles, pairs)
+            first, last = np.searchsorted(profile, profiles), np.searchsorted(profile, profiles, "right")
+            count = last - first
+            if count.any():
+                row = np.repeat(np.arange(len(profiles)), count)
+                entry = np.arange(len(row)) - np.repeat(np.cumsum(count) - count - first, count)
+                # Pairs of a make and model are sorted by base SKU.
+                column = find_sorted(product[entry], candidates.pair_product[pairs])
+                scores[row[column >= 0], column[column >= 0]] += values[entry[column >= 0]]
+            return scores
 
         return score
 
@@ -232,6 +286,14 @@ def _fixed_point(vectors: npt.NDArray[np.float32]) -> float:
     """
     longest = float(np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64).max(initial=0.0)))
     return float(2.0 ** (26 - max(1, int(np.ceil(np.log2(max(longest, 1.0)))))))
+
+
+def _scores_of(table: pa.Table, name: str) -> FloatArray:
+    """Column ``score``, [n]. Raises RankingError if one is null."""
+    values = table["score"].cast(pa.float64()).combine_chunks()
+    if values.null_count:
+        raise RankingError(f"{name}: {values.null_count} scores are null")
+    return np.asarray(values.to_numpy(zero_copy_only=False), np.float64)
 
 
 def _matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:

@@ -62,6 +62,12 @@ class RunSettings(Section):
     co_purchase_minimum_users: Count = Field(
         2, description="users who ordered both parts, for a co_purchased edge"
     )
+    co_view_minimum_visitors: Count = Field(
+        2, description="visitors who met both parts, for a co_viewed edge"
+    )
+    co_view_maximum_parts: Count = Field(
+        50, description="newest parts of a visitor that make co_viewed edges; pairs grow with the square"
+    )
     visitor_maximum_parts: Count = Field(
         40, description="a visitor with more parts is a crawler or reseller and tells nothing about one car"
     )

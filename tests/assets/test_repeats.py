@@ -17,7 +17,7 @@ from holley_assets.assets.recommendations import users_with_profiles
 from holley_assets.core.time_windows import (
     TimeWindows,
 )
-from holley_assets.ranking import EmbeddingScorer
+from holley_assets.ranking import HistoryScorer
 from holley_assets.settings import load_settings
 
 
@@ -64,8 +64,9 @@ def test_events_of_the_test_window_change_no_ranking_as_of_the_cutoff(
                 fitment=tables["fitment"],
                 parts=tables["parts"],
                 popularity=tables["popularity"],
-                gnn=EmbeddingScorer.from_tables(
-                    tables["user_embeddings"], tables["product_embeddings"], "training"
+                gnn=HistoryScorer.from_tables(
+                    *(tables[name] for name in ("user_embeddings", "product_embeddings", "history_scores")),
+                    "training",
                 ),
                 purchases=tables["user_purchases"],
                 windows=windows,
@@ -79,5 +80,6 @@ def test_events_of_the_test_window_change_no_ranking_as_of_the_cutoff(
 
 
 def _tables(data_dir: Path) -> dict[str, pa.Table]:
-    names = ("fitment", "parts", "popularity", "user_embeddings", "product_embeddings", "user_purchases")
+    names = ("fitment", "parts", "popularity", "user_embeddings", "product_embeddings", "history_scores")
+    names = (*names, "user_purchases")
     return {name: read_asset(data_dir, name) for name in names}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from holley_assets.ranking import (
     Candidates,
     EmbeddingScorer,
+    HistoryScorer,
     PairScorer,
     ProfileScorer,
     RandomScorer,
@@ -161,6 +162,67 @@ def test_scores_of_profiles_are_matched_and_the_others_are_zero() -> None:
     assert nothing(np.array([5]), slice(0, 1)).tolist() == [[0.0]]
     with pytest.raises(RankingError, match="1 keys of profile and base SKU occur twice"):
         ProfileScorer(pa.concat_tables([table, table.slice(0, 1)])).bind(candidates_of(["A"]))
+
+
+def history(rows: list[tuple[int, str, float | None]]) -> pa.Table:
+    profiles, base_skus, scores = zip(*rows, strict=True) if rows else ([], [], [])
+    return pa.table(
+        {
+            "profile": pa.array(profiles, pa.int32()),
+            "base_sku": pa.array(base_skus, pa.string()),
+            "score": pa.array(scores, pa.float64()),
+        }
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32))
+def test_a_history_is_added_to_its_own_pairs_and_leaves_all_others_bit_for_bit(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    base_skus = [f"P{number:02}" for number in range(23)]
+    vectors = EmbeddingScorer(unit_rows(random, 11, 16), unit_rows(random, 23, 16), base_skus)
+    added = np.where(random.random((11, 23)) < 0.2, random.random((11, 23)), 0.0)
+    added[[2, 5]] = 0.0
+    rows = [(int(u), base_skus[p], float(added[u, p])) for u, p in np.argwhere(added)]
+    random.shuffle(rows)
+    candidates = candidates_of(base_skus[3:])
+    plain = vectors.bind(candidates)
+    block = HistoryScorer(vectors, history([*rows, (2, "ELSEWHERE", 9.0)])).bind(candidates)
+    profiles = random.permutation(11)[:6]
+    start, stop = sorted(random.integers(0, 21, 2).tolist())
+    expected = plain(profiles, slice(start, stop)) + added[profiles][:, 3 + start : 3 + stop]
+    assert np.array_equal(block(profiles, slice(start, stop)), expected)
+    cold = np.array([2, 5])
+    assert np.array_equal(block(cold, slice(0, 20)), plain(cold, slice(0, 20)))
+
+
+def test_broken_history_scores_are_refused() -> None:
+    vectors = EmbeddingScorer(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32), ["A", "B"])
+    candidates = candidates_of(["A", "B"])
+    with pytest.raises(RankingError, match="gnn: 1 keys of profile and base SKU occur twice"):
+        HistoryScorer(vectors, history([(1, "A", 1.0), (0, "A", 1.0), (1, "A", 2.0)])).bind(candidates)
+    with pytest.raises(RankingError, match="gnn: 1 scores are null"):
+        HistoryScorer(vectors, history([(1, "A", None)])).bind(candidates)
+    nothing = HistoryScorer(vectors, history([])).bind(candidates)
+    assert nothing(np.array([0, 1]), slice(0, 2)).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+def test_histories_from_tables_are_those_of_the_view() -> None:
+    def vectors(key: str, keys: list[object]) -> pa.Table:
+        embedding = pa.array([[1.0], [2.0], [1.0], [2.0]], pa.list_(pa.float32(), 1))
+        views = pa.array(["training", "training", "serving", "serving"])
+        return pa.table({"view": views, key: pa.array(keys), "embedding": embedding})
+
+    scores = pa.table(
+        {"view": ["training", "serving"], "profile": [0, 0], "base_sku": ["A", "B"], "score": [0.5, 0.25]}
+    )
+    scorer = HistoryScorer.from_tables(
+        vectors("profile", [0, 1, 0, 1]), vectors("base_sku", ["A", "B", "A", "B"]), scores, "serving"
+    )
+    assert scorer.bind(candidates_of(["A", "B"]))(np.array([0, 1]), slice(0, 2)).tolist() == [
+        [1, 2.25],
+        [2, 4],
+    ]
 
 
 def test_random_scores_are_uniform() -> None:

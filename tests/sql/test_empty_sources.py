@@ -20,7 +20,9 @@ def test_without_any_interaction_the_structure_is_there(shop, graph_tables):
         "interacts_edges",
         "visitor_demand",
         "co_purchased_edges",
+        "co_viewed_edges",
         "user_purchases",
+        "user_visits",
         "test_clicks",
         "test_interactions",
     }

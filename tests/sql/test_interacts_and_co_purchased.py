@@ -76,8 +76,8 @@ def test_pairs_that_two_buyers_ordered(catalogue):
     catalogue.order("u1", "2026-01-02", "A")
     catalogue.order("u1", "2026-01-02", "UNLISTED")
     assert [tuple(edge.values()) for edge in catalogue.run("co_purchased_edges")] == [
-        ("8202", "A", 2, math.log(3), 2, math.log(3)),
-        ("A", "B", None, None, 2, math.log(3)),
+        ("8202", "A", 2, 2, math.log(3), 2, math.log(3)),
+        ("A", "B", None, None, None, 2, math.log(3)),
     ]
 
 

@@ -18,11 +18,13 @@ DATED = {
     "interaction_events": "event_date",
     "order_lines": "order_date",
     "user_purchases": "order_date",
+    "user_visits": "visit_date",
     "daily_orders": "order_date",
 }
 KEYS = {
     "interacts_edges": "weight",
     "co_purchased_edges": "weight",
+    "co_viewed_edges": "weight",
     "visitor_demand": "weight",
 }
 

@@ -1,0 +1,113 @@
+"""What users' own histories add to the scores: weights that are learned, and one row a user and part."""
+
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+
+from holley_assets.checks.table_checks import check_table, table_check_specs
+from holley_assets.core.groups import MODEL, table_spec
+from holley_assets.core.table_specs import HISTORY_SCORES
+from holley_assets.core.time_windows import TimeWindows
+from holley_assets.resources.io_manager import asset_file, write_parquet
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.step_resources import heavy_step
+
+# The fields of HistoryTables. Its module imports torch, so that they stand here again; a test compares them.
+HISTORY_TABLE_NAMES = (
+    "user_visits",
+    "user_nodes",
+    "user_profiles",
+    "product_nodes",
+    "co_viewed_edges",
+    "co_purchased_edges",
+    "fitment",
+    "user_embeddings",
+    "product_embeddings",
+)
+_INPUTS = ["time_windows", *HISTORY_TABLE_NAMES]
+
+
+@dg.multi_asset(
+    name="history",
+    op_tags=heavy_step("score"),
+    specs=[
+        table_spec(
+            "history_weights",
+            deps=_INPUTS,
+            group=MODEL,
+            kinds={"numpy"},
+            description="""One row a component of what a user's own history says, with its weight.
+
+A component is a part that was seen and not bought since, by kind and age, or a part that goes with one that was
+met. A weight is a share of all choices, learned from each customer's last visit before the cutoff; where nobody
+returns it is 0. The same weights score the evaluation and the delivery.""",
+        ),
+        table_spec(
+            HISTORY_SCORES.name,
+            deps=["history_weights", *_INPUTS],
+            group=MODEL,
+            kinds={"numpy"},
+            description=HISTORY_SCORES.description,
+        ),
+    ],
+    ins={name: dg.AssetIn(name) for name in _INPUTS},
+    check_specs=table_check_specs(HISTORY_SCORES),
+)
+def history(
+    context: dg.AssetExecutionContext,
+    settings: SettingsResource,
+    time_windows: pa.Table,
+    **loaded: pa.Table,
+) -> Iterator[dg.MaterializeResult]:
+    """Learn the weights as of the cutoff, and score both views with them."""
+    from holley_assets.gnn.history import COMPONENTS
+    from holley_assets.gnn.history_tables import SCORE_SCHEMA, HistoryTables, learn, score
+
+    started = time.monotonic()
+    tables = HistoryTables(**loaded)
+    run_settings = settings.of_run(context.run)
+    windows, run = TimeWindows.from_table(time_windows), run_settings.run
+    exclusion_days = run_settings.rules.purchase_exclusion_days
+    weights = learn(
+        tables,
+        cutoff=windows.cutoff,
+        kind_weight=np.array([run.view_weight, run.cart_weight, run.order_weight]),
+        exclusion_days=exclusion_days,
+    )
+    yield dg.MaterializeResult(
+        "history_weights",
+        value=pa.table({"component": list(COMPONENTS), "weight": weights.values}),
+        metadata={
+            "last_visits": weights.visits,
+            "choices": weights.choices,
+            "choices_of_parts_seen_before": weights.returns,
+            "log_likelihood_gain": weights.log_likelihood_gain,
+            "seconds": round(time.monotonic() - started, 2),
+        },
+    )
+    started = time.monotonic()
+    store = settings.store()
+    path = store.staging_path(asset_file(dg.AssetKey(HISTORY_SCORES.name)))
+    views = (("training", windows.cutoff), ("serving", windows.as_of))
+    batches = (
+        batch
+        for view, end in views
+        for batch in score(tables, weights, view, view_end=end, exclusion_days=exclusion_days)
+    )
+    write_parquet(pa.RecordBatchReader.from_batches(SCORE_SCHEMA, batches), path)
+    checks = check_table(
+        HISTORY_SCORES,
+        path,
+        {name: store.local_path(asset_file(dg.AssetKey(name))) for name in HISTORY_SCORES.referenced_tables},
+        previous=None,
+        minimum_share=run_settings.checks.minimum_rows_share,
+    )
+    yield dg.MaterializeResult(
+        HISTORY_SCORES.name,
+        value=path,
+        metadata={"seconds": round(time.monotonic() - started, 2)},
+        check_results=checks,
+    )

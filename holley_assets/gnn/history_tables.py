@@ -1,0 +1,197 @@
+"""What users' own histories add to scores: from the tables of a run to one sparse table."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from holley_assets.gnn.arrow_keys import FloatArray, IntArray, index_of, joined_key, known_index, to_numpy
+from holley_assets.gnn.graph_schema import View
+from holley_assets.gnn.history import (
+    COMPONENTS,
+    Base,
+    Events,
+    Parts,
+    blocks_of,
+    conversion,
+    pairs_of,
+    similarity,
+)
+from holley_assets.gnn.history_weights import HistoryWeights, fit_weights, hold_out
+
+KINDS = ("view", "cart", "order")
+SCORE_SCHEMA = pa.schema(
+    [
+        ("view", pa.string()),
+        ("profile", pa.int32()),
+        ("base_sku", pa.string()),
+        ("score", pa.float64()),
+        ("reason", pa.string()),
+    ]
+)
+# What a person is told; each component speaks for the first of these that its name begins with.
+REASONS = ("viewed", "cart", "co_viewed", "co_purchased", "seen")
+
+
+@dataclass(frozen=True)
+class HistoryTables:
+    """The tables that histories are read from; columns as the assets of the same names have them."""
+
+    user_visits: pa.Table
+    user_nodes: pa.Table
+    user_profiles: pa.Table
+    product_nodes: pa.Table
+    co_viewed_edges: pa.Table
+    co_purchased_edges: pa.Table
+    fitment: pa.Table
+    user_embeddings: pa.Table
+    product_embeddings: pa.Table
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Histories of one view, ready to be learned from or scored.
+
+    Attributes:
+        profile: of each owner, ascending, ``[num_owners]``.
+        temperature: what a score is multiplied by to give a logit.
+    """
+
+    events: Events
+    base: Base
+    profile: IntArray
+    temperature: float
+
+
+def learn(
+    tables: HistoryTables, *, cutoff: datetime.date, kind_weight: FloatArray, exclusion_days: int
+) -> HistoryWeights:
+    """Weights of the components, from each user's last visit before ``cutoff``.
+
+    The vectors are those of the user's car: a user's own have seen the last visit.
+    """
+    histories = read_histories(tables, "training", cutoff, vectors="cold_profile")
+    parts = read_parts(tables, "training", exclusion_days, earlier=True)
+    return fit_weights(hold_out(histories.events, parts, histories.base, kind_weight))
+
+
+def score(
+    tables: HistoryTables,
+    weights: HistoryWeights,
+    view: View,
+    *,
+    view_end: datetime.date,
+    exclusion_days: int,
+) -> Iterator[pa.RecordBatch]:
+    """What is added to the dot product of each profile and part, in :data:`SCORE_SCHEMA`; only what is above 0."""
+    prefix = "" if view == "training" else "serving_"
+    histories = read_histories(tables, view, view_end, vectors=f"{prefix}profile")
+    parts = read_parts(tables, view, exclusion_days)
+    end = np.full(len(histories.profile), np.datetime64(view_end, "D").astype(np.int64))
+    base_skus = tables.product_nodes["base_sku"].cast(pa.string()).combine_chunks()
+    reason = np.array([[name.startswith(group) for name in COMPONENTS] for group in REASONS])
+    for owners in blocks_of(histories.events, histories.base):
+        pairs = pairs_of(histories.events, end, parts, histories.base, owners)
+        share = pairs.components * weights.values
+        added = np.log1p(share.sum(axis=1) / pairs.base) / histories.temperature
+        kept = np.flatnonzero(added > 0)
+        columns = {
+            "view": pa.repeat(view, len(kept)),
+            "profile": pa.array(histories.profile[pairs.owner[kept]].astype(np.int32)),
+            "base_sku": base_skus.take(pa.array(pairs.product[kept])),
+            "score": pa.array(added[kept]),
+            "reason": pa.array(REASONS).take(pa.array((share[kept] @ reason.T).argmax(axis=1))),
+        }
+        yield pa.record_batch(columns, schema=SCORE_SCHEMA)
+
+
+def read_histories(tables: HistoryTables, view: View, view_end: datetime.date, *, vectors: str) -> Histories:
+    """Every user with a history before ``view_end``, with the vectors of one column of ``user_profiles``.
+
+    Raises:
+        ValueError: two users with a history share a profile.
+    """
+    prefix = "" if view == "training" else "serving_"
+    visits = tables.user_visits.filter(pc.less(tables.user_visits["visit_date"], pa.scalar(view_end)))
+    user = known_index(visits["email_lower"], tables.user_profiles["email_lower"], "user_visits")
+    product = known_index(visits["base_sku"], tables.product_nodes["base_sku"], "user_visits")
+    profile = to_numpy(tables.user_profiles[f"{prefix}profile"]).astype(np.int64)
+    active = np.unique(user)
+    active = active[np.argsort(profile[active])]
+    if len(np.unique(profile[active])) < len(active):
+        raise ValueError("user_profiles: users with a history share a profile; build the graph again")
+    owner_of = np.full(len(profile), -1)
+    owner_of[active] = np.arange(len(active))
+    day = to_numpy(visits["visit_date"]).astype("datetime64[D]").astype(np.int64)
+    events = Events(owner_of[user], product, day, index_of(visits["interaction"], pa.array(KINDS)))
+    order = np.lexsort(events[::-1])
+
+    user_vectors = _of_view(tables.user_embeddings, view)
+    product_vectors = _of_view(tables.product_embeddings, view)
+    temperature = float(pc.max(user_vectors["norm"]).as_py() * pc.max(product_vectors["norm"]).as_py())
+    row_of_profile = np.argsort(to_numpy(user_vectors["profile"]))
+    asked = to_numpy(tables.user_profiles[vectors]).astype(np.int64)[active]
+    place = known_index(
+        tables.product_nodes["base_sku"], product_vectors["base_sku"].combine_chunks(), "product_nodes"
+    )
+    row, offsets, candidates = _candidates(tables, prefix, active)
+    base = Base(
+        _matrix(user_vectors["embedding"])[row_of_profile[asked]] * temperature,
+        _matrix(product_vectors["embedding"])[place],
+        row,
+        offsets,
+        candidates,
+    )
+    return Histories(events.take(order), base, profile[active], temperature)
+
+
+def read_parts(tables: HistoryTables, view: View, exclusion_days: int, *, earlier: bool = False) -> Parts:
+    """What is known of parts as of a view; ``earlier`` without what users first met on their last visit."""
+    prefix = "" if view == "training" else "serving_"
+    nodes = tables.product_nodes
+    visitors, buyers = (
+        np.expm1(to_numpy(nodes[f"{prefix}{name}"]).astype(np.float64))
+        for name in ("log_visitors", "log_popularity")
+    )
+    together = {}
+    for name, counted, alone in (("co_viewed", "visitors", visitors), ("co_purchased", "users", buyers)):
+        edges = getattr(tables, f"{name}_edges")
+        count = edges[f"{'earlier_' if earlier else prefix}{counted}"]
+        edges = edges.filter(pc.and_(pc.is_valid(edges[f"{prefix}weight"]), pc.greater(count, 0)))
+        ends = [
+            known_index(edges[side], nodes["base_sku"], f"{name}_edges")
+            for side in ("base_sku", "other_base_sku")
+        ]
+        number = to_numpy(edges[f"{'earlier_' if earlier else prefix}{counted}"]).astype(np.float64)
+        together[name] = similarity(*ends, number, alone)
+    return Parts(conversion(buyers, visitors), **together, exclusion_days=exclusion_days)
+
+
+def _candidates(tables: HistoryTables, prefix: str, users: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Row of each of ``users``, and the eligible parts of each row: every year, make and model of ``fitment``."""
+    fitment = tables.fitment
+    keys = joined_key(fitment, "year", "make", "model").dictionary_encode()
+    eligible = np.flatnonzero(to_numpy(pc.is_valid(fitment[f"{prefix}sku"])))
+    product = known_index(fitment["base_sku"], tables.product_nodes["base_sku"], "fitment")[eligible]
+    car = keys.indices.to_numpy().astype(np.int64)[eligible]
+    order = np.lexsort((product, car))
+    counts = np.bincount(car, minlength=len(keys.dictionary))
+    chosen = tables.user_nodes.select(["year", "make", "model"]).take(pa.array(users))
+    row = index_of(joined_key(chosen, "year", "make", "model"), keys.dictionary)
+    return row, np.concatenate([[0], np.cumsum(counts)]), product[order]
+
+
+def _of_view(table: pa.Table, view: View) -> pa.Table:
+    return table.filter(pc.equal(table["view"].cast(pa.string()), view))
+
+
+def _matrix(column: pa.ChunkedArray) -> torch.Tensor:
+    array = column.combine_chunks()
+    values = array.flatten().to_numpy(zero_copy_only=False)
+    return torch.from_numpy(np.array(values, np.float32).reshape(len(array), array.type.list_size))

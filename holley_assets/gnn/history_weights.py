@@ -1,0 +1,123 @@
+"""How much a user's own history counts, learned from the last visit of each user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from holley_assets.gnn.history import (
+    COMPONENTS,
+    Base,
+    Events,
+    FloatArray,
+    IntArray,
+    Parts,
+    blocks_of,
+    pairs_of,
+)
+
+# Mean of the exponential prior of a weight, as a share of all choices.
+PRIOR_MEAN = 0.01
+
+
+@dataclass(frozen=True)
+class HistoryWeights:
+    """Weight of each component, ``[len(COMPONENTS)]``, and what it was learned from.
+
+    Attributes:
+        visits: last visits with a part that could have been recommended.
+        choices: such parts.
+        returns: those among them that the user had seen before.
+        log_likelihood_gain: mean gain of a choice's log-likelihood over the vectors alone.
+    """
+
+    values: FloatArray
+    visits: int
+    choices: int
+    returns: int
+    log_likelihood_gain: float
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What each last visit chose, and the sums that the likelihood needs.
+
+    Attributes:
+        owner: of each choice, ``[num_choices]``.
+        components: of each choice, ``[num_choices, len(COMPONENTS)]``.
+        base: chance of each choice by the vectors alone, ``[num_choices]``.
+        weight: of each choice, ``[num_choices]``.
+        totals: sums of the components over all that each owner may be shown, ``[num_owners, len(COMPONENTS)]``.
+        rest: what the vectors alone leave to these parts, ``[num_owners]``.
+    """
+
+    owner: IntArray
+    components: FloatArray
+    base: FloatArray
+    weight: FloatArray
+    totals: FloatArray
+    rest: FloatArray
+
+
+def last_visits(events: Events, owners: int) -> IntArray:
+    """Day of each owner's last event; 0 for an owner without one, ``[owners]``."""
+    last = np.zeros(owners, np.int64)
+    np.maximum.at(last, events.owner, events.day)
+    return last
+
+
+def hold_out(events: Events, parts: Parts, base: Base, kind_weight: FloatArray) -> HeldOut:
+    """The last visit of each owner, seen from what the owner did before.
+
+    Args:
+        kind_weight: weight of a view, a cart and an order; of one part the strongest counts.
+    """
+    num_products, owners = len(parts.conversion), len(base.row)
+    end = last_visits(events, owners)
+    # Who came once has nothing before it that the visit could be foretold from.
+    returning = np.isin(events.owner, events.owner[events.day < end[events.owner]])
+    final = events.take((events.day == end[events.owner]) & returning)
+    target, place = np.unique(final.owner * num_products + final.product, return_inverse=True)
+    strength = np.zeros(len(target))
+    np.maximum.at(strength, place, kind_weight[final.kind])
+
+    totals, rest = np.zeros((owners, len(COMPONENTS))), np.ones(owners)
+    nothing = np.empty(0)
+    found = [(np.empty(0, np.int64), np.empty((0, len(COMPONENTS))), nothing, nothing)]
+    for block in blocks_of(events, base):
+        ends = np.searchsorted(target, [block.start * num_products, block.stop * num_products])
+        asked = slice(*ends.tolist())
+        pairs = pairs_of(events, end, parts, base, block, target[asked])
+        keys = pairs.owner * num_products + pairs.product
+        known = np.isin(target[asked], keys)
+        chosen = np.searchsorted(keys, target[asked][known])
+        found.append(
+            (pairs.owner[chosen], pairs.components[chosen], pairs.base[chosen], strength[asked][known])
+        )
+        first = np.searchsorted(pairs.owner, np.arange(block.start, block.stop + 1))
+        running = np.concatenate([np.zeros((1, len(COMPONENTS))), np.cumsum(pairs.components, 0, np.float64)])
+        totals[block] = np.diff(running[first], axis=0)
+        rest[block] -= pairs.bought
+    owner, components, chance, weight = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    return HeldOut(owner, components.astype(np.float64), chance, weight, totals, rest)
+
+
+def fit_weights(held: HeldOut, prior_mean: float = PRIOR_MEAN) -> HistoryWeights:
+    """Posterior mode of the weights: bounded below by zero, where most of them stay."""
+    components, totals = held.components, held.totals[held.owner]
+    rest = held.rest[held.owner]
+
+    def loss(values: FloatArray) -> tuple[float, FloatArray]:
+        chosen, total = held.base + components @ values, rest + totals @ values
+        log_likelihood = held.weight @ (np.log(chosen) - np.log(total))
+        gradient = (held.weight / chosen) @ components - (held.weight / total) @ totals
+        return values.sum() / prior_mean - log_likelihood, 1.0 / prior_mean - gradient
+
+    start = np.full(len(COMPONENTS), prior_mean)
+    result = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * len(start))
+    nothing, _ = loss(np.zeros(len(start)))
+    gain = (nothing - loss(result.x)[0] + result.x.sum() / prior_mean) / max(held.weight.sum(), 1.0)
+    seen = components[:, : COMPONENTS.index("co_viewed_alike")].any(axis=1)
+    return HistoryWeights(result.x, len(np.unique(held.owner)), len(held.owner), int(seen.sum()), float(gain))
