@@ -172,6 +172,7 @@ def eval_report(
             "latest": dg.MetadataValue.path(store.location(LATEST_FILE)),
             "test_clicks": report["test_set"]["clicks"],
             "labels": report["label_source"],
+            "addresses_hidden": report["addresses_hidden"],
             **headline_numbers(report),
             **reference_metadata(reference),
             **tracked.metadata,

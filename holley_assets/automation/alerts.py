@@ -12,14 +12,12 @@ import dataclasses
 import enum
 import hashlib
 import json
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Protocol
 
-_ADDRESS = re.compile(r"[\w.+'-]+(?:@|%40)[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
-HIDDEN = "(e-mail address)"
+from holley_assets.texts import mask_addresses
 
 OUTBOX_KEY = "holley/alerts"
 # Seconds until the second attempt; each further one waits twice as long, up to an hour.
@@ -62,11 +60,6 @@ Sender = Callable[[Alert], bool]
 def short_hash(text: str) -> str:
     """By which ``text`` is known where it may not be kept: it is a secret, or may name a customer."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def without_addresses(text: str) -> str:
-    """``text`` with every e-mail address hidden: customers are named in no alert."""
-    return _ADDRESS.sub(HIDDEN, text)
 
 
 @dataclasses.dataclass
@@ -121,7 +114,7 @@ class Outbox:
             return
         self.told[alert.key] = now
         scrubbed = dataclasses.replace(
-            alert, title=without_addresses(alert.title), body=without_addresses(alert.body)
+            alert, title=mask_addresses(alert.title)[0], body=mask_addresses(alert.body)[0]
         )
         self.waiting.append(Waiting(scrubbed))
 

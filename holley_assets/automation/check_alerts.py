@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from holley_assets.automation.alert_texts import check_line, check_name, link, message, severity_of
-from holley_assets.automation.alerts import Alert, CheckNote, without_addresses
+from holley_assets.automation.alerts import Alert, CheckNote
 from holley_assets.core.metadata_keys import (
     REASON,
 )
+from holley_assets.texts import mask_addresses
 
 # The run under which Dagster keeps what belongs to none.
 _NO_RUN = ""
@@ -108,7 +109,7 @@ def _reasons(note: CheckNote | None, failure: dg.AssetCheckEvaluation) -> list[s
 
 def _reason(failure: dg.AssetCheckEvaluation) -> str | None:
     given = failure.metadata.get(REASON)
-    return None if given is None else without_addresses(str(given.value))
+    return None if given is None else mask_addresses(str(given.value))[0]
 
 
 def _without_run(

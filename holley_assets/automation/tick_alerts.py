@@ -10,7 +10,8 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick,
 from dagster._utils.error import SerializableErrorInfo
 
 from holley_assets.automation.alert_texts import first_line, link, message
-from holley_assets.automation.alerts import Alert, Severity, TickNote, short_hash, without_addresses
+from holley_assets.automation.alerts import Alert, Severity, TickNote, short_hash
+from holley_assets.texts import mask_addresses
 
 _PAGE = 20
 _NAMELESS_REPOSITORY = "__repository__"
@@ -48,7 +49,7 @@ def tick_alert(
                 note.errors = {error: told for error, told in note.errors.items() if told > kept}
                 continue
             # What is kept is a hash: an error may quote more of its data than an address.
-            words = without_addresses(_words(tick.error))
+            words = mask_addresses(_words(tick.error))[0]
             error = short_hash(_VARYING.sub("#", words))
             if first_look or _ended(tick) < since or error in note.errors:
                 continue

@@ -12,6 +12,7 @@ import duckdb
 
 from holley_assets.resources.table_metadata import IDENTIFYING_COLUMNS, preview
 from holley_assets.resources.warehouse.duckdb.files import parquet_relation
+from holley_assets.texts import for_log
 
 EXAMPLES = 3
 # Digits of a hash that stand for a person in an example: enough to tell rows apart, useless elsewhere.
@@ -113,7 +114,7 @@ def threshold_verdict(
 
 
 def _words(example: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in example.items())
+    return for_log(", ".join(f"{name} {value}" for name, value in example.items()))
 
 
 def _quoted(name: str) -> str:

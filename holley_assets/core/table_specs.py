@@ -128,8 +128,9 @@ not known to the training view.""",
         description="""One row a customer with a usable vehicle; one customer is one e-mail address.
 
 All accounts of an address are merged and its latest usable vehicle wins as a whole, never the year of one
-with the make of another. Tiers: cold without any interaction in the window, warm with views only, hot with
-a cart or an order. Dropped and counted: accounts without a usable vehicle, by what is missing.""",
+with the make of another. What no part fits is `UNKNOWN`. Tiers: cold without any interaction in the window,
+warm with views only, hot with a cart or an order. Dropped and counted: accounts without
+a usable vehicle, by what is missing.""",
     ),
     TableSpec(
         name="product_nodes",
@@ -151,7 +152,8 @@ price are those of the best-selling variant. `log_visitors` counts everybody who
         key=("make", "model"),
         not_null=("user_count", "product_count"),
         endpoints=(_vehicle("fits_edges"), _vehicle("user_nodes")),
-        description="""One row a make and model, of customers' cars and of the fitment data.
+        description="""One row a make and model of the fitment data; `UNKNOWN` is what customers drive
+and no part fits.
 
 The year is no part of the node, it would cut the data too thin; it is a feature of the user, and fitment
 for a recommendation still goes by year.""",

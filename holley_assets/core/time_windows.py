@@ -12,7 +12,8 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from holley_assets.core.tags import AS_OF_TAG
-from holley_assets.settings import RunSettings, SettingsError, allowed_words, printable
+from holley_assets.settings import RunSettings, SettingsError, allowed_words
+from holley_assets.texts import for_log
 
 SAMPLE_SOURCE = "sample"
 
@@ -102,7 +103,7 @@ def on_tagged_day(run: RunSettings, tags: Mapping[str, str]) -> RunSettings:
     except ValidationError:
         allowed = allowed_words(RunSettings, "as_of")
         raise SettingsError(
-            f"run tag {AS_OF_TAG}={printable(tagged)} is not allowed; allowed: {allowed}"
+            f"run tag {AS_OF_TAG}={for_log(tagged)} is not allowed; allowed: {allowed}"
         ) from None
 
 

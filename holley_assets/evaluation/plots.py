@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from holley_assets.evaluation.exposure import SLOTS
 from holley_assets.evaluation.formatting import signed
 from holley_assets.evaluation.gates import DecisionRule
+from holley_assets.texts import for_html, for_plot
 
 INK, MUTED, GRID = "#1b2733", "#5b6875", "#dfe5eb"
 BLUE, ORANGE, GREEN, RED = "#1f5fa8", "#b4530a", "#2a7d4f", "#b3261e"
@@ -202,12 +203,12 @@ def part_type_mix(part_types: Mapping[str, Mapping[str, int]], *, limit: int = 1
             offset = (len(shares) - 1) * height / 2 - index * height
             values = [100.0 * mix.get(kind, 0.0) for kind in kinds]
             axis.barh(rows + offset, values, height=0.92 * height, color=colours.get(name, MUTED), label=name)
-        axis.set_yticks(rows, kinds, color=INK)
+        axis.set_yticks(rows, [for_plot(kind) for kind in kinds], color=INK)
         axis.set(xlabel="% of the filled slots")
         axis.grid(visible=False, axis="y")
         axis.legend(loc="lower right")
         first = next(iter(shares))
-        words = ", ".join(f"{kind} {shares[first].get(kind, 0.0):.0%}" for kind in kinds[:3])
+        words = ", ".join(f"{for_html(kind)} {shares[first].get(kind, 0.0):.0%}" for kind in kinds[:3])
         return _encode(figure, f"Part types in the first {SLOTS} slots; most frequent for {first}: {words}.")
 
 
@@ -260,7 +261,7 @@ def embedding_picture(points: pa.Table) -> Plot | None:
                 color=shade,
                 alpha=0.75,
                 linewidths=0,
-                label=f"{names[index]} ({counts[index]:,})",
+                label=f"{for_plot(names[index])} ({counts[index]:,})",
                 zorder=1 if names[index] == "others" else 2,
             )
         axis.set_axis_off()

@@ -9,7 +9,6 @@ import dataclasses
 import datetime
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,15 +28,13 @@ from holley_assets.evaluation.metrics import (
     summarise,
 )
 from holley_assets.evaluation.significance import ALPHA, POWER, Bootstrap, compare
+from holley_assets.texts import mask_all
 
 SYSTEMS = ("gnn", "sql", "popularity", "random")
 TREATMENT, BASELINE = "gnn", "sql"
 CONTROLS = ("fitted_popularity", "counted_popularity")
 # What visitors wanted for the very car, counted. The model learns from that inference, so that it decides nothing.
 COUNT_BY_CAR = "visitor_demand"
-# Starts at the @ and looks back: from the left, a long word without any @, such as an embedded image, would
-# be scanned again from each of its letters.
-EMAIL_ADDRESS = re.compile(r"(?<=[\w.+-])@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,8 @@ def build_report(
         The contract's keys; ``control`` (``metrics`` of the counts, the better ``system``, the ``comparison``
         with it and the ``comparison_by_car`` with :data:`COUNT_BY_CAR`), or None; ``power`` and
         ``label_source``; ``click_bias`` with ``metrics_outside_sql_top4`` and ``comparison_outside_sql_top4``;
-        ``exposure`` and ``scores``; and the extras. Plain Python values; a number that does not exist is None.
+        ``exposure`` and ``scores``; the extras; and ``addresses_hidden``, how many e-mail addresses stood in names
+        of parts or vehicles and are hidden. Plain Python values; a number that does not exist is None.
 
     Raises:
         EvaluationError: malformed rankings or clicks.
@@ -171,7 +169,8 @@ def build_report(
     extras = extras or {}
     if taken := sorted(set(report) & set(extras)):
         raise ValueError(f"the report computes {', '.join(taken)} itself")
-    return plain({**report, **extras})
+    hidden, count = mask_all(plain({**report, **extras}))
+    return {**hidden, "addresses_hidden": count}
 
 
 def plain(value: Any) -> Any:
@@ -217,18 +216,6 @@ def tracked_metrics(report: Mapping[str, Any]) -> dict[str, float]:
     return {name.replace("@", "_at_"): float(value) for name, value in numbers.items() if value is not None}
 
 
-def refuse_addresses(text: str) -> str:
-    """``text`` itself, if no e-mail address is in it: reports are shared more widely than the data.
-
-    Raises:
-        ValueError: how many there are; the message repeats none.
-    """
-    found = len(EMAIL_ADDRESS.findall(text))
-    if found:
-        raise ValueError(f"{found} e-mail addresses in a report that must hold none")
-    return text
-
-
 def to_json(report: Mapping[str, Any]) -> str:
     """The report as JSON text without NaN, infinities and e-mail addresses."""
-    return refuse_addresses(json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    return json.dumps(mask_all(report)[0], indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
 
 import jinja2
 import pyarrow as pa
+from markupsafe import Markup
 
 from holley_assets.evaluation import plots
 from holley_assets.evaluation.formatting import (
@@ -24,7 +25,7 @@ from holley_assets.evaluation.formatting import (
 from holley_assets.evaluation.gates import DecisionRule, gates, reaches
 from holley_assets.evaluation.labels import LABEL_UNITS, LABELS
 from holley_assets.evaluation.metrics import METRICS, SCOPES
-from holley_assets.evaluation.report import refuse_addresses
+from holley_assets.texts import for_html, for_log, mask_all
 
 HEADLINES = {
     "clear_win": "Clear win",
@@ -84,21 +85,39 @@ def gate_rows(report: Mapping[str, Any], rule: DecisionRule) -> list[dict[str, A
     return rows
 
 
-def draw_plots(report: Mapping[str, Any], rule: DecisionRule, points: pa.Table | None) -> dict[str, Any]:
-    """Every plot by name; None where the report holds nothing to draw."""
+def _shown(value: Any) -> Any:
+    """A value of the template; text that the project wrote itself, such as the style, is marked as safe."""
+    return for_html(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def draw_plots(
+    report: Mapping[str, Any], rule: DecisionRule, points: pa.Table | None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Every plot by name, None where the report holds nothing to draw; and why others could not be drawn, by name."""
     mix = {system: report["exposure"][system]["part_types"] for system in ("gnn", "sql")}
     if "delivered" in report:
         mix["delivered"] = report["delivered"]["part_types"]
     training, graph, backtest = (report.get(name) for name in ("training", "graph", "backtest"))
-    return {
-        "lift": plots.lift_by_tier(report["comparison"], report["metrics"], rule),
-        "training": plots.training_curves(training) if training else None,
-        "scores": plots.score_distributions(report["scores"]),
-        "part_types": plots.part_type_mix(mix),
-        "degrees": plots.degree_distributions(graph["degrees"]) if graph and "degrees" in graph else None,
-        "embedding": plots.embedding_picture(points) if points is not None else None,
-        "backtest": plots.lift_over_time(backtest) if backtest else None,
+    drawings: dict[str, Callable[[], Any]] = {
+        "lift": lambda: plots.lift_by_tier(report["comparison"], report["metrics"], rule),
+        "training": lambda: plots.training_curves(training) if training else None,
+        "scores": lambda: plots.score_distributions(report["scores"]),
+        "part_types": lambda: plots.part_type_mix(mix),
+        "degrees": lambda: (
+            plots.degree_distributions(graph["degrees"]) if graph and "degrees" in graph else None
+        ),
+        "embedding": lambda: plots.embedding_picture(points) if points is not None else None,
+        "backtest": lambda: plots.lift_over_time(backtest) if backtest else None,
     }
+    drawn: dict[str, Any] = dict.fromkeys(drawings)
+    missing: dict[str, str] = {}
+    for name, draw in drawings.items():
+        try:
+            drawn[name] = draw()
+        except (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+            # A picture beside the numbers: without it the report still says everything.
+            missing[name] = for_log(f"{type(error).__name__}: {error}")
+    return drawn, missing
 
 
 def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = None) -> str:
@@ -116,16 +135,19 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
 
     Returns:
         HTML text.
-
-    Raises:
-        ValueError: the page would hold an e-mail address.
+    An e-mail address in any text is hidden. A plot that cannot be drawn is left out, and the page says why.
     """
+    report, _ = mask_all(report)
     options = report["options"]
     rule = DecisionRule(
         options["clear_win"], options["marginal"], options["minimum_clicks"], options["confidence"]
     )
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters.update(
         count=count,
@@ -138,14 +160,16 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
         probability=probability,
         span=span,
     )
+    drawn, missing = draw_plots(report, rule, embedding_points)
     folder = resources.files("holley_assets.evaluation") / "templates"
     template = environment.from_string((folder / "report.html.jinja").read_text(encoding="utf-8"))
-    page = template.render(
+    return template.render(
         report=report,
         style=(folder / "report.css").read_text(encoding="utf-8"),
         headline=HEADLINES[report["decision"]["outcome"]],
         gates=gate_rows(report, rule),
-        plots=draw_plots(report, rule, embedding_points),
+        plots=drawn,
+        missing_plots=missing,
         best=best_systems(report["metrics"]),
         best_before=best_systems(report["metrics_before_rules"]),
         labels=LABELS[report["label_source"]],
@@ -154,4 +178,3 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
         metrics=METRICS,
         metric_names=METRIC_NAMES,
     )
-    return refuse_addresses(page)

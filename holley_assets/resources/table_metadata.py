@@ -11,10 +11,15 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from holley_assets.texts import for_log
+
 # Never shown in metadata, logs or tracking: each of these leads to one person.
 IDENTIFYING_COLUMNS = frozenset(
     {"email_lower", "user_id", "buyer", "SHIP_TO_EMAIL", "treatment_tracking_id", "string_value"}
 )
+# In a table of accounts these are what customers typed, which may be anything.
+_ACCOUNT = "user_id"
+_TYPED_BY_A_CUSTOMER = frozenset({"make", "model"})
 PREVIEW_ROWS = 5
 
 Cell = str | int | float | bool | None
@@ -41,11 +46,8 @@ def describe_parquet(path: Path) -> dict[str, dg.MetadataValue]:
 
 def shown_columns(schema: pa.Schema) -> list[str]:
     """Columns that may be previewed: not identifying and not nested (an embedding fills a page)."""
-    return [
-        field.name
-        for field in schema
-        if field.name not in IDENTIFYING_COLUMNS and not pa.types.is_nested(field.type)
-    ]
+    hidden = IDENTIFYING_COLUMNS | (_TYPED_BY_A_CUSTOMER if _ACCOUNT in schema.names else frozenset())
+    return [field.name for field in schema if field.name not in hidden and not pa.types.is_nested(field.type)]
 
 
 def table_schema(schema: pa.Schema) -> dg.TableSchema:
@@ -77,10 +79,10 @@ def preview(rows: list[Mapping[str, object]]) -> dg.MetadataValue:
 
 
 def _cell(value: object) -> Cell:
-    if value is None or isinstance(value, (str, bool, int)):
+    if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, (datetime.date, datetime.datetime)):
         return value.isoformat()
-    return str(value)
+    return for_log(str(value))

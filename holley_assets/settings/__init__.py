@@ -17,7 +17,6 @@ from holley_assets.settings.loading import (
     known_variables,
     load_section,
     load_settings,
-    printable,
     unknown_variables,
 )
 from holley_assets.settings.run import RunSettings, is_production
@@ -69,7 +68,6 @@ __all__ = [
     "load_section",
     "load_settings",
     "parse_day",
-    "printable",
     "unknown_variables",
     "variable_name",
 ]

@@ -33,6 +33,7 @@ from holley_assets.settings.storage import StorageSettings
 from holley_assets.settings.tracking import TrackingSettings
 from holley_assets.settings.warehouse import WarehouseSettings
 from holley_assets.settings.watching import WatchSettings
+from holley_assets.texts import for_log
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -130,16 +131,7 @@ def _shown(section: type[Section], field: str, value: object) -> str:
     """A wrong value as a log may show it, in one line."""
     if field in section.secrets():
         return "(hidden)"
-    return _USER_OF_ADDRESS.sub("//(hidden)@", printable(str(value)))
-
-
-def printable(text: str) -> str:
-    """``text`` in one line of at most 200 characters, each of which can be seen: a line break is ``\\n``."""
-    visible = "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
-    return visible if len(visible) <= _LONGEST_SHOWN else f"{visible[:_LONGEST_SHOWN]}…"
+    return for_log(_USER_OF_ADDRESS.sub("//(hidden)@", str(value)), _LONGEST_SHOWN)
 
 
 def load_section(section: type[AnySection]) -> AnySection:

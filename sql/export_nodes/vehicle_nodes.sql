@@ -1,4 +1,5 @@
--- One row is one make and model that a user drives or a part fits. Years of one model are one node.
+-- One row is one make and model that a part fits, or UNKNOWN where users drive what no part fits. Years of one
+-- model are one node.
 WITH owners AS (
   SELECT make, model, COUNT(*) AS user_count
   FROM `{working}.user_nodes`

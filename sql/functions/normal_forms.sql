@@ -1,9 +1,15 @@
 -- Normal forms: how a value is written once it is in the graph. Every query calls these, so that the two
 -- sides of a join cannot disagree. A value that has no normal form is NULL.
 
+-- Whether text holds an e-mail address. Where a name is meant it is no name: names stand in files that leave the
+-- tables, such as the model's.
+CREATE TEMP FUNCTION names_a_person(value STRING) AS (
+  REGEXP_CONTAINS(value, r'(?i)[^\s@](?:@|%40)(?:[^\s@.]+\.)+\pL{2,}')
+);
+
 -- SKU: upper, trimmed.
 CREATE TEMP FUNCTION normal_sku(value STRING) AS (
-  NULLIF(UPPER(TRIM(value)), '')
+  IF(names_a_person(value), NULL, NULLIF(UPPER(TRIM(value)), ''))
 );
 
 -- Base SKU: the SKU without the colour letter behind its last digit. 8202B and 8202R are one part.
@@ -18,7 +24,7 @@ CREATE TEMP FUNCTION normal_email(value STRING) AS (
 
 -- Text that somebody filled in, trimmed: forms that were left empty arrive as the words NONE and NULL.
 CREATE TEMP FUNCTION filled_text(value STRING) AS (
-  IF(UPPER(TRIM(value)) IN ('', 'NONE', 'NULL'), NULL, TRIM(value))
+  IF(UPPER(TRIM(value)) IN ('', 'NONE', 'NULL') OR names_a_person(value), NULL, TRIM(value))
 );
 
 -- Make or model: upper, trimmed.
@@ -47,7 +53,11 @@ CREATE TEMP FUNCTION positive_price(value STRING) AS (
 
 -- Image address: always https. http:// and //host/… name the same file.
 CREATE TEMP FUNCTION https_image(value STRING) AS (
-  CONCAT('https://', REGEXP_EXTRACT(TRIM(value), r'^(?i:https?:)?//([^\s/]\S*)$'))
+  IF(
+    names_a_person(value),
+    NULL,
+    CONCAT('https://', REGEXP_EXTRACT(TRIM(value), r'^(?i:https?:)?//([^\s/]\S*)$'))
+  )
 );
 
 -- A property's value as text, whichever of the three columns holds it. A whole number in the float column

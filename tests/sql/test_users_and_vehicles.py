@@ -8,6 +8,7 @@ def test_accounts_of_one_email_are_one_user_with_its_latest_vehicle(shop):
     shop.account("u2", "2025-06-01", email=" A@X.com", v1_year=1969, v1_make="chevrolet", v1_model="Camaro")
     shop.account("u3", "2025-07-01", email="a@x.com", v1_year="NONE", v1_make="FORD", v1_model="F-150")
     shop.account("u4", "2025-08-01", email="a@x.com")
+    shop.fits("1999", "CHEVROLET", "Camaro", "A")
     assert shop.run("user_nodes") == [
         {
             "email_lower": "a@x.com",
@@ -24,6 +25,7 @@ def test_accounts_of_one_email_are_one_user_with_its_latest_vehicle(shop):
 def test_vehicle_of_two_times_is_never_mixed(shop):
     shop.account("u1", "2025-05-01", email="a@x.com", v1_year="1967", v1_make="FORD", v1_model="MUSTANG")
     shop.account("u1", "2025-06-01", v1_year="2018", v1_make="RAM", v1_model="1500")
+    shop.fits("2018", "RAM", "1500", "A")
     (row,) = shop.run("user_nodes")
     assert (row["year"], row["make"], row["model"]) == (2018, "RAM", "1500")
 
@@ -31,6 +33,7 @@ def test_vehicle_of_two_times_is_never_mixed(shop):
 def test_equally_late_vehicles_are_told_apart_by_user_id(shop):
     shop.account("u1", email="a@x.com", v1_year="1967", v1_make="FORD", v1_model="MUSTANG")
     shop.account("u2", email="a@x.com", v1_year="2018", v1_make="RAM", v1_model="1500")
+    shop.fits("2018", "RAM", "1500", "A")
     assert shop.run("user_nodes")[0]["make"] == "RAM"
 
 
@@ -79,13 +82,72 @@ def test_vehicles_of_users_and_of_parts(shop):
     assert shop.run("vehicle_nodes") == [
         {"make": "FORD", "model": "F-150", "user_count": 0, "product_count": 1},
         {"make": "FORD", "model": "MUSTANG", "user_count": 2, "product_count": 2},
-        {"make": "RAM", "model": "1500", "user_count": 1, "product_count": 0},
+        {"make": "UNKNOWN", "model": "UNKNOWN", "user_count": 1, "product_count": 0},
     ]
 
 
 def test_each_user_owns_its_vehicle(shop):
     shop.driver("u1")
     shop.account("u2", email="u2@x.com")
+    shop.fits("1967", "FORD", "MUSTANG", "A")
     assert shop.run("owns_edges") == [
         {"email_lower": "u1@x.com", "make": "FORD", "model": "MUSTANG", "weight": 1.0}
     ]
+
+
+def test_a_vehicle_that_no_part_fits_is_unknown(shop):
+    """What a customer types may be anything; names of makes and models come from the fitment data alone."""
+    shop.driver("u1")
+    shop.driver("u2", make="FORD", model="my old truck")
+    shop.driver("u3", make="Ann Smith", model="MUSTANG")
+    shop.driver("u4", make="FORD", model="ann@example.com")
+    shop.driver("u5", make="RAM", model="MUSTANG")
+    shop.fits("1999", "FORD", "MUSTANG", "A")
+    shop.fits("1999", "RAM", "1500", "A")
+    assert [(row["make"], row["model"]) for row in shop.run("user_nodes")] == [
+        ("FORD", "MUSTANG"),
+        ("FORD", "UNKNOWN"),
+        ("UNKNOWN", "UNKNOWN"),
+        ("RAM", "UNKNOWN"),
+    ]
+    assert shop.dropped("user_nodes") == {"model missing": 1}
+    assert [(row["make"], row["model"], row["user_count"]) for row in shop.run("vehicle_nodes")] == [
+        ("FORD", "MUSTANG", 1),
+        ("FORD", "UNKNOWN", 1),
+        ("RAM", "1500", 0),
+        ("RAM", "UNKNOWN", 1),
+        ("UNKNOWN", "UNKNOWN", 1),
+    ]
+
+
+ADDRESSES = ["ann@example.com", "Kit by ANN+x@mail.example.co", "ann%40example.com", "<ö@müller.рф>"]
+NAMES = ["C@MARO", "@", "F@150.5", "a@b", "a @ example.com", "@example", "HOLLEY@", "50%40"]
+
+
+def test_an_address_is_no_name_of_anything(shop):
+    for address in ADDRESSES:
+        shop.fits("1967", address, "MUSTANG", "A")
+        shop.fits("1967", "FORD", address, "A")
+        shop.fits("1967", "FORD", "MUSTANG", address)
+        shop.item(address)
+        shop.view("u1", "2025-10-01", "A", image=f"https://images.example/{address}.jpg")
+    shop.item("A", part_type=ADDRESSES[1])
+    assert shop.run("fitment") == []
+    assert shop.dropped("fitment") == {
+        "make missing": len(ADDRESSES),
+        "model missing": len(ADDRESSES),
+        "no part number": len(ADDRESSES),
+    }
+    (part,) = shop.run("parts")
+    assert (part["sku"], part["part_type"], part["image"]) == ("A", None, None)
+    assert shop.dropped("parts") == {"no part number": len(ADDRESSES)}
+
+
+def test_an_at_sign_alone_is_no_address(shop):
+    for name in NAMES:
+        shop.fits("1967", name, name, name)
+        shop.item(name, part_type=name)
+    assert {row["make"] for row in shop.run("vehicle_nodes")} == {name.upper() for name in NAMES}
+    assert {(row["sku"], row["part_type"].upper()) for row in shop.run("parts")} == {
+        (name.upper(), name.upper()) for name in NAMES
+    }

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 from holley_assets.resources.storage.artifacts import Reference
 from holley_assets.resources.tracking.mlflow_store import as_tracking_errors, open_client, store_uri
 from holley_assets.settings import Settings, TrackingSettings
+from holley_assets.texts import for_mlflow_key
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -340,7 +341,7 @@ def _decision(by: str, reason: str, now: datetime.datetime) -> dict[str, str]:
 
 def _numbers(prefix: str, values: Mapping[str, float | int | None]) -> dict[str, str]:
     """Numbers as tags; a tag's name may not hold ``@``."""
-    known = {name.replace("@", "_at_"): value for name, value in values.items() if value is not None}
+    known = {for_mlflow_key(name): value for name, value in values.items() if value is not None}
     return {f"{prefix}.{name}": f"{value:.6g}" for name, value in known.items()}
 
 

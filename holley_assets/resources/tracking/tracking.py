@@ -20,6 +20,7 @@ from holley_assets.resources.tracking.mlflow_store import (
 )
 from holley_assets.resources.tracking.records import EvaluationRecord, Parameter, TrainingRecord
 from holley_assets.settings import Settings
+from holley_assets.texts import for_mlflow_key, mask_addresses
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Param
@@ -103,7 +104,8 @@ class Tracker:
         from mlflow.entities import Param
 
         entities: list[Param] = [
-            Param(name, str(value)[:_LONGEST_PARAMETER]) for name, value in sorted(parameters.items())
+            Param(for_mlflow_key(name), mask_addresses(str(value))[0][:_LONGEST_PARAMETER])
+            for name, value in sorted(parameters.items())
         ]
         for start in range(0, len(entities), _PARAMETERS_A_CALL):
             self._client.log_batch(run_id, params=entities[start : start + _PARAMETERS_A_CALL])
@@ -139,7 +141,7 @@ def _metrics(
 
     milliseconds = int(written_at.timestamp() * 1000)
     return [
-        Metric(name.replace("@", "_at_"), float(value), milliseconds, step)
+        Metric(for_mlflow_key(name), float(value), milliseconds, step)
         for name, value in sorted(values.items())
         if value is not None and math.isfinite(value)
     ]
