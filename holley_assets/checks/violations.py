@@ -11,6 +11,7 @@ import dagster as dg
 import duckdb
 
 from holley_assets.resources.table_metadata import IDENTIFYING_COLUMNS, preview
+from holley_assets.resources.warehouse.duckdb.errors import without_quoted_values
 from holley_assets.resources.warehouse.duckdb.files import parquet_relation
 from holley_assets.texts import for_log
 
@@ -44,26 +45,29 @@ def find_violations(
 
     An identifying column is replaced by the first digits of its hash.
     """
-    # Named parameters that a query does not use are an error in DuckDB.
-    used = {name: value for name, value in (parameters or {}).items() if f"${name}" in query}
-    result = connection.execute(f"WITH violations AS MATERIALIZED ({query}) FROM violations LIMIT 0", used)
-    columns = [column[0] for column in result.description or []]
-    shown = ", ".join(
-        f"substr(sha256(CAST({_quoted(name)} AS VARCHAR)), 1, {ALIAS_DIGITS}) AS {_quoted(name + '_hash')}"
-        if name in IDENTIFYING_COLUMNS
-        else _quoted(name)
-        for name in columns
-    )
-    rows = (
-        connection.execute(
-            f"WITH violations AS MATERIALIZED ({query}) "
-            f"SELECT count(*) OVER () AS violation_count, {shown} FROM violations "
-            f"ORDER BY ALL LIMIT {EXAMPLES}",
-            used,
+    with without_quoted_values("a check"):
+        # Named parameters that a query does not use are an error in DuckDB.
+        used = {name: value for name, value in (parameters or {}).items() if f"${name}" in query}
+        result = connection.execute(
+            f"WITH violations AS MATERIALIZED ({query}) FROM violations LIMIT 0", used
         )
-        .to_arrow_table()
-        .to_pylist()
-    )
+        columns = [column[0] for column in result.description or []]
+        shown = ", ".join(
+            f"substr(sha256(CAST({_quoted(name)} AS VARCHAR)), 1, {ALIAS_DIGITS}) AS {_quoted(name + '_hash')}"
+            if name in IDENTIFYING_COLUMNS
+            else _quoted(name)
+            for name in columns
+        )
+        rows = (
+            connection.execute(
+                f"WITH violations AS MATERIALIZED ({query}) "
+                f"SELECT count(*) OVER () AS violation_count, {shown} FROM violations "
+                f"ORDER BY ALL LIMIT {EXAMPLES}",
+                used,
+            )
+            .to_arrow_table()
+            .to_pylist()
+        )
     count = int(rows[0]["violation_count"]) if rows else 0
     return Violations(count, [{name: row[name] for name in row if name != "violation_count"} for row in rows])
 

@@ -18,6 +18,7 @@ from google.cloud.bigquery_storage import BigQueryReadClient
 
 from holley_assets.resources.warehouse.interface import WarehouseError
 from holley_assets.settings import BigQuerySettings
+from holley_assets.texts import for_log, without_values
 
 _REQUEST_LINE = re.compile(r"^(?:\d{3} )?(?:GET|POST|PUT|PATCH|DELETE) \S+: ")
 _MESSAGE_LENGTH = 300
@@ -88,8 +89,8 @@ def readable_errors(doing: str) -> Iterator[None]:
     except google_errors.RetryError as error:
         raise WarehouseError(
             f"BigQuery: {doing} was refused for as long as HOLLEY_BIGQUERY_RETRY_SECONDS allows; "
-            f"the last answer: {_message(error.cause or error)}"
-        ) from error
+            f"the last answer: {without_values(_message(error.cause or error))}"
+        ) from None
     except google_errors.Forbidden as error:
         advice = (
             "wait, or ask for more quota"
@@ -101,7 +102,10 @@ def readable_errors(doing: str) -> Iterator[None]:
         raise WarehouseError(
             f"BigQuery: {doing} failed, something does not exist: {_message(error)}"
         ) from error
-    except (google_errors.GoogleAPICallError, auth_errors.GoogleAuthError) as error:
+    except google_errors.GoogleAPICallError as error:
+        # Of a query that met a value it cannot use, BigQuery quotes the value; so would the trace of the error.
+        raise WarehouseError(f"BigQuery: {doing} failed: {without_values(_message(error))}") from None
+    except auth_errors.GoogleAuthError as error:
         raise WarehouseError(f"BigQuery: {doing} failed: {_message(error)}") from error
     except requests.RequestException as error:
         raise WarehouseError(f"BigQuery: {doing} failed, no answer: {_message(error)}") from error
@@ -111,4 +115,4 @@ def _message(error: BaseException) -> str:
     """First line of an error, without the address that was asked."""
     text = str(getattr(error, "message", None) or error).strip()
     line = _REQUEST_LINE.sub("", text.splitlines()[0] if text else type(error).__name__)
-    return line[:_MESSAGE_LENGTH]
+    return for_log(line, _MESSAGE_LENGTH)

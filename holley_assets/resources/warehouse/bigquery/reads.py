@@ -12,6 +12,7 @@ from google.cloud.bigquery_storage import BigQueryReadClient
 
 from holley_assets.resources.warehouse.bigquery.client import readable_errors
 from holley_assets.resources.warehouse.bigquery.schema import arrow_schema, columns_of_schema
+from holley_assets.resources.warehouse.duckdb.errors import without_quoted_values
 from holley_assets.resources.warehouse.duckdb.files import parquet_relation, quote
 from holley_assets.resources.warehouse.duckdb.scratch import scratch_connection
 
@@ -61,7 +62,7 @@ def sort_parquet(unsorted: Path, path: Path, order: str, temporary_directory: Pa
     Args:
         order: DuckDB's ORDER BY terms, of the file's columns.
     """
-    with scratch_connection(temporary_directory) as connection:
+    with without_quoted_values(f"sorting {path.name}"), scratch_connection(temporary_directory) as connection:
         connection.execute(
             f"COPY (SELECT * FROM {parquet_relation([unsorted])} ORDER BY {order}) "
             f"TO {quote(str(path))} (FORMAT parquet, COMPRESSION zstd)"

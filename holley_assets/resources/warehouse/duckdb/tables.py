@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from holley_assets.resources.warehouse.duckdb.errors import without_quoted_values
 from holley_assets.resources.warehouse.duckdb.files import parquet_relation, quote
 from holley_assets.resources.warehouse.duckdb.parquet_sources import column_type
 from holley_assets.resources.warehouse.interface import (
@@ -239,7 +240,8 @@ class DuckDBTables:
             lambda: duckdb.connect(str(self._database), read_only=read_only)
         ) as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            yield connection
+            with without_quoted_values(f"{'reading' if read_only else 'writing'} {self._database}"):
+                yield connection
 
     def _wait_for_lock(self, attempt: Callable[[], duckdb.DuckDBPyConnection]) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + self._lock_seconds

@@ -24,6 +24,7 @@ from holley_assets.resources.warehouse.interface import (
 )
 from holley_assets.resources.warehouse.source_tables import COMPANY, SOURCE_TABLES, TableDescription
 from holley_assets.resources.warehouse.sql_files import Datasets, QueryError, read_query
+from holley_assets.texts import without_values
 
 # DuckDB sums INT64 into HUGEINT and reads 1.0 as DECIMAL; BigQuery has INT64 and FLOAT64 for both.
 _BIGQUERY_WIDTHS = {"HUGEINT": "BIGINT", "INTEGER": "BIGINT", "FLOAT": "DOUBLE"}
@@ -109,6 +110,11 @@ class DuckDBWarehouse(DuckDBTables):
         except duckdb.BinderException as error:
             reason = " ".join(str(error).split("LINE")[0].split())
             raise WarehouseError(f"query {name} does not fit the tables that it reads: {reason}") from error
+        except duckdb.Error as error:
+            tables = ", ".join(sorted(table for _, table in query.tables)) or "no table"
+            raise WarehouseError(
+                f"DuckDB: query {name}, which reads {tables}, failed: {without_values(str(error))}"
+            ) from None
         finally:
             partial.unlink(missing_ok=True)
         return QueryResult(path, rows, dropped, costs={})
