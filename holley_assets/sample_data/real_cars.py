@@ -14,7 +14,7 @@ import numpy as np
 
 from holley_assets.sample_data.parameters import SampleParameters
 from holley_assets.sample_data.vehicle_names import MAKE_GROUPS, ORPHAN_VEHICLES
-from holley_assets.sample_data.vehicles import OWNER_EXPONENT, OWNER_OFFSET, SIBLING_SHARE, Vehicles
+from holley_assets.sample_data.vehicles import OWNER_EXPONENT, SIBLING_SHARE, Vehicles
 
 REAL_CARS_FILE = Path(__file__).with_name("real_cars.csv")
 # Those that most customers of a shop for performance parts own, in order.
@@ -25,6 +25,8 @@ FAVOURITES: tuple[tuple[str, str], ...] = (
     ("HONDA", "CIVIC"), ("CHEVROLET", "EL CAMINO"), ("FORD", "BRONCO"), ("FORD", "RANGER"),
     ("CHEVROLET", "S10/T10"), ("BUICK", "REGAL"), ("TOYOTA", "TACOMA"), ("NISSAN", "350Z"),
 )  # fmt: skip
+# Owners by rank, flatter than where every favourite has many more model years: the first model has 11 % of them.
+REAL_OWNER_OFFSET = 3.0
 # Spread of the logarithm of owners between the years of a model.
 YEAR_DEVIATION = 0.8
 
@@ -96,7 +98,7 @@ def build_real_vehicles(parameters: SampleParameters) -> Vehicles:
     makes = np.array([spans.names[code][0] for code in chosen])
     _, make_code = np.unique(makes, return_inverse=True)
     years = np.bincount(model)
-    share = (rank + OWNER_OFFSET) ** -OWNER_EXPONENT
+    share = (rank + REAL_OWNER_OFFSET) ** -OWNER_EXPONENT
     share *= np.where(leads, 1.0, SIBLING_SHARE) * np.minimum(years / 20.0, 1.0)
     year_share = np.exp(random.normal(0.0, YEAR_DEVIATION, len(year)))
     owner_share = share[model] * year_share / np.bincount(model, year_share)[model]
