@@ -22,6 +22,7 @@ from holley_assets.assets.report_sections import (
     previous_run_section,
     training_section,
     training_vectors,
+    visits_of_test_users,
 )
 from holley_assets.checks.comparison_checks import NO_WORSE_THAN_BEFORE
 from holley_assets.core.event_log import (
@@ -57,6 +58,7 @@ def eval_report(
     evaluation_rankings: pa.Table,
     evaluation_rankings_before_rules: pa.Table,
     control_rankings: pa.Table,
+    visitor_demand: pa.Table,
     test_clicks: pa.Table,
     test_interactions: pa.Table,
     user_nodes: pa.Table,
@@ -109,6 +111,7 @@ def eval_report(
         rankings_before_rules=evaluation_rankings_before_rules,
         products=product_nodes,
         control_rankings=control_rankings,
+        visits=visits_of_test_users(user_nodes, labels, fitment, visitor_demand),
         options=evaluation_options(run_settings),
         extras={
             "training": training_section(trained_checkpoint),

@@ -141,6 +141,20 @@ def calibration_section(
     return calibration(promised_clicks(rankings, totals, clicks, temperature=temperature))
 
 
+def visits_of_test_users(
+    user_nodes: pa.Table, labels: pa.Table, fitment: pa.Table, visitor_demand: pa.Table
+) -> pa.Table:
+    """email_lower and ``visits``, those of the class of the user's car before the cutoff; null without parts."""
+    from holley_assets.evaluation.car_traffic import CAR, class_visits
+
+    # Plain types: dictionaries of two tables cannot be joined.
+    car = [("year", pa.int64()), ("make", pa.string()), ("model", pa.string())]
+    users = clicking_users(user_nodes.select(["email_lower", *CAR]), labels)
+    users = users.cast(pa.schema([users.schema.field("email_lower"), *car]))
+    visits = class_visits(fitment, visitor_demand).cast(pa.schema([*car, ("visits", pa.float64())]))
+    return users.join(visits, list(CAR), join_type="left outer").select(["email_lower", "visits"])
+
+
 def no_worse(run_comparison: pa.Table) -> bool:
     """Whether the run kept every limit that a promotion asks for."""
     judged = run_comparison.filter(pc.equal(run_comparison["kind"], "worse"))

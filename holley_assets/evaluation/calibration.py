@@ -59,9 +59,10 @@ def calibration(clicks: pa.Table) -> dict[str, Any]:
     Returns:
         ``clicks``; ``expected_calibration_error``, the mean distance between both in ten bins of equal size by what
         was promised (Naeini et al. 2015; Guo et al. 2017), and ``by_chance``, what it would be on average were every
-        promise true; ``groups``: one mapping for each of :data:`GROUPS` with ``name``, ``clicks``, ``promised``,
-        ``realised`` and ``standard_error`` of their difference, were every promise true. Groups with the same
-        difference are promised the same by the same score. Errors are None without a click.
+        promise true; ``deciles``: those bins, lowest promises first; ``groups``: one for each of :data:`GROUPS`. Both
+        are mappings with ``name``, ``clicks``, ``promised``, ``realised`` and ``standard_error`` of their difference,
+        were every promise true. Groups with the same difference are promised the same by the same score. Errors are
+        None without a click.
     """
     promised, hit, owners = (clicks[name].to_numpy() for name in ("promised", "hit", "owners"))
     order = np.argsort(promised, kind="stable")
@@ -78,6 +79,7 @@ def calibration(clicks: pa.Table) -> dict[str, Any]:
         "clicks": count,
         "expected_calibration_error": float(sum(distances) / count) if count else None,
         "by_chance": float(sum(chances) / count) if count else None,
+        "deciles": [_group(f"{number + 1}", promised[rows], hit[rows]) for number, rows in enumerate(bins)],
         "groups": [
             _group(name, promised[group == row], hit[group == row]) for row, name in enumerate(GROUPS)
         ],

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 CAR = ("year", "make", "model")
+# More than the last year that a car may be of.
+YEARS = 10_000
 # Lower bounds of the slices, in visits. Below one, a car is as good as never seen.
 BOUNDS = (0.0, 1.0, 3.0, 6.0, 12.0, 25.0, 100.0)
 NAMES = ("below 1", "1–3", "3–6", "6–12", "12–25", "25–100", "100 and more")
@@ -32,27 +34,41 @@ def class_visits(fitment: pa.Table, visitor_demand: pa.Table) -> pa.Table:
         fitment: year, make, model, base_sku.
         visitor_demand: year, make, model, base_sku, weight; null where the visit came after the cutoff.
     """
-    cars = car_names(fitment).dictionary_encode()
-    names, car = cars.dictionary, cars.indices.to_numpy(zero_copy_only=False)
-    part = fitment["base_sku"].cast(pa.string()).combine_chunks().dictionary_encode()
+    known = {name: pc.unique(fitment[name].cast(pa.string())) for name in ("make", "model", "base_sku")}
+    model_of, part = _models(fitment, known), _codes(fitment["base_sku"], known["base_sku"])
+    keys, first, car = np.unique(
+        model_of * YEARS + fitment["year"].to_numpy(), return_index=True, return_inverse=True
+    )
     # A sum of random numbers, modulo 2^128, stands for a set of parts: two sets share one by no chance.
-    marks = np.random.default_rng(0).integers(0, 2**64, (len(part.dictionary), 2), dtype=np.uint64)
-    prints = np.zeros((len(names), 2), np.uint64)
-    np.add.at(prints, car, marks[part.indices.to_numpy(zero_copy_only=False)])
-    _, first = np.unique(car, return_index=True)
-    rows = fitment.select(list(CAR)).take(pa.array(first))
-    model = pc.binary_join_element_wise(
-        *(rows[name].cast(pa.string()).combine_chunks() for name in CAR[1:]), "\x1f"
-    ).dictionary_encode()
-    key = np.column_stack([model.indices.to_numpy(zero_copy_only=False).astype(np.uint64), prints])
+    marks = np.random.default_rng(0).integers(0, 2**64, (len(known["base_sku"]), 2), dtype=np.uint64)
+    key = np.zeros((len(keys), 3), np.uint64)
+    key[:, 0] = model_of[first]
+    np.add.at(key[:, 1], car, marks[part, 0])
+    np.add.at(key[:, 2], car, marks[part, 1])
     _, of_class = np.unique(key, axis=0, return_inverse=True)
     of_class = of_class.reshape(-1)
 
-    place = pc.fill_null(pc.index_in(car_names(visitor_demand), value_set=names), -1).to_numpy()
+    wanted = _models(visitor_demand, known)
+    wanted = np.where(wanted >= 0, wanted * YEARS + visitor_demand["year"].to_numpy(), -1)
+    place = np.searchsorted(keys, wanted)
+    found = np.append(keys, -2)[place] == wanted
     weight = pc.fill_null(visitor_demand["weight"], 0.0).to_numpy()
-    known = place >= 0
-    visits = np.bincount(of_class[place[known]], weight[known], int(of_class.max(initial=-1)) + 1)
+    visits = np.bincount(of_class[place[found]], weight[found], int(of_class.max(initial=-1)) + 1)
+    rows = fitment.select(list(CAR)).take(pa.array(first))
     return rows.append_column("visits", pa.array(visits[of_class]))
+
+
+def _codes(values: pa.ChunkedArray, known: pa.Array) -> np.ndarray:
+    """Position of each value in ``known``, −1 where it is not there."""
+    return (
+        pc.fill_null(pc.index_in(values.cast(pa.string()), value_set=known), -1).to_numpy().astype(np.int64)
+    )
+
+
+def _models(table: pa.Table, known: dict[str, pa.Array]) -> np.ndarray:
+    """A number for each make and model, −1 where one of them is not known."""
+    make, model = (_codes(table[name], known[name]) for name in ("make", "model"))
+    return np.where((make >= 0) & (model >= 0), make * len(known["model"]) + model, -1)
 
 
 def slice_of(visits: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from holley_assets.evaluation.bias import click_bias, shown_by
 from holley_assets.evaluation.decision import decide, decide_beyond_popularity, network_share
@@ -22,12 +23,21 @@ from holley_assets.evaluation.exposure import exposure, score_histograms
 from holley_assets.evaluation.gates import DECIDING_TIER, DecisionRule, evaluate_gates
 from holley_assets.evaluation.labels import LABEL_UNITS, LabelSource
 from holley_assets.evaluation.metrics import (
+    UserMetrics,
     compute_metrics,
     held_out_clicks,
     score_systems,
     summarise,
 )
 from holley_assets.evaluation.significance import ALPHA, POWER, Bootstrap, compare
+from holley_assets.evaluation.slices import (
+    HISTORY_COUNTS,
+    LAYERS,
+    layers,
+    traffic_slices,
+    visits_of_users,
+    with_history,
+)
 from holley_assets.texts import mask_all
 
 SYSTEMS = ("gnn", "sql", "popularity", "random")
@@ -68,6 +78,7 @@ def build_report(
     rankings_before_rules: pa.Table,
     products: pa.Table,
     control_rankings: pa.Table | None = None,
+    visits: pa.Table | None = None,
     options: EvaluationOptions | None = None,
     extras: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -84,13 +95,17 @@ def build_report(
         products: base_sku, part_type, log_popularity: the catalogue as of the cutoff.
         control_rankings: rankings of systems :data:`CONTROLS`, popularity counted on the data that the
             model reads; a gain is granted only if it holds against the better of them too. And of
-            :data:`COUNT_BY_CAR`, which is shown.
+            :data:`COUNT_BY_CAR`, which is shown; so are, where they were ranked, the systems of
+            :data:`.slices.LAYERS` and of :data:`.slices.HISTORY_COUNTS`.
+        visits: email_lower, visits: those of the class of the user's car before the cutoff
+            (:func:`.car_traffic.class_visits`).
         options: thresholds, bootstrap, systems and what the test set is made of.
         extras: more sections, such as ``training``, ``graph``, ``backtest``; kept as they are.
 
     Returns:
         The contract's keys; ``control`` (``metrics`` of the counts, the better ``system``, the ``comparison``
-        with it and the ``comparison_by_car`` with :data:`COUNT_BY_CAR`), or None; ``power`` and
+        with it and the ``comparison_by_car`` with :data:`COUNT_BY_CAR`), or None; ``car_traffic``, ``layers`` and
+        ``history`` (see :mod:`.slices`), None without ``visits`` or control rankings; ``power`` and
         ``label_source``; ``click_bias`` with ``metrics_outside_sql_top4`` and ``comparison_outside_sql_top4``;
         ``exposure`` and ``scores``; the extras; and ``addresses_hidden``, how many e-mail addresses stood in names
         of parts or vehicles and are hidden. Plain Python values; a number that does not exist is None.
@@ -108,8 +123,9 @@ def build_report(
     unit = LABEL_UNITS[options.label_source]
     decision = decide(comparison, power, clicks=clicks.num_rows, rule=options.rule, unit=unit)
     control: dict[str, Any] | None = None
+    control_values: dict[str, UserMetrics] = {}
     if control_rankings is not None:
-        control_values = score_systems(control_rankings, truth, (*CONTROLS, COUNT_BY_CAR))
+        control_values = score_systems(control_rankings, truth, _ranked_controls(control_rankings))
         control_metrics = summarise(control_values, truth)
         better = max(CONTROLS, key=lambda system: control_metrics[system][DECIDING_TIER]["hit_rate@4"] or 0.0)
         control_comparison, control_power = compare(
@@ -133,6 +149,8 @@ def build_report(
             "comparison_by_car": by_car,
         }
 
+    every = {**values, **control_values}
+    car_visits = visits_of_users(truth, visits) if visits is not None and control else None
     is_shown = shown_by(rankings, clicks, system=BASELINE)
     unshown_clicks = clicks.filter(pa.array(~is_shown))
     unshown_truth = held_out_clicks(unshown_clicks, users)
@@ -153,6 +171,18 @@ def build_report(
         "gates": evaluate_gates(comparison, options.rule),
         "decision": decision,
         "control": control,
+        "car_traffic": None
+        if car_visits is None
+        else traffic_slices(
+            every,
+            truth,
+            car_visits,
+            against=(BASELINE, COUNT_BY_CAR),
+            treatment=TREATMENT,
+            bootstrap=bootstrap,
+        ),
+        "layers": None if car_visits is None else layers(every, truth, car_visits, bootstrap=bootstrap),
+        "history": with_history(every, truth, treatment=TREATMENT, bootstrap=bootstrap),
         "label_source": options.label_source,
         "options": {
             **dataclasses.asdict(options.rule),
@@ -171,6 +201,14 @@ def build_report(
         raise ValueError(f"the report computes {', '.join(taken)} itself")
     hidden, count = mask_all(plain({**report, **extras}))
     return {**hidden, "addresses_hidden": count}
+
+
+def _ranked_controls(rankings: pa.Table) -> tuple[str, ...]:
+    """The controls that every report has, and those of the others that were ranked."""
+    found = set(pc.unique(rankings["system"].cast(pa.string())).to_pylist())
+    optional = (*(layer.system for layer in LAYERS), *HISTORY_COUNTS)
+    required = (*CONTROLS, COUNT_BY_CAR)
+    return (*required, *(name for name in optional if name in found and name not in required))
 
 
 def plain(value: Any) -> Any:

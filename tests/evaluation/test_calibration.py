@@ -47,6 +47,10 @@ def test_the_error_by_hand() -> None:
     assert found["expected_calibration_error"] == pytest.approx(0.09)
     deviations = 9 * np.sqrt(2 * 0.25) + np.sqrt(2 * 0.09)
     assert found["by_chance"] == pytest.approx(np.sqrt(2 / np.pi) * deviations / 20)
+    assert [row["clicks"] for row in found["deciles"]] == [2] * 10
+    assert [row["realised"] for row in found["deciles"]] == [0.5] * 9 + [0.0]
+    assert [row["promised"] for row in found["deciles"]] == pytest.approx([0.5] * 9 + [0.9])
+    assert found["deciles"][9]["standard_error"] == pytest.approx(np.sqrt(2 * 0.09) / 2)
     last = found["groups"][2]
     assert (last["name"], last["clicks"]) == ("most owners", 7)
     assert last["promised"] == pytest.approx((5 * 0.5 + 2 * 0.9) / 7)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from holley_assets.evaluation import plots
@@ -66,6 +67,7 @@ def report_of(
     *,
     clicks: int | None = None,
     control_rankings: pa.Table | None = None,
+    visits: pa.Table | None = None,
 ) -> dict[str, Any]:
     """The report of a world, on its first ``clicks`` clicks."""
     return build_report(
@@ -77,6 +79,7 @@ def report_of(
         rankings_before_rules=world.rankings,
         products=world.products,
         control_rankings=control_rankings,
+        visits=visits,
         extras=extras,
     )
 
@@ -162,6 +165,59 @@ def test_the_page_asks_whether_it_is_the_graph(
     without = Page(render(report_of(world))).text
     assert "Is it the graph?" not in without
     assert "fitted_popularity" not in without
+
+
+def test_the_page_shows_slices_layers_and_users_with_a_history(
+    world: Any, control_like: Callable[[Any, str], pa.Table]
+) -> None:
+    """Every number of the three sections; none of them where nothing was ranked for it."""
+    controls = control_like(world, "popularity")
+    names = {"levels": "popularity", "levels_visitors": "sql", "item_to_item": "sql", "last_seen": "random"}
+    for name, like in names.items():
+        rankings = world.rankings.filter(pc.equal(world.rankings["system"], like))
+        column = rankings.schema.get_field_index("system")
+        renamed = rankings.set_column(column, "system", pa.array([name] * rankings.num_rows))
+        controls = pa.concat_tables([controls, renamed])
+    emails = world.users["email_lower"]
+    visits = pa.table({"email_lower": emails, "visits": np.arange(len(emails)) % 8 * 20.0})
+    report = report_of(world, control_rankings=controls, visits=visits)
+    text = Page(render(report)).text
+    layers = text[text.index("What each layer added") : text.index("By the traffic of the car")]
+    slices = text[text.index("By the traffic of the car") : text.index("Users with a history")]
+    history = text[text.index("Users with a history") : text.index("Gates")]
+    assert report["layers"]["reason"] in layers
+    assert [row["system"] for row in report["layers"]["rows"]] == [
+        "fitted_popularity",
+        "levels",
+        "levels_visitors",
+        "gnn",
+    ]
+    for row in report["layers"]["rows"][1:]:
+        assert difference(row["cold"]["added"]) in layers and span(row["few_visits"]["ci95"]) in layers
+    assert [row["users"] > 0 for row in report["car_traffic"]] == [
+        True,
+        False,
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+    for row in report["car_traffic"]:
+        assert row["name"] in slices
+        for system in ("sql", "visitor_demand"):
+            assert share(row["systems"][system]["hit_rate@4"]) in slices
+            assert span(row["comparison"][system]["ci95"]) in slices
+    for system, row in report["history"]["systems"].items():
+        assert system in history and share(row["hit_rate@4"]) in history
+    for row in report["history"]["comparison"].values():
+        assert span(row["ci95"]) in history
+    plain = report_of(world, control_rankings=control_like(world, "popularity"))
+    assert plain["car_traffic"] is plain["layers"] is plain["history"] is None
+    assert "By the traffic" not in render(plain)
+    # One user of a tier and slices without anybody still make a page.
+    few = report_of(world, clicks=1, control_rankings=controls, visits=visits)
+    assert "nan" not in Page(render(few)).text.lower()
 
 
 def test_the_page_shows_what_changed_since_the_run_before(world: Any) -> None:
