@@ -1,5 +1,7 @@
 """Plain counts of the data that the model reads: what a lift must beat to be the graph's own."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 import numpy as np
 import pyarrow as pa
@@ -24,6 +26,7 @@ from holley_assets.ranking import (
     build_candidates,
     rank_users,
 )
+from holley_assets.ranking.history_counts import history_scorers
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.settings import Settings
 
@@ -40,6 +43,7 @@ def rank_controls(
     purchases: pa.Table,
     windows: TimeWindows,
     settings: Settings,
+    history: Mapping[str, Scorer] | None = None,
 ) -> pa.Table:
     """Rankings of ``users`` by each count as of the cutoff, one row a user, system and rank.
 
@@ -47,6 +51,7 @@ def rank_controls(
         users: email_lower, year, make, model.
         counts: base_sku and a column for each of :data:`CONTROLS`.
         visitor_demand: year, make, model, base_sku, weight; null where the demand came after the cutoff.
+        history: scorers whose profiles are the rows of ``users``.
     """
     candidates = build_candidates(fitment, parts, view="training", apply_rules=True)
     base_skus, one = counts["base_sku"].combine_chunks(), np.ones((1, 1), np.float32)
@@ -57,6 +62,8 @@ def rank_controls(
         for system in CONTROLS
     }
     scorers[COUNT_BY_CAR] = (_demand_scorer(visitor_demand, cars.dictionary), cars.indices)
+    rows = pa.array(np.arange(users.num_rows, dtype=np.int32))
+    scorers |= {system: (scorer, rows) for system, scorer in (history or {}).items()}
     rankings = [
         rank_users(
             users.select(["email_lower", *_CAR]).append_column("profile", profiles),
@@ -93,6 +100,9 @@ def control_rankings(
     user_profiles: pa.Table,
     product_embeddings: pa.Table,
     visitor_demand: pa.Table,
+    user_visits: pa.Table,
+    co_viewed_edges: pa.Table,
+    product_nodes: pa.Table,
     fitment: pa.Table,
     parts: pa.Table,
     user_purchases: pa.Table,
@@ -105,19 +115,32 @@ def control_rankings(
     data, one number a part and no tastes, shows how much of a lift over `sql` is better counting. Systems:
     `counted_popularity` (everybody who looked at a part) and `fitted_popularity` (how often it is chosen among
     the parts that fit the same car), which a gain must beat; and `visitor_demand` (who wanted the part for the
-    very car, counted as it is), which shows what the network adds to the inference of visitors' cars.
+    very car, counted as it is), which shows what the network adds to the inference of visitors' cars. For users
+    with a history there are `last_seen` (what they looked at or put into the cart, newest first) and `item_to_item`
+    (what visitors met together with what they met); everybody else is ranked by `counted_popularity` there.
     """
     run_settings = settings.of_run(context.run)
     labels = ground_truth(run_settings.evaluation.labels, test_clicks, test_interactions)
     users = clicking_users(users_with_profiles(user_nodes, user_profiles, "profile"), labels)
+    windows = TimeWindows.from_table(time_windows)
+    counts = vectors_of_view(product_embeddings, "training")
+    visitors = np.expm1(product_nodes["log_visitors"].to_numpy().astype(np.float64))
     rankings = rank_controls(
         users,
-        counts=vectors_of_view(product_embeddings, "training"),
+        counts=counts,
         visitor_demand=visitor_demand,
         fitment=fitment,
         parts=parts,
         purchases=user_purchases,
-        windows=TimeWindows.from_table(time_windows),
+        windows=windows,
         settings=run_settings,
+        history=history_scorers(
+            user_visits,
+            users["email_lower"].cast(pa.string()).combine_chunks(),
+            windows.cutoff,
+            co_viewed_edges,
+            pa.table({"base_sku": product_nodes["base_sku"], "visitors": visitors}),
+            pa.table({"base_sku": counts["base_sku"], "score": counts["counted_popularity"]}),
+        ),
     )
     return dg.MaterializeResult(value=rankings, metadata={"test_users": users.num_rows})
