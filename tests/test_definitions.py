@@ -47,11 +47,13 @@ GROUPS = {
         "user_visits",
         "vehicle_nodes",
         "visitor_demand",
+        "visitor_parts",
     },
     "model": {
         "champion_model",
         "history_scores",
         "history_weights",
+        "layer_embeddings",
         "product_embeddings",
         "serving_graph",
         "trained_checkpoint",

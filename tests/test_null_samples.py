@@ -19,7 +19,7 @@ import pytest
 from holley_assets.assets.controls import rank_controls
 from holley_assets.assets.evaluation import clicking_users, rank_all_systems
 from holley_assets.assets.graph_tables import query_dependencies, query_parameters
-from holley_assets.assets.model import COUNTS, training_options
+from holley_assets.assets.model import layer_table, training_options
 from holley_assets.assets.recommendations import users_with_profiles
 from holley_assets.assets.report import evaluation_options
 from holley_assets.core.table_specs import (
@@ -40,9 +40,6 @@ WINDOWS = TimeWindows(
 )
 # Small and soon over; any number of clicks may decide, or the few of a small sample would decide nothing.
 SETTINGS = {
-    "HOLLEY_MODEL_EMBEDDING_DIM": "32",
-    "HOLLEY_MODEL_HIDDEN_DIM": "32",
-    "HOLLEY_TRAINING_EPOCHS": "12",
     "HOLLEY_TRAINING_DEVICE": "cpu",
     "HOLLEY_EVALUATION_MINIMUM_CLICKS": "1",
 }
@@ -77,7 +74,7 @@ def graph_tables(folder: Path, settings: Settings, seed: int) -> dict[str, pa.Ta
 
 def report_on(tables: dict[str, pa.Table], settings: Settings) -> dict[str, Any]:
     """Train as of the cutoff, rank the test users by every system and decide, as the weekly job does."""
-    from holley_assets.gnn.demand import fit_popularity
+    from holley_assets.gnn.controls import counted_popularity, fitted_popularity
     from holley_assets.gnn.embedding import embed
     from holley_assets.gnn.graph import build_graph
     from holley_assets.gnn.graph_schema import GraphTables
@@ -111,13 +108,14 @@ def report_on(tables: dict[str, pa.Table], settings: Settings) -> dict[str, Any]
         apply_rules=True,
     )
     counts = {
-        system: fit_popularity(graph.data, seed=settings.training.seed, fitted=fitted)
-        for system, fitted in COUNTS.items()
+        "fitted_popularity": fitted_popularity(graph.data, trained.checkpoint),
+        "counted_popularity": counted_popularity(graph.data),
     }
     controls = rank_controls(
         users,
         **shared,
         counts=pa.table({"base_sku": products, **counts}),
+        layers=layer_table([]),
         visitor_demand=tables["visitor_demand"],
         purchases=tables["user_purchases"],
         windows=WINDOWS,

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from holley_assets.assets.evaluation import RANKING_COLUMNS, clicking_users
 from holley_assets.assets.recommendations import ranking_options, users_with_profiles
-from holley_assets.assets.vectors import vectors_of_view
+from holley_assets.assets.vectors import vector_matrix, vectors_of_view
 from holley_assets.core.groups import (
     EVALUATION,
     OWNERS,
@@ -37,6 +37,7 @@ def rank_controls(
     users: pa.Table,
     *,
     counts: pa.Table,
+    layers: pa.Table,
     visitor_demand: pa.Table,
     fitment: pa.Table,
     parts: pa.Table,
@@ -48,8 +49,9 @@ def rank_controls(
     """Rankings of ``users`` by each count as of the cutoff, one row a user, system and rank.
 
     Args:
-        users: email_lower, year, make, model.
+        users: email_lower, year, make, model and profile.
         counts: base_sku and a column for each of :data:`CONTROLS`.
+        layers: asset ``layer_embeddings``.
         visitor_demand: year, make, model, base_sku, weight; null where the demand came after the cutoff.
         history: scorers whose profiles are the rows of ``users``.
     """
@@ -61,6 +63,7 @@ def rank_controls(
         system: (EmbeddingScorer(one, counts[system].to_numpy()[:, None], base_skus, name=system), alike)
         for system in CONTROLS
     }
+    scorers |= {system: (_layer_scorer(layers, system), users["profile"]) for system in _layers_of(layers)}
     scorers[COUNT_BY_CAR] = (_demand_scorer(visitor_demand, cars.dictionary), cars.indices)
     rows = pa.array(np.arange(users.num_rows, dtype=np.int32))
     scorers |= {system: (scorer, rows) for system, scorer in (history or {}).items()}
@@ -76,6 +79,19 @@ def rank_controls(
         for system, (scorer, profiles) in scorers.items()
     ]
     return pa.concat_tables(rankings).select(RANKING_COLUMNS)
+
+
+def _layers_of(layers: pa.Table) -> list[str]:
+    return sorted(pc.unique(layers["system"].cast(pa.string())).to_pylist())
+
+
+def _layer_scorer(layers: pa.Table, system: str) -> EmbeddingScorer:
+    """Scores of the model with fewer layers; a profile's row is its number."""
+    own = layers.filter(pc.equal(layers["system"].cast(pa.string()), system))
+    users = own.filter(pc.is_valid(own["profile"])).sort_by("profile")
+    products = own.filter(pc.is_valid(own["base_sku"]))
+    base_skus = products["base_sku"].cast(pa.string()).combine_chunks()
+    return EmbeddingScorer(vector_matrix(users), vector_matrix(products), base_skus, name=system)
 
 
 def _demand_scorer(visitor_demand: pa.Table, cars: pa.Array) -> ProfileScorer:
@@ -99,6 +115,7 @@ def control_rankings(
     user_nodes: pa.Table,
     user_profiles: pa.Table,
     product_embeddings: pa.Table,
+    layer_embeddings: pa.Table,
     visitor_demand: pa.Table,
     user_visits: pa.Table,
     co_viewed_edges: pa.Table,
@@ -115,7 +132,8 @@ def control_rankings(
     data, one number a part and no tastes, shows how much of a lift over `sql` is better counting. Systems:
     `counted_popularity` (everybody who looked at a part) and `fitted_popularity` (how often it is chosen among
     the parts that fit the same car), which a gain must beat; and `visitor_demand` (who wanted the part for the
-    very car, counted as it is), which shows what the network adds to the inference of visitors' cars. For users
+    very car, counted as it is), which shows what the network adds to it. `levels` and `levels_visitors` are the model
+    with fewer layers, see `layer_embeddings`: what each layer adds is the difference from one to the next. For users
     with a history there are `last_seen` (what they looked at or put into the cart, newest first) and `item_to_item`
     (what visitors met together with what they met); everybody else is ranked by `counted_popularity` there.
     """
@@ -128,6 +146,7 @@ def control_rankings(
     rankings = rank_controls(
         users,
         counts=counts,
+        layers=layer_embeddings,
         visitor_demand=visitor_demand,
         fitment=fitment,
         parts=parts,

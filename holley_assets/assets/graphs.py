@@ -41,7 +41,7 @@ GRAPH_TABLE_NAMES = (
     "co_purchased_edges",
     "fitment",
     "user_purchases",
-    "visitor_demand",
+    "visitor_parts",
     "daily_orders",
 )
 # A customer's vehicle is a column of user_nodes too; the graph is built once this table's checks have passed.

@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -54,28 +54,34 @@ if TYPE_CHECKING:
     from holley_assets.gnn.training_options import TrainingOptions
 
 MODEL_FILE = "model.pt"
-# Columns of popularity without tastes, and whether it is fitted to which parts fit the same car.
-COUNTS = {"fitted_popularity": True, "counted_popularity": False}
+# Stages of the training whose vectors are kept, and the system of the report that ranks by them.
+LAYER_SYSTEMS = {"levels": "levels", "visitors": "levels_visitors"}
 
 
 def training_options(settings: Settings) -> tuple["ModelOptions", "TrainingOptions"]:
     """Settings as the network and the training take them."""
+    from holley_assets.gnn.demand import FitOptions
     from holley_assets.gnn.model import ModelOptions
     from holley_assets.gnn.sampling import NegativeOptions
-    from holley_assets.gnn.training_options import TrainingOptions, resolve_device
+    from holley_assets.gnn.towers import AttentionOptions
+    from holley_assets.gnn.training_options import EdgeOptions, TrainingOptions, resolve_device
 
-    chosen = settings.training
+    chosen, shape = settings.training, settings.model
     negatives = NegativeOptions(
         count=chosen.negatives,
         in_batch_share=chosen.negative_in_batch_share,
         fitment_share=chosen.negative_fitment_share,
     )
     options = TrainingOptions(
-        **_shared_fields(TrainingOptions, chosen, without={"negatives", "device"}),
-        negatives=negatives,
+        **_shared_fields(TrainingOptions, chosen, without={"device"}),
+        fit=FitOptions(steps=chosen.fit_steps),
+        edges=EdgeOptions(**_shared_fields(EdgeOptions, chosen, without={"negatives"}), negatives=negatives),
         device=resolve_device(chosen.device),
     )
-    return ModelOptions(**_shared_fields(ModelOptions, settings.model)), options
+    # Layers that nothing trains would only add their first weights' noise to the checkpoint.
+    with_attention = chosen.loss == "bce"
+    attention = AttentionOptions(**_shared_fields(AttentionOptions, shape)) if with_attention else None
+    return ModelOptions(embedding_dim=shape.embedding_dim, hops=shape.hops, attention=attention), options
 
 
 def _shared_fields(options: type, section: object, without: Set[str] = frozenset()) -> dict[str, Any]:
@@ -97,12 +103,13 @@ def trained_checkpoint(
     time_windows: pa.Table,
     training_graph: pa.Table,
 ) -> dg.MaterializeResult:
-    """Reference to `model.pt`: the weights of the epoch with the best validation MRR, and its history.
+    """Reference to `model.pt`: the weights of the epoch that foretells held-out visitors best, and its history.
 
     Trained on the graph as of the cutoff, so that the clicks after it are a fair test. 10 % of the
-    interactions are held out to stop in time. Message passing starts from the champion's weights, and every four weeks
-    from nothing. Curves, parameters, graph statistics and the checkpoint are in MLflow, in the run that carries this
-    run's id, which is a version of `holley-gnn`. A training that was killed goes on where it stopped.
+    visitors are held out to choose what is learned and how strongly it is held back. Message passing starts from the
+    champion's weights, and every four weeks from nothing. Curves, parameters, graph statistics and the checkpoint are
+    in MLflow, in the run that carries this run's id, which is a version of `holley-gnn`. A training that was killed
+    goes on where it stopped.
     """
     from holley_assets.gnn.distributed import DistributedTrainingError, train_in_processes
     from holley_assets.gnn.graph import load_graph
@@ -185,7 +192,8 @@ def trained_checkpoint(
                 "best_validation_mrr": best["validation_mrr"],
                 "seconds_training": time.monotonic() - started,
             },
-            curves=history,
+            # What a stage is called is no number of a curve.
+            curves=[{name: value for name, value in epoch.items() if name != "stage"} for epoch in history],
             started_from=start.started_from,
         )
     )
@@ -209,7 +217,8 @@ def _progress(epoch: "Epoch") -> str:
         "validation MRR": epoch.validation_mrr,
     }
     numbers = ", ".join(f"{name} {value:.4f}" for name, value in shown.items() if value is not None)
-    return f"epoch {epoch.epoch}: {numbers or 'nothing to learn from'} ({epoch.seconds:.1f} s)"
+    stage = epoch.stage if epoch.strength is None else f"{epoch.stage}, priors times {epoch.strength:g}"
+    return f"epoch {epoch.epoch} ({stage}): {numbers or 'nothing to learn from'} ({epoch.seconds:.1f} s)"
 
 
 def _parameters(settings: Settings) -> dict[str, Parameter]:
@@ -249,6 +258,17 @@ A part that the weights do not know yet has a vector from its features and its n
 `counted_popularity` and `fitted_popularity` (training view) are popularity counted on the same data without
 tastes: what the model must beat for a lift to be the graph's own.""",
         ),
+        table_spec(
+            "layer_embeddings",
+            deps=[TRAINED_CHECKPOINT, CHAMPION_MODEL, "training_graph"],
+            group=MODEL,
+            kinds=KINDS,
+            description="""One row a system and node of the training view: its vector in the model with fewer layers.
+
+`levels` has vectors of cars and parts by level, `levels_visitors` infers visitors' cars by them; what the model has
+beyond is messages from car to car. `profile` names a customer's vector, `base_sku` a part's; the other is null.
+Empty where the weights come from a run that kept no layers.""",
+        ),
     ],
 )
 def embeddings(
@@ -259,7 +279,7 @@ def embeddings(
 ) -> Iterator[dg.MaterializeResult]:
     """Vectors of both graphs with one model, in one process."""
     from holley_assets.gnn.checkpoint import Checkpoint
-    from holley_assets.gnn.demand import fit_popularity
+    from holley_assets.gnn.controls import counted_popularity, fitted_popularity
     from holley_assets.gnn.embedding import embed
     from holley_assets.gnn.graph import load_graph
     from holley_assets.gnn.training_options import resolve_device
@@ -273,6 +293,7 @@ def embeddings(
     chosen = run_settings.training
     device = resolve_device(chosen.device)
     users, products = [], []
+    layers: list[tuple[str, pa.Array, np.ndarray, np.ndarray]] = []
     for view, reference in (("training", training_graph), ("serving", serving_graph)):
         graph = load_graph(artifacts.locate(Reference.from_table(reference)))
         base_skus = pa.array(graph.products, pa.string())
@@ -281,14 +302,19 @@ def embeddings(
         version = model.model_version
         users.append(_vector_table(view, "profile", profiles, vectors.user, vectors.user_norm, version))
         table = _vector_table(view, "base_sku", base_skus, vectors.product, vectors.product_norm, version)
-        for name, fitted in COUNTS.items():
-            popularity = (
-                pa.array(fit_popularity(graph, seed=chosen.seed, fitted=fitted))
-                if view == "training"
-                else pa.nulls(len(base_skus), pa.float32())
-            )
-            table = table.append_column(name, popularity)
+        is_training = view == "training"
+        for name, popularity in (
+            ("fitted_popularity", fitted_popularity(graph, checkpoint) if is_training else None),
+            ("counted_popularity", counted_popularity(graph) if is_training else None),
+        ):
+            none = pa.nulls(len(base_skus), pa.float32())
+            table = table.append_column(name, none if popularity is None else pa.array(popularity))
         products.append(table)
+        for stage, system in LAYER_SYSTEMS.items():
+            if is_training and stage in checkpoint.stages:
+                of_stage = checkpoint.of_stage(stage)
+                vectors = embed(graph, of_stage, personal_precision=chosen.personal_precision, device=device)
+                layers.append((system, base_skus, vectors.user, vectors.product))
     metadata: dict[str, Any] = {
         MODEL_VERSION: model.model_version,
         "model_of_run": model.reference.run_id,
@@ -297,6 +323,37 @@ def embeddings(
     }
     yield dg.MaterializeResult("user_embeddings", value=pa.concat_tables(users), metadata=metadata)
     yield dg.MaterializeResult("product_embeddings", value=pa.concat_tables(products), metadata=metadata)
+    yield dg.MaterializeResult(
+        "layer_embeddings", value=layer_table(layers), metadata={MODEL_VERSION: model.model_version}
+    )
+
+
+def layer_table(layers: Sequence[tuple[str, pa.Array, np.ndarray, np.ndarray]]) -> pa.Table:
+    """``system, profile, base_sku, embedding``: of each layer the users, then the parts.
+
+    Args:
+        layers: system, base SKUs, and vectors of profiles and of parts.
+    """
+    tables = []
+    for system, base_skus, users, products in layers:
+        vectors = np.ascontiguousarray(np.concatenate([users, products]), np.float32)
+        profiles = pa.array(np.arange(len(users), dtype=np.int32))
+        columns = {
+            "system": pa.repeat(system, len(vectors)),
+            "profile": pa.concat_arrays([profiles, pa.nulls(len(products), pa.int32())]),
+            "base_sku": pa.concat_arrays([pa.nulls(len(users), pa.string()), base_skus]),
+            "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1]),
+        }
+        tables.append(pa.table(columns))
+    nothing = pa.schema(
+        {
+            "system": pa.string(),
+            "profile": pa.int32(),
+            "base_sku": pa.string(),
+            "embedding": pa.list_(pa.float32(), 1),
+        }
+    ).empty_table()
+    return pa.concat_tables(tables) if tables else nothing
 
 
 def _vector_table(

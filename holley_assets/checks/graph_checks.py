@@ -36,6 +36,7 @@ RECOUNTED_TABLES = (
     "co_purchased_edges",
     "user_purchases",
     "visitor_demand",
+    "visitor_parts",
 )
 
 _INTERACTIONS = """
@@ -119,8 +120,8 @@ _CO_PURCHASES = """
     LEFT JOIN recounted USING (base_sku, other_base_sku)
     WHERE pairs.weight IS NOT NULL AND pairs.users IS DISTINCT FROM recounted.users
 """
-# A visitor counts once for each of its parts, however many cars share it, and not at all where no car fits all
-# of them: the demand for a part is at most its visitors. Shares are rounded to billionths of a visitor.
+# A visitor counts once for each of its parts, however many cars share it: the demand for a part, and the visitors of
+# the sets that it is in, are at most its visitors. Shares of demand are rounded to billionths of a visitor.
 _VISITOR_DEMAND = """
     WITH visits AS (
         SELECT coalesce(email_lower, user_id) AS visitor, base_sku FROM interaction_events
@@ -134,8 +135,12 @@ _VISITOR_DEMAND = """
         ANTI JOIN user_nodes ON user_nodes.email_lower = visits.visitor
         GROUP BY ALL
     ),
-    demanded AS (SELECT base_sku, sum(weight) AS visitors FROM visitor_demand GROUP BY ALL)
-    SELECT 'visitor_demand' AS counted, demanded.base_sku AS item
+    demanded AS (
+        SELECT 'visitor_demand' AS counted, base_sku, sum(weight) AS visitors FROM visitor_demand GROUP BY ALL
+        UNION ALL
+        SELECT 'visitor_parts', base_sku, sum(visitors) FROM visitor_parts GROUP BY ALL
+    )
+    SELECT counted, base_sku AS item
     FROM demanded
     LEFT JOIN before_cutoff AS known USING (base_sku)
     WHERE demanded.visitors > coalesce(known.visitors, 0) * (1 + 1e-6)

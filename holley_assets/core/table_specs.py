@@ -200,6 +200,19 @@ Most orders and views are by people whose car nobody knows, but what they look a
 can be for. Each visitor counts once, spread over the cars that all of its parts fit by Bayes' rule.""",
     ),
     TableSpec(
+        name="visitor_parts",
+        key=("part_set", "base_sku"),
+        weights=("visitors",),
+        endpoints=(_product("visitor_parts"),),
+        may_be_empty=True,
+        steady=False,
+        description="""One row a set of parts that visitors without a registered car met, and one part of it.
+
+What the network learns from: which parts one visitor met together, and how many visitors met exactly these. Their
+cars are not guessed here, they are a part of what is learned. It ends at the cutoff, for nothing is learned from
+what comes after. No row names a visitor.""",
+    ),
+    TableSpec(
         name="co_purchased_edges",
         key=("base_sku", "other_base_sku"),
         weights=("weight", "serving_weight"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,21 +12,23 @@ import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from holley_assets.gnn.classes import cars_of
 from holley_assets.gnn.model import HeteroGAT, ModelOptions
+from holley_assets.gnn.towers import AttentionOptions
 
 # Learned tables with one row a key, and the vocabulary that names the rows.
 KEYED_TABLES = {
-    "encoder.product_identity.weight": "products",
-    "encoder.product_bias.weight": "products",
-    "encoder.vehicle_identity.weight": "vehicles",
-    "encoder.generation.weight": "generations",
-    "encoder.part_type.weight": "part_types",
-    "encoder.part_type_identity.weight": "part_types",
-    "encoder.part_type_bias.weight": "part_types",
-    "encoder.make.weight": "makes",
+    "levels.product.weight": "products",
+    "levels.product_bias.weight": "products",
+    "levels.vehicle.weight": "vehicles",
+    "levels.vehicle_class.weight": "classes",
+    "levels.part_type.weight": "part_types",
+    "levels.part_type_bias.weight": "part_types",
+    "levels.make.weight": "makes",
+    "towers.part_type.weight": "part_types",
 }
 # What is learned of each node without its neighbours.
-_NODE_PREFIX = "encoder."
+_NODE_PREFIX = "levels."
 
 
 class CheckpointError(RuntimeError):
@@ -34,7 +36,16 @@ class CheckpointError(RuntimeError):
 
 
 class Epoch(NamedTuple):
-    """What one epoch left behind; losses are None before the first step or without validation edges."""
+    """What one epoch left behind; a number that does not exist is None.
+
+    Attributes:
+        train_loss, validation_loss: ``−ln P`` of a part that a visitor met, as its fitment and popularity tell the car,
+            in the mean of those trained on and of those held out; with attention, the mean loss of an edge.
+        validation_mrr: mean reciprocal rank of held-out parts of customers, ``_cold`` for the car alone and
+            ``_history`` for the customer.
+        stage: what was learned: ``start``, ``popularity``, ``levels``, ``visitors``, ``messages`` or ``attention``.
+        strength: what the precisions of the priors on vectors were multiplied by.
+    """
 
     epoch: int
     train_loss: float | None
@@ -43,6 +54,8 @@ class Epoch(NamedTuple):
     validation_mrr_cold: float | None
     validation_mrr_history: float | None
     seconds: float
+    stage: str = "start"
+    strength: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +68,8 @@ class Checkpoint:
         vocabularies: keys of the rows of each of :data:`KEYED_TABLES`.
         history: one record an epoch, see :class:`Epoch`.
         best_epoch: the epoch whose weights these are; 0 is before the first step.
+        stages: the best ``state_dict`` of each stage before the last, by :attr:`Epoch.stage`: what each layer of the
+            model adds is told by comparing them. They have no part in what is delivered.
     """
 
     state: dict[str, Tensor]
@@ -62,6 +77,7 @@ class Checkpoint:
     vocabularies: dict[str, list[str]]
     history: list[dict[str, float]]
     best_epoch: int
+    stages: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -81,6 +97,7 @@ class Checkpoint:
                 "vocabularies": self.vocabularies,
                 "history": self.history,
                 "best_epoch": self.best_epoch,
+                "stages": self.stages,
             },
             path,
         )
@@ -93,16 +110,28 @@ class Checkpoint:
             CheckpointError: ``path`` holds something else.
         """
         content = torch.load(path, weights_only=True, map_location="cpu")
-        missing = {"state", "options", "vocabularies", "history", "best_epoch"} - set(content)
+        missing = {field.name for field in fields(cls)} - set(content)
         if missing:
             raise CheckpointError(f"{path} is no checkpoint of this project: it lacks {sorted(missing)}")
-        return cls(**{**content, "options": ModelOptions(**content["options"])})
+        return cls(**{**content, "options": options_of(content["options"])})
+
+    def of_stage(self, stage: str) -> Checkpoint:
+        """The checkpoint of an earlier stage, which has no stages of its own."""
+        return replace(self, state=self.stages[stage], stages={})
 
     def model(self, data: HeteroData) -> HeteroGAT:
-        """The network on ``data``, with these weights; a node that they do not know has a zero vector."""
+        """The network on ``data``, with these weights; a node that they do not know is what its levels above are."""
         model = HeteroGAT(data, self.options)
         copy_weights(self, model, data)
         return model.eval()
+
+
+def options_of(values: dict[str, Any]) -> ModelOptions:
+    """The shape of a network from plain values, as ``dataclasses.asdict`` gives them."""
+    attention = values["attention"]
+    return ModelOptions(
+        **{**values, "attention": None if attention is None else AttentionOptions(**attention)}
+    )
 
 
 def save_atomically(content: dict[str, Any], path: Path) -> None:
@@ -124,8 +153,7 @@ def vocabularies_of(data: HeteroData) -> dict[str, list[str]]:
 def copy_weights(checkpoint: Checkpoint, model: HeteroGAT, data: HeteroData) -> None:
     """Copy weights into ``model``, learned tables by key and never by position.
 
-    A row of ``data`` that the checkpoint does not know becomes zero, the mean of what identity dropout showed
-    the network in training.
+    A row of ``data`` that the checkpoint does not know becomes zero, the mean of its prior.
 
     Raises:
         CheckpointError: the checkpoint's network has another shape.
@@ -139,12 +167,31 @@ def copy_weights(checkpoint: Checkpoint, model: HeteroGAT, data: HeteroData) -> 
             continue
         if name not in state:
             raise _misfit(name, value, state)
-        position = {key: row for row, key in enumerate(checkpoint.vocabularies[vocabulary])}
-        rows = torch.tensor([position.get(key, -1) for key in getattr(data, vocabulary)])
+        find = _rows_of_classes if vocabulary == "classes" else _rows_of_keys
+        known, new = find(checkpoint.vocabularies[vocabulary], getattr(data, vocabulary))
         table = torch.zeros_like(state[name])
-        table[rows >= 0] = value[rows[rows >= 0]]
-        merged[name] = table
+        count = torch.bincount(new, minlength=len(table)).clamp_min(1).to(value.dtype)
+        table.index_add_(0, new, value[known])
+        merged[name] = table / count[:, None]
     model.load_state_dict(merged)
+
+
+def _rows_of_keys(known: list[str], wanted: list[str]) -> tuple[Tensor, Tensor]:
+    """Row among ``known`` and row among ``wanted`` of each key that is in both."""
+    position = {key: row for row, key in enumerate(known)}
+    pairs = [(position[key], row) for row, key in enumerate(wanted) if key in position]
+    known_rows, wanted_rows = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).unbind(1)
+    return known_rows, wanted_rows
+
+
+def _rows_of_classes(known: list[str], wanted: list[str]) -> tuple[Tensor, Tensor]:
+    """The same for each car of each class: a class of other years is the mean of those that its cars were in."""
+    of_known = {car: row for row, key in enumerate(known) for car in cars_of(key)}
+    pairs = [
+        (of_known[car], row) for row, key in enumerate(wanted) for car in cars_of(key) if car in of_known
+    ]
+    known_rows, wanted_rows = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).unbind(1)
+    return known_rows, wanted_rows
 
 
 def message_weights(checkpoint: Checkpoint, model: HeteroGAT) -> dict[str, Tensor]:

@@ -25,14 +25,14 @@ import torch
 from torch import distributed
 from torch.distributed.elastic.multiprocessing.errors import record
 
-from holley_assets.gnn.checkpoint import Checkpoint, Epoch
-from holley_assets.gnn.demand import DemandOptions
+from holley_assets.gnn.checkpoint import Checkpoint, Epoch, options_of
+from holley_assets.gnn.demand import FitOptions
 from holley_assets.gnn.graph import load_graph
 from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.process_group import ProcessGroup
 from holley_assets.gnn.sampling import NegativeOptions
 from holley_assets.gnn.training import TrainingResult, train
-from holley_assets.gnn.training_options import TrainingOptions
+from holley_assets.gnn.training_options import EdgeOptions, TrainingOptions
 
 WORKER_MODULE = "holley_assets.gnn.distributed"
 # How the first process tells of an epoch, among whatever else is printed.
@@ -122,12 +122,13 @@ def options_from_json(text: str) -> tuple[ModelOptions, TrainingOptions]:
     """Inverse of :func:`options_to_json`."""
     values = json.loads(text)
     training = values["training"]
-    demand = training["demand"]
-    return ModelOptions(**values["model"]), TrainingOptions(
+    edges = training["edges"]
+    return options_of(values["model"]), TrainingOptions(
         **{
             **training,
-            "demand": DemandOptions(**{**demand, "strengths": tuple(demand["strengths"])}),
-            "negatives": NegativeOptions(**training["negatives"]),
+            "strengths": tuple(training["strengths"]),
+            "fit": FitOptions(**training["fit"]),
+            "edges": EdgeOptions(**{**edges, "negatives": NegativeOptions(**edges["negatives"])}),
         }
     )
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.checkpoint import Checkpoint
-from holley_assets.gnn.model import Vectors, adjacencies_of
+from holley_assets.gnn.model import Vectors
 from holley_assets.gnn.personal import add_personal_vectors
 from holley_assets.gnn.sampling import Candidates, Positives
 
@@ -51,7 +51,7 @@ def embed(
     """
     model = checkpoint.model(data).to(device)
     data = data.to(device)
-    vectors = model(data, adjacencies_of(data))
+    vectors = model(data)
     positives = Positives.of(data, Candidates(data), minimum_weight=0.0)
     # In this order: what a user chose was chosen in any season.
     vectors = add_personal_vectors(vectors, data, positives, personal_precision)

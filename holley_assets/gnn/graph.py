@@ -19,8 +19,17 @@ from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.arrow_keys import joined_key, vocabulary
+from holley_assets.gnn.car_graph import add_car_graph
+from holley_assets.gnn.classes import add_classes
 from holley_assets.gnn.graph_edges import add_edges, interactions_of
-from holley_assets.gnn.graph_nodes import add_candidates, add_products, add_season, add_users, add_vehicles
+from holley_assets.gnn.graph_nodes import (
+    add_candidates,
+    add_part_sets,
+    add_products,
+    add_season,
+    add_users,
+    add_vehicles,
+)
 from holley_assets.gnn.graph_schema import GraphTables, View
 
 
@@ -50,18 +59,21 @@ def build_graph(
 
     The result holds, beside the edge indices:
 
-    * ``user``: ``tier``, ``year``, ``vehicle``, ``generation`` (make, model and three years),
-      ``vehicle_year`` (row of the candidate lists, −1 where nothing fits), ``count`` (users behind the node) and
-      ``cold_profile`` (the node of the same car without history), each ``[num_profiles]``;
+    * ``user``: ``tier``, ``year``, ``vehicle``, ``vehicle_year`` (row of the candidate lists, −1 where nothing
+      fits), ``vehicle_class`` (its class, see :mod:`holley_assets.gnn.classes`, or −1), ``count`` (users behind the
+      node) and ``cold_profile`` (the node of the same car without history), each ``[num_profiles]``;
     * ``product``: ``part_type`` and ``features`` ``[num_products, 5]``: log price, log popularity, log fitment
       breadth, price known, log visitors (:data:`LOG_VISITORS`); ``eligible``; ``season``
       (see :mod:`holley_assets.gnn.season`);
     * ``vehicle``: ``make`` and ``features`` ``[num_vehicles, 2]``: log user count, log product count;
     * ``edge_attr`` of each edge type, ``[num_edges, dim]``; for interacts ``weight`` and ``orders`` too;
     * ``candidate_offsets``, ``candidate_products``: the parts that fit each year, make and model;
-      ``candidate_demand``: visitors without a registered car that wanted the part for it;
+      ``class_of_row``, ``class_row``, ``class_vehicle``: cars that the same parts fit;
+      ``car_neighbours``, ``car_weights``: what each class hears of (:mod:`holley_assets.gnn.car_graph`);
+    * ``set_offsets``, ``set_products``, ``set_visitors``: what visitors without a registered car met together
+      before the cutoff, in both views: nothing is learned from what comes after it;
     * ``season_mixture``: what foretells demand, recent weeks to all time;
-    * ``products``, ``vehicles``, ``generations``, ``part_types``, ``makes``: the keys behind the numbers.
+    * ``products``, ``vehicles``, ``classes``, ``part_types``, ``makes``: the keys behind the numbers.
 
     Args:
         view_end: first day the view does not see; orders on or after it are left out.
@@ -79,6 +91,9 @@ def build_graph(
     add_season(data, tables.daily_orders, product_vocabulary, view_end, decay_days, season_days)
     add_vehicles(data, tables)
     candidates = add_candidates(data, tables, product_vocabulary, prefix)
+    add_classes(data, candidates, vehicle_keys)
+    add_car_graph(data)
+    add_part_sets(data, tables.visitor_parts, product_vocabulary)
 
     pairs = interactions_of(tables, prefix, view_end, order_weight, decay_days, product_vocabulary)
     user_profiles = add_users(data, tables.user_nodes, prefix, pairs.user, vehicle_keys, candidates)

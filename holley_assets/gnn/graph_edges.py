@@ -110,8 +110,7 @@ def add_edges(
     demand, orders = vehicle_demand(
         torch.from_numpy(fits), data["user"].vehicle, data[INTERACTS], len(vehicle_keys)
     )
-    visitors = _visitors_of_vehicles(tables, prefix)
-    _add_relation(data, FITS, REV_FITS, fits, demand.numpy(), orders.numpy(), np.log1p(visitors))
+    _add_relation(data, FITS, REV_FITS, fits, demand.numpy(), orders.numpy())
 
     # A profile without users is there to be scored, not to speak for owners that do not exist.
     owner = torch.nonzero(data["user"].count > 0).flatten().numpy()
@@ -159,18 +158,6 @@ def vehicle_demand(
         position[~found] = len(distinct)
         result.append(torch.log1p(total[position]).float())
     return result[0], result[1]
-
-
-def _visitors_of_vehicles(tables: GraphTables, prefix: str) -> FloatArray:
-    """Demand of visitors without a registered car on each fits edge, over all years, ``[num_fits]``."""
-    demand = tables.visitor_demand.filter(pc.is_valid(tables.visitor_demand[f"{prefix}weight"]))
-    position = known_index(
-        joined_key(demand, "make", "model", "base_sku"),
-        joined_key(tables.fits_edges, "make", "model", "base_sku"),
-        "visitor_demand",
-    )
-    weights = to_numpy(demand[f"{prefix}weight"])
-    return np.asarray(np.bincount(position, weights, tables.fits_edges.num_rows), np.float64)
 
 
 def _add_relation(

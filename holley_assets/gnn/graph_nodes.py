@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.arrow_keys import (
-    SEPARATOR,
     IntArray,
     days_before,
     index_of,
@@ -23,7 +22,7 @@ from holley_assets.gnn.arrow_keys import (
     to_numpy,
     vocabulary,
 )
-from holley_assets.gnn.graph_schema import GENERATION_YEARS, TIERS, GraphTables
+from holley_assets.gnn.graph_schema import TIERS, GraphTables
 from holley_assets.gnn.season import season
 
 
@@ -93,15 +92,18 @@ def add_candidates(
     eligible = np.zeros(len(product_vocabulary), bool)
     eligible[product[to_numpy(pc.is_valid(fitment[f"{prefix}sku"]))]] = True
     data["product"].eligible = torch.from_numpy(eligible)
-
-    demand = tables.visitor_demand.filter(pc.is_valid(tables.visitor_demand[f"{prefix}weight"]))
-    pairs = row[order] * len(product_vocabulary) + product[order]
-    wanted_row = known_index(joined_key(demand, "year", "make", "model"), keys.dictionary, "visitor_demand")
-    wanted = wanted_row * len(product_vocabulary) + index_of(demand["base_sku"], product_vocabulary)
-    weight = np.zeros(len(pairs), np.float32)
-    weight[np.searchsorted(pairs, wanted)] = to_numpy(demand[f"{prefix}weight"])
-    data.candidate_demand = torch.from_numpy(weight)
     return keys.dictionary
+
+
+def add_part_sets(data: HeteroData, visitor_parts: pa.Table, product_vocabulary: pa.Array) -> None:
+    """What visitors met together, in compressed rows; parts ascend within a set."""
+    part_set = to_numpy(visitor_parts["part_set"]).astype(np.int64)
+    product = known_index(visitor_parts["base_sku"], product_vocabulary, "visitor_parts")
+    order = np.lexsort((product, part_set))
+    first = np.flatnonzero(np.diff(part_set[order], prepend=-1))
+    data.set_offsets = integers(np.append(first, len(order)))
+    data.set_products = torch.from_numpy(product[order].astype(np.int32))
+    data.set_visitors = integers(to_numpy(visitor_parts["visitors"]).astype(np.int64)[order][first])
 
 
 def add_users(
@@ -137,13 +139,7 @@ def add_users(
     store.vehicle_year = integers(candidate_row[car_of_profile])
     store.count = integers(np.bincount(profile, minlength=len(car_of_profile)))
     store.cold_profile = integers(car_of_profile)
-    generation = pa.array(
-        [
-            f"{vehicle_keys[v].as_py()}{SEPARATOR}{y // GENERATION_YEARS}"
-            for v, y in zip(*car.tolist(), strict=True)
-        ],
-        pa.string(),
-    )
-    data.generations = sorted(set(generation.to_pylist()))
-    store.generation = integers(index_of(generation, pa.array(data.generations, pa.string()))[car_of_profile])
+    # The last entry stands for a car that nothing fits.
+    classes = torch.cat([data.class_of_row, torch.tensor([-1])])
+    store.vehicle_class = classes[store.vehicle_year]
     return profile.astype(np.int32)

@@ -21,9 +21,6 @@ EDGE_TYPES = (INTERACTS, REV_INTERACTS, FITS, REV_FITS, OWNS, REV_OWNS, CO_PURCH
 TIERS = ("cold", "warm", "hot")
 # The product feature that an untrained network ranks by: who looks is many times who buys.
 LOG_VISITORS = 4
-# A model changes more between generations than within one. On samples three years did as well as one, with a
-# third of the vectors, and better than five or ten.
-GENERATION_YEARS = 3
 
 
 @dataclass(frozen=True)
@@ -38,5 +35,5 @@ class GraphTables:
     co_purchased_edges: pa.Table
     fitment: pa.Table
     user_purchases: pa.Table
-    visitor_demand: pa.Table
+    visitor_parts: pa.Table
     daily_orders: pa.Table

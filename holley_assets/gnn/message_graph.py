@@ -41,7 +41,7 @@ class MessageGraph:
         kept = _Interactions(store.edge_index[:, keep], store.weight[keep], store.orders[keep])
         features = store.edge_attr[keep]
         owners = vehicle_demand(self.data[FITS].edge_index, self.data["user"].vehicle, kept, num_vehicles)
-        demand = torch.cat([torch.stack(owners, dim=1), self.data[FITS].edge_attr[:, 2:]], dim=1)
+        demand = torch.stack(owners, dim=1).to(features.dtype)
         return {
             **self.full,
             INTERACTS: Adjacency.build(kept.edge_index, features, num_users, num_products),

@@ -30,6 +30,7 @@ def save(training: Training, path: Path, identity: str) -> None:
             "best_state": training.best_state,
             "best_epoch": training.best_epoch,
             "best_ranks": training.best_ranks,
+            "stages": training.stages,
             "optimisers": [optimiser.state_dict() for optimiser in training.optimisers],
             "history": [tuple(epoch) for epoch in training.history],
             "generator": training.generator.get_state(),
@@ -47,7 +48,7 @@ def restore(training: Training, content: bytes, identity: str) -> bool:
         return False
     training.model.load_state_dict(state["model"])
     training.best_state, training.best_epoch = state["best_state"], state["best_epoch"]
-    training.best_ranks = state["best_ranks"]
+    training.best_ranks, training.stages = state["best_ranks"], state["stages"]
     for optimiser, saved in zip(training.optimisers, state["optimisers"], strict=True):
         optimiser.load_state_dict(saved)
     training.history = [Epoch(*epoch) for epoch in state["history"]]
@@ -72,6 +73,6 @@ def identity_of(
             digest.update(
                 value.cpu().numpy().tobytes() if isinstance(value, Tensor) else repr(value).encode()
             )
-    for name in ("candidate_offsets", "candidate_products", "candidate_demand"):
+    for name in ("candidate_offsets", "candidate_products", "set_offsets", "set_products", "set_visitors"):
         digest.update(data[name].cpu().numpy().tobytes())
     return digest.hexdigest()

@@ -1,11 +1,10 @@
-"""Training: edge-weighted loss, mixed negatives, two optimisers, early stopping, resumption.
+"""Training: fits of the network to what visitors met, held-out visitors that choose, and resumption.
 
-Epochs climb a ladder, and validation must confirm each rung. Epoch 0 is the network before any step, which
-ranks by popularity. The next ones fit the node vectors to the demand for each car: biases alone, then tastes
-under a strong prior, then under a weak one. All later epochs train the whole network, message passing and
-all: they cut the training edges into batches, and for each the network sees the graph without the batch's own
-edges and is asked for them twice, for their user as it is and for a user of the same car without history. The
-second question is the one that 98 % of the delivered rankings answer.
+Epochs climb a ladder (:mod:`holley_assets.gnn.ladder`). Epoch 0 is the network before any step, which ranks by
+popularity. Each next one is a fit: popularity among the parts that fit, then vectors by level, then the same with
+visitors' cars inferred by what has been learned, then with messages from car to car. A tenth of the visitors and of
+the customers' edges is held out and chooses among all of them. With ``loss="bce"`` epochs of attention on single edges
+follow (:mod:`holley_assets.gnn.edge_training`).
 """
 
 from __future__ import annotations
@@ -16,27 +15,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from holley_assets.gnn.asked_parts import AskedParts
+from holley_assets.gnn.car_graph import CarGraph
 from holley_assets.gnn.checkpoint import Checkpoint, Epoch, message_weights, vocabularies_of
-from holley_assets.gnn.demand import Demand, fit_demand, negative_log_prior
-from holley_assets.gnn.graph_schema import INTERACTS
-from holley_assets.gnn.message_graph import Adjacencies, MessageGraph
-from holley_assets.gnn.model import HeteroGAT, ModelOptions, Vectors
+from holley_assets.gnn.demand import FittingPairs, fit_demand
+from holley_assets.gnn.edge_training import EdgeTraining
+from holley_assets.gnn.hidden_cars import HiddenCars
+from holley_assets.gnn.ladder import LEVELS, MESSAGES, POPULARITY, STAGES, VISITORS, Rung, best_of, next_rung
+from holley_assets.gnn.model import INITIAL_HOP_WEIGHT, HeteroGAT, ModelOptions, Vectors
 from holley_assets.gnn.personal import add_personal_vectors
 from holley_assets.gnn.process_group import ALONE, ProcessGroup
-from holley_assets.gnn.ragged import RaggedPairs, ragged_scores
-from holley_assets.gnn.sampling import Candidates, Negatives, Positives, draw_negatives
+from holley_assets.gnn.ragged import ragged_logsumexp, ragged_scores
+from holley_assets.gnn.sampling import Candidates, Positives
 from holley_assets.gnn.snapshot import identity_of, restore, save
 from holley_assets.gnn.training_options import TrainingOptions
 from holley_assets.gnn.validation import is_better, reciprocal_ranks
 
-# Users are asked for in multiples of this. Tensors of a new size in every step would leave the heap in pieces that
-# no later step can use: at full scale it would grow by 300 MiB an epoch.
-USERS_ASKED = 2048
+ATTENTION = "attention"
+# Visitors are learned from or held out.
+TRAINING, HELD_OUT = range(2)
 
 
 class TrainingResult(NamedTuple):
@@ -58,7 +60,7 @@ def train(
     on_epoch: Callable[[Epoch], None] | None = None,
     group: ProcessGroup = ALONE,
 ) -> TrainingResult:
-    """Train on ``data`` and return the weights of the epoch with the best validation MRR.
+    """Train on ``data`` and return the weights of the epoch that foretells held-out visitors best.
 
     Epoch 0 is the network before its first step, which ranks by popularity: where nothing can be learned it
     stays the best.
@@ -66,9 +68,9 @@ def train(
     Args:
         state_path: where each epoch's state is kept. A state of the same data and options is resumed from,
             and gives the weights that an unbroken training gives. It is removed at the end.
-        warm_start: a model whose layers and towers message passing starts from. Its node vectors are not taken
-            over: it has seen the edges that are held out now, so that validation would prefer what it remembers
-            to what can be learned. They are fitted to the demand anew, which takes no longer from anywhere.
+        warm_start: a model whose message passing this one's starts from. Its node vectors are not taken over: it
+            has seen the visitors that are held out now, so that validation would prefer what it remembers to what
+            can be learned. They are fitted anew, which takes no longer from anywhere.
         on_epoch: called after each epoch, also for those before a resumption.
         group: the processes that share the training, see :mod:`holley_assets.gnn.distributed`. The first one
             keeps the state and reports.
@@ -79,7 +81,7 @@ def train(
     saved = state_path.read_bytes() if state_path is not None and state_path.exists() else None
     state = group.bytes_of_first(saved, options.device)
     if state is None or not restore(run, state, identity):
-        run.record(None, time.monotonic())
+        run.record(Epoch(0, None, None, None, None, None, 0.0), time.monotonic())
     for epoch in run.history if on_epoch else ():
         on_epoch(epoch)  # type: ignore[misc]
     while not run.finished:
@@ -97,6 +99,7 @@ def train(
         vocabularies=vocabularies_of(data),
         history=[dict(epoch._asdict()) for epoch in run.history],
         best_epoch=run.best_epoch,
+        stages=run.stages,
     )
     taken_over = sum(value.numel() for value in run.warm_start.values())
     return TrainingResult(checkpoint, run.history, run.stopped_early, taken_over)
@@ -121,214 +124,228 @@ class Training:
         self.warm_start = message_weights(warm_start, self.model) if warm_start is not None else {}
         self.generator = torch.Generator(options.device).manual_seed(options.seed)
         self.candidates = Candidates(self.data)
-        self.messages = MessageGraph(self.data)
 
-        positives = Positives.of(self.data, self.candidates, options.minimum_edge_weight)
+        positives = Positives.of(self.data, self.candidates, options.edges.minimum_edge_weight)
         order = torch.randperm(len(positives), generator=self.generator, device=options.device)
-        num_validation = round(len(positives) * options.validation_share)
-        self.positives = positives.take(order[num_validation:])
-        held_out = positives.take(order[:num_validation])
+        num_held_out = round(len(positives) * options.validation_share)
+        self.positives = positives.take(order[num_held_out:])
+        held_out = positives.take(order[:num_held_out])
         eligible = self.data["product"].eligible[held_out.product]
         self.validation = held_out.take(torch.nonzero(eligible).flatten()[: options.validation_edges])
         # True positives of a user are no negatives. Validation edges are not known to the training.
         num_products = self.data["product"].num_nodes
         self.known = (self.positives.user * num_products + self.positives.product).sort().values
-        self.visible = torch.ones(
-            self.data[INTERACTS].edge_index.shape[1], dtype=torch.bool, device=options.device
-        )
-        self.visible[held_out.edge] = False
-        self.validation_adjacencies = self.messages.keeping(self.visible)
 
-        self.demand = Demand(self.data, self.positives)
-
-        embeddings = [module.weight for module in self.model.modules() if isinstance(module, nn.Embedding)]
-        chosen = {id(parameter) for parameter in embeddings}
-        others = [parameter for parameter in self.model.parameters() if id(parameter) not in chosen]
-        self.optimisers = [
-            torch.optim.Adam(embeddings, options.embedding_learning_rate),
-            torch.optim.Adam(others, options.learning_rate),
+        self.fitting = FittingPairs.of(self.data)
+        self.graph = CarGraph(self.data)
+        self.hidden = HiddenCars(self.data, self._fold_visitors())
+        # Cars of visitors as fitment and popularity tell them: what no taste has touched.
+        self.popular = self._infer_cars(None)
+        self.popular_demand = self._demand(self.popular)
+        self.asked = [
+            AskedParts.of(
+                self.hidden,
+                self.popular,
+                fold,
+                self.fitting,
+                self.data.class_of_row[edges.row],
+                edges.product,
+                self.generator,
+            )
+            for fold, edges in ((TRAINING, self.positives), (HELD_OUT, held_out))
         ]
+        self.edges = (
+            EdgeTraining(
+                self.model,
+                self.data,
+                self.positives,
+                held_out.edge,
+                self.candidates,
+                self.known,
+                options.edges,
+                options.seed,
+                self.generator,
+                group,
+            )
+            if options.loss == "bce"
+            else None
+        )
         self.history: list[Epoch] = []
         self.best_epoch = 0
         self.best_ranks = torch.empty(0)
         self.best_state = _copy(self.model.state_dict())
+        self.stages: dict[str, dict[str, Tensor]] = {}
 
     @property
-    def strength(self) -> float:
-        """Strength of the priors that the best fit had."""
-        strengths = self.options.demand.strengths
-        return strengths[min(max(self.best_epoch, 1), len(strengths)) - 1] if strengths else 1.0
+    def optimisers(self) -> list[torch.optim.Optimizer]:
+        """What lasts from one epoch to the next; a fit has an optimiser of its own."""
+        return [*self.edges.optimisers] if self.edges is not None else []
 
     @property
     def stopped_early(self) -> bool:
-        patience_starts = max(self.best_epoch, len(self.options.demand.strengths))
-        return self.history[-1].epoch - patience_starts >= self.options.patience
+        """Whether attention stopped before its last epoch, or a weaker prior was left untried."""
+        last = self.history[-1]
+        if last.stage == ATTENTION:
+            return last.epoch - max(self.best_epoch, self._fits) >= self.options.edges.patience
+        return last.strength is not None and last.strength > min(self.options.strengths)
 
     @property
     def finished(self) -> bool:
-        nothing_to_learn = not len(self.positives) or not len(self.validation)
-        return nothing_to_learn or self.stopped_early or self.history[-1].epoch >= self.options.epochs
+        if not len(self.asked[TRAINING]) or not len(self.asked[HELD_OUT]):
+            return True
+        if self._next_fit() is not None:
+            return False
+        nothing_to_learn = self.edges is None or not len(self.positives) or not len(self.validation)
+        epochs = len(self.history) - self._fits - 1
+        return nothing_to_learn or (epochs > 0 and self.stopped_early) or epochs >= self.options.edges.epochs
 
-    def advance(self) -> float:
-        """The next epoch: a fit of the node vectors to demand, then the whole network; returns its loss."""
-        strengths, number = self.options.demand.strengths, len(self.history)
-        if number <= len(strengths):
-            return fit_demand(
-                self.model,
-                self.data,
-                self.demand,
-                self.options.demand,
-                strengths[number - 1],
-                self.generator,
-                self.group,
-            )
-        if number == len(strengths) + 1:
-            # Tastes that validation did not confirm are no ground to build on.
+    def advance(self) -> Epoch:
+        """The next epoch, without its validation."""
+        rung = self._next_fit()
+        number = len(self.history)
+        if rung is not None:
+            self._fit(rung)
+            strength = None if math.isinf(rung.strength) else rung.strength
+            return Epoch(number, None, None, None, None, None, 0.0, rung.stage, strength)
+        if number == self._fits + 1:
+            # What validation did not confirm is no ground to build on.
             self.model.load_state_dict({**self.best_state, **self.warm_start})
-        return self.epoch()
+        assert self.edges is not None  # or it would be finished
+        return Epoch(number, self.edges.epoch(), None, None, None, None, 0.0, ATTENTION)
 
-    def epoch(self) -> float:
-        """One pass over the training edges; returns their mean loss."""
-        self.model.train()
-        order = torch.randperm(len(self.positives), generator=self.generator, device=self.options.device)
-        total = 0.0
-        for index in order.chunk(self.options.batches):
-            batch = self.positives.take(index)
-            keep = self.visible.clone()
-            keep[batch.edge] = False
-            loss = self.loss(batch, self.messages.keeping(keep))
-            for optimiser in self.optimisers:
-                optimiser.zero_grad()
-            loss.backward()
-            self.group.sum_gradients(self.model.parameters())
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_norm)
-            for optimiser in self.optimisers:
-                optimiser.step()
-            total += self.group.sum(loss.detach()).item() * len(batch)
-        return total / len(self.positives)
+    @property
+    def _fits(self) -> int:
+        return sum(epoch.stage in STAGES for epoch in self.history)
 
-    def loss(self, batch: Positives, adjacencies: Adjacencies) -> Tensor:
-        """Weighted loss of a batch, for users as they are and as users without history.
-
-        With several processes, this one's share of it: the shares sum to the loss.
-        """
-        cars = self._draw_cars()
-        return self._loss(self.model(self.data, adjacencies, self._asked(batch, cars)), batch, cars)
-
-    def _draw_cars(self) -> Tensor | None:
-        """Some cars, whose demand is a part of the loss."""
-        if not self.options.demand_share:
+    def _next_fit(self) -> Rung | None:
+        if self.history[-1].stage == ATTENTION:
             return None
-        order = torch.randperm(len(self.demand), generator=self.generator, device=self.options.device)
-        return order[: self.demand.cars_in_step()]
+        rung = next_rung(self.history, self.options.strengths)
+        return None if rung is not None and rung.stage == MESSAGES and not len(self.model.hops) else rung
 
-    def _asked(self, batch: Positives, cars: Tensor | None) -> Tensor:
-        """The user nodes that a loss reads, filled up to a multiple of :data:`USERS_ASKED`.
+    def _fit(self, rung: Rung) -> None:
+        """Fit the network at ``rung``."""
+        if rung.is_first and rung.stage != POPULARITY:
+            self.model.load_state_dict(self.stages[POPULARITY])
+            if rung.stage == MESSAGES:
+                start = self.warm_start.get("hops", torch.full_like(self.model.hops, INITIAL_HOP_WEIGHT))
+                self.model.hops.data.copy_(start)
+        graph = self.graph if rung.stage == MESSAGES else None
+        infers = rung.stage == VISITORS
+        if rung.stage == MESSAGES:
+            infers = best_of(self.history, LEVELS, VISITORS).stage == VISITORS
+        fit_demand(
+            self.model,
+            self.data,
+            self.fitting,
+            self._demand(self._infer_cars(graph)) if infers else self.popular_demand,
+            rung.strength,
+            self.generator,
+            graph=graph,
+            options=self.options.fit,
+            group=self.group,
+        )
 
-        Those of all processes, so that dropout is the same in each.
-        """
-        asked = torch.zeros(self.data["user"].num_nodes, dtype=torch.bool, device=self.options.device)
-        for nodes in (batch.user, self.data["user"].cold_profile[batch.user]):
-            asked[nodes] = True
-        if cars is not None:
-            asked[self.demand.profiles[cars]] = True
-        missing = -int(asked.sum()) % USERS_ASKED
-        asked[torch.nonzero(~asked).flatten()[:missing]] = True
-        return torch.nonzero(asked).flatten()
-
-    def _loss(self, vectors: Vectors, batch: Positives, cars: Tensor | None) -> Tensor:
-        negatives = draw_negatives(batch, self.known, self.candidates, self.options.negatives, self.generator)
-        total_weight, shard = batch.weight.sum(), self.group.shard(len(batch))
-        batch, negatives = batch.take(shard), negatives.take(shard)
-        drawn = RaggedPairs.of_table(negatives.product)
-        cold = self.data["user"].cold_profile[batch.user]
-        shares = ((batch.user, 1.0 - self.options.cold_share), (cold, self.options.cold_share))
-        losses = [
-            share
-            * self._pair_loss(vectors.user.index_select(0, rows), vectors.product, batch, negatives, drawn)
-            for rows, share in shares
-            if share
-        ]
-        loss = torch.stack(losses).sum() / total_weight
-        if cars is not None:
-            loss = loss + self.options.demand_share * self._demand_loss(vectors, cars)
-        return loss
-
-    def _demand_loss(self, vectors: Vectors, cars: Tensor) -> Tensor:
-        """Mean loss of a choice that makes up the demand for some cars, with the prior's part in it."""
-        batch = self.demand.batch(cars[self.group.shard(len(cars))])
-        prior = negative_log_prior(self.model.encoder, self.options.demand, self.strength)
-        prior = prior * (len(cars) / len(self.demand) / self.group.size)
-        scores = batch.scores(vectors.user.index_select(0, batch.profiles), vectors.product)
-        scale = self.group.sum(batch.weights.sum()).clamp_min(1.0)
-        return (batch.negative_log_likelihood(scores) + prior) / scale
-
-    def _pair_loss(
-        self, user: Tensor, product: Tensor, batch: Positives, negatives: Negatives, drawn: RaggedPairs
-    ) -> Tensor:
-        """Sum of the positives' losses, each times its weight."""
-        # Subtracting ln of the expected number of draws leaves the score an estimate of ln P(part | user),
-        # however the negatives were drawn (noise-contrastive estimation, Gutmann & Hyvärinen 2012; the same
-        # correction makes the softmax a sampled one, Bengio & Senécal 2008). Without it, in-batch negatives
-        # punish a part for being popular.
-        positive = (user * product.index_select(0, batch.product)).sum(1) - negatives.positive_log_expected
-        negative = ragged_scores(user, product, drawn).view_as(negatives.product) - negatives.log_expected
-        if self.options.loss == "bce":
-            each = functional.softplus(-positive)
-            each = each + (functional.softplus(negative) * negatives.valid).sum(1)
-        elif self.options.loss == "softmax":
-            negative = negative.masked_fill(~negatives.valid, -torch.inf)
-            each = torch.logsumexp(torch.cat([positive[:, None], negative], dim=1), dim=1) - positive
-        else:
-            each = (functional.softplus(negative - positive[:, None]) * negatives.valid).mean(1)
-        return (batch.weight * each).sum()
+    def _fold_visitors(self) -> np.ndarray:
+        """Visitors of each set of parts, those learned from and those held out, ``[num_sets, 2]``."""
+        visitors = self.data.set_visitors.double()
+        share = torch.full_like(visitors, self.options.validation_share)
+        held_out = torch.binomial(visitors, share, generator=self.generator)
+        return torch.stack([visitors - held_out, held_out], dim=1).cpu().numpy()
 
     @torch.no_grad()
-    def record(self, train_loss: float | None, start: float) -> None:
-        """Validate, remember the best weights and add an :class:`Epoch` to the history."""
-        number = len(self.history)
-        if not len(self.positives) or not len(self.validation):
-            self.history.append(Epoch(number, train_loss, None, None, None, None, time.monotonic() - start))
+    def _infer_cars(self, graph: CarGraph | None) -> Tensor:
+        """``P(class | set)`` of each pair of a set of parts and a class, by the network as it is."""
+        car, product = self.model.cars(self.data, graph), self.model.levels.products(self.data)
+        scores = ragged_scores(car, product, self.fitting.pairs)
+        total = ragged_logsumexp(scores, self.fitting.rows, self.fitting.num_classes)
+        return self.hidden.log_likelihood(car, product, total)[1]
+
+    def _demand(self, posterior: Tensor) -> Tensor:
+        """Expected demand of those learned from, ``[num_fitting_pairs]``."""
+        demand = self.hidden.demand(posterior, TRAINING, self.fitting)
+        known = self.data.class_of_row[self.positives.row]
+        position = self.fitting.positions(known, self.positives.product)
+        return demand.index_add_(0, position, demand.new_ones(len(position)))
+
+    @torch.no_grad()
+    def record(self, epoch: Epoch, start: float) -> None:
+        """Validate ``epoch``, remember the best weights and add it to the history."""
+        if epoch.stage == ATTENTION:
+            self._record_attention(epoch, start)
             return
-        self.model.eval()
-        random_state = self.generator.get_state()
-        self.generator.manual_seed(self.options.seed)  # the same negatives each time
-        cars = self._draw_cars()
-        vectors = self.model(self.data, self.validation_adjacencies, self._asked(self.validation, cars))
-        loss = self.group.sum(self._loss(vectors, self.validation, cars)).item()
-        self.generator.set_state(random_state)
-        vectors = add_personal_vectors(
-            vectors,
-            self.data,
-            self.positives.take(torch.isin(self.positives.user, self.validation.user).nonzero().flatten()),
-            self.options.personal_precision,
+        graph = self.graph if epoch.stage == MESSAGES else None
+        car, product = self.model.cars(self.data, graph), self.model.levels.products(self.data)
+        log_probability = self.fitting.log_probability(car, product)
+        train_loss, validation_loss = (
+            self.group.of_first(_weighted_mean(asked.loss(log_probability), asked.weight)).item()
+            if len(asked)
+            else None
+            for asked in self.asked
         )
-        cold = self.data["user"].cold_profile[self.validation.user]
-        eligible = self.data["product"].eligible
-        rows_of = (cold, self.validation.user)
-        ranks = [
-            reciprocal_ranks(*vectors, self.validation, rows, self.candidates, eligible, self.known)
-            for rows in rows_of
-        ]
-        ranks = [self.group.of_first(of_view) for of_view in ranks]
-        each = torch.stack(ranks).mean(0)
-        score = each.mean().item()
-        if not math.isfinite(loss):
-            raise RuntimeError(f"validation loss of epoch {number} is {loss}: lower the learning rates")
+        if validation_loss is not None and not math.isfinite(validation_loss):
+            raise RuntimeError(
+                f"validation loss of epoch {epoch.epoch} is {validation_loss}: lower the learning rate"
+            )
+        ranks = None
+        if len(self.validation):
+            vectors = self.model.embed_nodes(self.data, graph)
+            ranks = self._ranks(vectors, self.data["user"].cold_profile[self.validation.user])
         self.history.append(
-            Epoch(
-                number,
-                train_loss,
-                loss,
-                score,
-                ranks[0].mean().item(),
-                ranks[1].mean().item(),
-                time.monotonic() - start,
+            epoch._replace(
+                train_loss=train_loss,
+                validation_loss=validation_loss,
+                validation_mrr=None if ranks is None else ranks.mean().item(),
+                validation_mrr_cold=None if ranks is None else ranks.mean().item(),
+                seconds=time.monotonic() - start,
             )
         )
-        if number == 0 or is_better(each, self.best_ranks, self.options.standard_errors):
-            self.best_epoch, self.best_ranks = number, each
+        if validation_loss is None:
+            return
+        if epoch.stage in STAGES and best_of(self.history, epoch.stage) is self.history[-1]:
+            self.stages[epoch.stage] = _copy(self.model.state_dict())
+        if best_of(self.history, "start", *STAGES) is self.history[-1]:
+            self.best_epoch = epoch.epoch
+            self.best_ranks = ranks if ranks is not None else torch.empty(0)
             self.best_state = _copy(self.model.state_dict())
+
+    def _record_attention(self, epoch: Epoch, start: float) -> None:
+        assert self.edges is not None
+        loss, vectors = self.edges.validate(self.validation)
+        if not math.isfinite(loss):
+            raise RuntimeError(f"validation loss of epoch {epoch.epoch} is {loss}: lower the learning rates")
+        mine = torch.isin(self.positives.user, self.validation.user).nonzero().flatten()
+        vectors = add_personal_vectors(
+            vectors, self.data, self.positives.take(mine), self.options.personal_precision
+        )
+        cold = self._ranks(vectors, self.data["user"].cold_profile[self.validation.user])
+        history = self._ranks(vectors, self.validation.user)
+        ranks = torch.stack([cold, history]).mean(0)
+        self.history.append(
+            epoch._replace(
+                validation_loss=loss,
+                validation_mrr=ranks.mean().item(),
+                validation_mrr_cold=cold.mean().item(),
+                validation_mrr_history=history.mean().item(),
+                seconds=time.monotonic() - start,
+            )
+        )
+        # Of the network without attention only the car's own ranks are known.
+        ranks = cold if self.best_epoch <= self._fits else ranks
+        if is_better(ranks, self.best_ranks, self.options.edges.standard_errors):
+            self.best_epoch = epoch.epoch
+            self.best_ranks = torch.stack([cold, history]).mean(0)
+            self.best_state = _copy(self.model.state_dict())
+
+    def _ranks(self, vectors: Vectors, users: Tensor) -> Tensor:
+        """Reciprocal rank of each validation edge for the vectors of ``users``, the first process's word."""
+        eligible = self.data["product"].eligible
+        ranks = reciprocal_ranks(*vectors, self.validation, users, self.candidates, eligible, self.known)
+        return self.group.of_first(ranks)
+
+
+def _weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
+    return (values * weight).sum() / weight.sum()
 
 
 def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:

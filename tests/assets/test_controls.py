@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from holley_assets.assets.controls import rank_controls
+from holley_assets.assets.model import layer_table
 from holley_assets.core.time_windows import (
     resolve_windows,
 )
@@ -41,12 +42,16 @@ def test_demand_is_that_of_the_very_car_before_the_cutoff() -> None:
         }
     )
     popularity = np.array([9.0, 5.0, 1.0], np.float32)
+    vectors = np.array([[0.0, 0.6, 0.8], [0.6, 0.8, 0.0]], np.float32)  # of the 1967, then of the 1968 car
     settings = load_settings()
     found = rank_controls(
-        pa.table({"email_lower": ["new@example.com", "old@example.com"], "year": [1968, 1967], **cars(2)}),
+        pa.table(
+            {"email_lower": ["new@example.com", "old@example.com"], "year": [1968, 1967], **cars(2)}
+        ).append_column("profile", pa.array([1, 0], pa.int32())),
         counts=pa.table(
             {"base_sku": SKUS, "fitted_popularity": popularity[::-1], "counted_popularity": popularity}
         ),
+        layers=layer_table([("levels", pa.array(SKUS), vectors, np.eye(3, dtype=np.float32))]),
         visitor_demand=demand,
         fitment=fitment,
         parts=pa.table({"sku": SKUS, "part_type": SKUS}),
@@ -68,6 +73,8 @@ def test_demand_is_that_of_the_very_car_before_the_cutoff() -> None:
         ("fitted_popularity", "old"): ["C", "B", "A"],
         ("counted_popularity", "new"): ["A", "B", "C"],
         ("counted_popularity", "old"): ["A", "B", "C"],
+        ("levels", "new"): ["B", "A", "C"],
+        ("levels", "old"): ["C", "B", "A"],
         ("visitor_demand", "new"): ["C", "A", "B"],
         ("visitor_demand", "old"): ["B", "A", "C"],
     }

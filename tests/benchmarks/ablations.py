@@ -13,13 +13,11 @@ Validation edges are the same for all switches of a seed, but for those that cha
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 from peers import BASELINE, SYSTEMS, train_and_measure
@@ -38,22 +36,12 @@ from torch_geometric.data import HeteroData
 
 from holley_assets.assets.model import training_options
 from holley_assets.evaluation.metrics import UserMetrics
-from holley_assets.gnn import model as model_module
-from holley_assets.gnn.graph_schema import (
-    CO_PURCHASED,
-    EDGE_TYPES,
-    FITS,
-    INTERACTS,
-    LOG_VISITORS,
-    OWNS,
-    REV_FITS,
-)
-from holley_assets.gnn.model import MEAN_YEAR, HeteroGAT, ModelOptions
-from holley_assets.gnn.sampling import NegativeOptions
+from holley_assets.gnn.graph_schema import LOG_VISITORS
+from holley_assets.gnn.model import ModelOptions
+from holley_assets.gnn.towers import AttentionOptions
 from holley_assets.gnn.training_options import TrainingOptions
 
 FULL = "full model"
-NO_DECAY_DAYS = 1e6
 MEASURES = ("validation_mrr", "cold_lift", "history_lift")
 
 Options = tuple[ModelOptions, TrainingOptions]
@@ -66,13 +54,11 @@ class Switch:
     Attributes:
         options: changes how the network is built or trained.
         graph: changes a copy of the graph in place.
-        silent: relation that carries no messages, in neither direction; what is learned from it stays.
         run_settings: settings of the run that the tables and the graph are made with.
     """
 
     options: Callable[[ModelOptions, TrainingOptions], Options] = lambda model, training: (model, training)
     graph: Callable[[HeteroData], None] = lambda data: None
-    silent: tuple[str, str, str] | None = None
     run_settings: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -84,98 +70,33 @@ def _training(**changes: Any) -> Switch:
     return Switch(options=lambda model, training: (model, dataclasses.replace(training, **changes)))
 
 
-def _demand_fits_alone(model: ModelOptions, training: TrainingOptions) -> Options:
-    return model, dataclasses.replace(training, epochs=len(training.demand.strengths))
-
-
-def _no_demand_fits(model: ModelOptions, training: TrainingOptions) -> Options:
-    return model, dataclasses.replace(training, demand=dataclasses.replace(training.demand, strengths=()))
-
-
-def _no_fitment_negatives(model: ModelOptions, training: TrainingOptions) -> Options:
-    negatives = NegativeOptions(training.negatives.count, in_batch_share=0.5, fitment_share=0.0)
-    return model, dataclasses.replace(training, negatives=negatives)
-
-
-def _zero_product_features(*columns: int) -> Switch:
-    def zero(data: HeteroData) -> None:
-        data["product"].features[:, list(columns)] = 0.0
-
-    return Switch(graph=zero)
-
-
-def _no_vehicle_features(data: HeteroData) -> None:
-    data["vehicle"].features.zero_()
-
-
 def _no_part_type(data: HeteroData) -> None:
     data["product"].part_type.zero_()
     data.part_types = [""]
 
 
-def _no_tier(data: HeteroData) -> None:
-    data["user"].tier.zero_()
+def _no_visitors(data: HeteroData) -> None:
+    data.set_visitors.zero_()
 
 
-def _no_year(data: HeteroData) -> None:
-    data["user"].year.fill_(int(MEAN_YEAR))
+def _popularity_alone(data: HeteroData) -> None:
+    data["product"].features[:, LOG_VISITORS] = 0.0
 
 
-def _no_generation(data: HeteroData) -> None:
-    data["user"].generation.zero_()
-    data.generations = [""]
-
-
-def _no_visitor_demand(data: HeteroData) -> None:
-    data.candidate_demand.zero_()
-    for kind in (FITS, REV_FITS):
-        data[kind].edge_attr[:, 2] = 0.0
+def _with_attention(model: ModelOptions, training: TrainingOptions) -> Options:
+    return dataclasses.replace(model, attention=AttentionOptions()), dataclasses.replace(training, loss="bce")
 
 
 SWITCHES: dict[str, Switch] = {
     FULL: Switch(),
-    "time decay": Switch(run_settings={"decay_days": NO_DECAY_DAYS}),
-    "visitor demand": Switch(graph=_no_visitor_demand),
+    "visitors": Switch(graph=_no_visitors),
+    "messages from car to car": _model(hops=0),
     "personal vectors": _training(personal_precision=math.inf),
-    "message passing epochs": Switch(options=_demand_fits_alone),
-    "attention layers": _model(layers=0),
-    "demand fits": Switch(options=_no_demand_fits),
-    "demand in the epochs' loss": _training(demand_share=0.0),
-    "ID embeddings": _model(use_identities=False),
-    "fitment negatives": Switch(options=_no_fitment_negatives),
-    "generations": Switch(graph=_no_generation),
     "part type": Switch(graph=_no_part_type),
-    "price": _zero_product_features(0, 3),
-    "popularity": _zero_product_features(1, LOG_VISITORS),
+    "number of visitors": Switch(graph=_popularity_alone),
     "season": Switch(run_settings={"season_days": 0}),
-    "fitment breadth": _zero_product_features(2),
-    "vehicle features": Switch(graph=_no_vehicle_features),
-    "tier": Switch(graph=_no_tier),
-    "year": Switch(graph=_no_year),
-    "messages of interacts": Switch(silent=INTERACTS),
-    "messages of fits": Switch(silent=FITS),
-    "messages of owns": Switch(silent=OWNS),
-    "messages of co_purchased": Switch(silent=CO_PURCHASED),
+    "nothing, but with attention": Switch(options=_with_attention),
 }
-
-
-@contextlib.contextmanager
-def silence(relation: tuple[str, str, str] | None) -> Iterator[None]:
-    """Build networks without convolutions over ``relation`` and its reverse.
-
-    Dropping the edges instead would also take what is learned from them and, for interactions, the demand
-    that the fits edges carry.
-    """
-    reverse = None if relation is None else (relation[2], f"rev_{relation[1]}", relation[0])
-    kept = tuple(kind for kind in EDGE_TYPES if kind not in (relation, reverse))
-    build = HeteroGAT.__init__
-
-    def build_without(self: HeteroGAT, data: HeteroData, options: ModelOptions) -> None:
-        with patch.object(model_module, "EDGE_TYPES", kept):
-            build(self, data, options)
-
-    with patch.object(HeteroGAT, "__init__", build_without):
-        yield
 
 
 def changed(study: Study, switch: Switch) -> Study:
@@ -202,8 +123,7 @@ def run_switch(study: Study, switch: Switch, seed: int, baseline: UserMetrics) -
     start = time.monotonic()
     model_options, options = training_options(study.settings)
     model_options, options = switch.options(model_options, dataclasses.replace(options, seed=seed))
-    with silence(switch.silent):
-        result, metrics = train_and_measure(changed(study, switch), model_options, options)
+    result, metrics = train_and_measure(changed(study, switch), model_options, options)
     best = result.history[result.checkpoint.best_epoch]
     return {
         "seed": seed,

@@ -32,12 +32,13 @@ from study import (
 )
 
 from holley_assets.assets.evaluation import RANKING_COLUMNS, rank_all_systems
-from holley_assets.assets.model import COUNTS, model_version, training_options
+from holley_assets.assets.model import model_version, training_options
 from holley_assets.assets.recommendations import ranking_options
 from holley_assets.assets.report import evaluation_options
 from holley_assets.evaluation.backtest import summarise_backtest
 from holley_assets.evaluation.report import RunIdentity, build_report
-from holley_assets.gnn.demand import fit_popularity
+from holley_assets.gnn.checkpoint import Checkpoint
+from holley_assets.gnn.controls import counted_popularity, fitted_popularity
 from holley_assets.gnn.embedding import embed
 from holley_assets.gnn.training import train
 from holley_assets.ranking import EmbeddingScorer, rank_users
@@ -69,22 +70,25 @@ def evaluate(study: Study, seed: int) -> dict[str, Any]:
         rankings=rank(apply_rules=True),
         rankings_before_rules=rank(apply_rules=False),
         products=study.tables["product_nodes"],
-        control_rankings=control_rankings(study, seed),
+        control_rankings=control_rankings(study, checkpoint),
         options=evaluation_options(study.settings),
     )
 
 
-def control_rankings(study: Study, seed: int) -> pa.Table:
+def control_rankings(study: Study, checkpoint: Checkpoint) -> pa.Table:
     """Rankings by popularity counted on the data that the model reads."""
     column = study.users.schema.get_field_index("profile")
     alike = study.users.set_column(column, "profile", pa.array(np.zeros(study.users.num_rows, np.int32)))
     rankings = []
-    for system, fitted in COUNTS.items():
-        popularity = fit_popularity(study.graph.data, seed=seed, fitted=fitted)[:, None]
+    counts = {
+        "fitted_popularity": fitted_popularity(study.graph.data, checkpoint),
+        "counted_popularity": counted_popularity(study.graph.data),
+    }
+    for system, popularity in counts.items():
         ranking = rank_users(
             alike,
             study.candidates,
-            EmbeddingScorer(np.ones((1, 1), np.float32), popularity, study.products),
+            EmbeddingScorer(np.ones((1, 1), np.float32), popularity[:, None], study.products),
             purchases=study.tables["user_purchases"],
             view_end=study.windows.cutoff,
             options=ranking_options(study.settings, study.settings.evaluation.depth),

@@ -42,10 +42,12 @@ from holley_assets.assets.model import training_options
 from holley_assets.evaluation.metrics import SCOPES, UserMetrics, summarise
 from holley_assets.evaluation.report import plain
 from holley_assets.evaluation.significance import compare
-from holley_assets.gnn.demand import fit_popularity
+from holley_assets.gnn.controls import counted_popularity as counted
+from holley_assets.gnn.controls import fitted_popularity as fitted
 from holley_assets.gnn.embedding import embed
 from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.sampling import NegativeOptions
+from holley_assets.gnn.towers import AttentionOptions
 from holley_assets.gnn.training import TrainingResult, train
 from holley_assets.gnn.training_options import TrainingOptions
 from holley_assets.ranking import EmbeddingScorer, PairScorer, RandomScorer
@@ -79,26 +81,25 @@ def plain_heterogat(study: Study, seed: int) -> UserMetrics:
     """The graph attention network as the project's documents first had it, without what was added since.
 
     Binary cross-entropy on single edges, half of the negatives from the batch, 30 % from the parts that fit,
-    learning rates 0.001 and 0.01, the best epoch by validation MRR. No fit to demand, no personal vectors, no
-    users shown without their history. ``SparseGATConv`` is ``GATConv``: a test proves messages and gradients
+    learning rates 0.001 and 0.01, the best epoch by validation MRR. No fit to what visitors met, no personal vectors,
+    no users shown without their history. ``SparseGATConv`` is ``GATConv``: a test proves messages and gradients
     equal. What it keeps of ours favours it: it starts as popularity, and its scores are corrected for how
     negatives were drawn.
     """
     model_options, options = training_options(study.settings)
-    before = dataclasses.replace(
-        options,
-        seed=seed,
-        loss="bce",
-        negatives=NegativeOptions(options.negatives.count, in_batch_share=0.5, fitment_share=0.3),
+    edges = dataclasses.replace(
+        options.edges,
+        negatives=NegativeOptions(options.edges.negatives.count, in_batch_share=0.5, fitment_share=0.3),
         embedding_learning_rate=0.001,
         learning_rate=0.01,
         standard_errors=0.0,
-        personal_precision=math.inf,
         cold_share=0.0,
-        demand_share=0.0,
-        demand=dataclasses.replace(options.demand, strengths=()),
     )
-    return train_and_measure(study, model_options, before)[1]
+    before = dataclasses.replace(
+        options, seed=seed, loss="bce", edges=edges, personal_precision=math.inf, strengths=()
+    )
+    shape = dataclasses.replace(model_options, hops=0, attention=AttentionOptions())
+    return train_and_measure(study, shape, before)[1]
 
 
 def pair_system(column: str) -> System:
@@ -131,25 +132,26 @@ def random(study: Study, seed: int) -> UserMetrics:
 
 def fitted_popularity(study: Study, seed: int) -> UserMetrics:
     """One number a part, fitted to all that the model reads: better counting without tastes."""
-    return study.measure_matrix(fit_popularity(study.graph.data, seed=seed)[None])
+    model_options, options = training_options(study.settings)
+    trained = train(study.graph.data, model_options, dataclasses.replace(options, seed=seed, strengths=()))
+    return study.measure_matrix(fitted(study.graph.data, trained.checkpoint)[None])
 
 
 def counted_popularity(study: Study, seed: int) -> UserMetrics:
     """Everybody who ever looked at a part, with the season: what the untrained model ranks by."""
-    return study.measure_matrix(fit_popularity(study.graph.data, seed=seed, fitted=False)[None])
+    return study.measure_matrix(counted(study.graph.data)[None])
 
 
 def visitor_demand(study: Study, seed: int) -> UserMetrics:
     """Demand of visitors for the part, year, make and model, counted and not learned from."""
-    data = study.graph.data
-    rows = data["user"].vehicle_year.numpy()[study.users["profile"].to_numpy()]
-    offsets, scores = data.candidate_offsets.numpy(), np.zeros((len(rows), len(study.products)), np.float32)
-    count = np.where(rows >= 0, np.diff(offsets)[rows], 0)
-    user = np.repeat(np.arange(len(rows)), count)
-    position = np.arange(len(user)) - np.repeat(np.cumsum(count) - count, count) + offsets[rows[user]]
-    demand = np.log1p(data.candidate_demand.numpy()[position])
-    scores[user, data.candidate_products.numpy()[position]] = demand
-    return study.measure_matrix(scores)
+    demand, products = study.tables["visitor_demand"], pa.array(study.products, pa.string())
+    demand = demand.filter(pc.is_valid(demand["weight"]))
+    cars = _car(demand).dictionary_encode()
+    of_car = np.zeros((len(cars.dictionary) + 1, len(products)), np.float32)
+    weights = demand.select(["base_sku"]).append_column("score", pc.log1p(demand["weight"]))
+    _fill(of_car, cars.indices, weights, products)
+    row = pc.fill_null(pc.index_in(_car(study.users), value_set=cars.dictionary), len(cars.dictionary))
+    return study.measure_matrix(of_car[row.to_numpy()])
 
 
 def oracle(study: Study, seed: int) -> UserMetrics:

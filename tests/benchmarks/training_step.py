@@ -1,4 +1,4 @@
-"""One pass over all training edges: ours against the plain PyG formulation.
+"""One pass of attention over all training edges: ours against the plain PyG formulation.
 
     python tests/benchmarks/training_step.py --users 50000 100000
     python tests/benchmarks/training_step.py --graph data/runs/<run id>/heterodata.pt --skip-plain
@@ -6,13 +6,14 @@
 prints a table and writes ``data/benchmarks/training_step.json``; ``--graph`` takes the training graph of a run.
 The plain formulation is what PyG's heterogeneous examples do: a node and a learned vector for every user, and
 ``HeteroConv`` of ``GATConv`` over the whole graph for each batch. Both have the same layers, width, heads, batches
-and negatives, and take the same optimiser steps; ours also fits the demand for each car in every step.
+and negatives, and take the same optimiser steps.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from holley_assets.gnn.graph_schema import EDGE_TYPES, INTERACTS, OWNS, REV_INTE
 from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.ragged import RaggedPairs, ragged_scores
 from holley_assets.gnn.sampling import Candidates, Positives, draw_negatives
+from holley_assets.gnn.towers import AttentionOptions
 from holley_assets.gnn.training import Training
 from holley_assets.gnn.training_options import TrainingOptions
 from holley_assets.settings import load_settings
@@ -41,7 +43,7 @@ def expand(data: HeteroData) -> HeteroData:
     plain = copy.deepcopy(data)
     store = plain["user"]
     store.num_nodes = len(profile)
-    for name in ("tier", "year", "vehicle", "vehicle_year", "generation"):
+    for name in ("tier", "year", "vehicle", "vehicle_year", "vehicle_class"):
         store[name] = data["user"][name][profile]
     store.cold_profile = first[data["user"].cold_profile[profile]]
     for kind, end in ((INTERACTS, 0), (REV_INTERACTS, 1)):
@@ -59,7 +61,8 @@ class PlainHeteroGAT(nn.Module):
 
     def __init__(self, data: HeteroData, options: ModelOptions) -> None:
         super().__init__()
-        dim, hidden = options.embedding_dim, options.hidden_dim
+        shape = options.attention or AttentionOptions()
+        dim, hidden = options.embedding_dim, shape.hidden_dim
         self.embeddings = nn.ModuleDict(
             {kind: nn.Embedding(data[kind].num_nodes, dim) for kind in data.node_types}
         )
@@ -68,10 +71,10 @@ class PlainHeteroGAT(nn.Module):
                 {
                     kind: GATConv(
                         (width, width) if kind[0] != kind[2] else width,
-                        hidden // options.heads,
-                        options.heads,
+                        hidden // shape.heads,
+                        shape.heads,
                         edge_dim=data[kind].edge_attr.shape[1],
-                        dropout=options.dropout,
+                        dropout=shape.dropout,
                         add_self_loops=False,
                     )
                     for kind in EDGE_TYPES
@@ -97,12 +100,12 @@ class PlainTraining:
 
     def __init__(self, data: HeteroData, model: ModelOptions, options: TrainingOptions) -> None:
         torch.manual_seed(options.seed)
-        self.data, self.options = expand(data), options
+        self.data, self.options = expand(data), options.edges
         self.model = PlainHeteroGAT(self.data, model)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), options.learning_rate)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), self.options.learning_rate)
         self.generator = torch.Generator().manual_seed(options.seed)
         self.candidates = Candidates(self.data)
-        self.positives = Positives.of(self.data, self.candidates, options.minimum_edge_weight)
+        self.positives = Positives.of(self.data, self.candidates, self.options.minimum_edge_weight)
         num_products = self.data["product"].num_nodes
         self.known = (self.positives.user * num_products + self.positives.product).sort().values
 
@@ -132,6 +135,8 @@ class PlainTraining:
 def compare(data: HeteroData, runs: int, skip_plain: bool) -> list[Measurement]:
     """A pass over all training edges of a graph, by both."""
     model, options = training_options(load_settings())
+    model = dataclasses.replace(model, attention=AttentionOptions())
+    options = dataclasses.replace(options, loss="bce")
     figures = {
         "users": int(data["user"].count.sum()),
         "user nodes": int(data["user"].num_nodes),
@@ -139,7 +144,7 @@ def compare(data: HeteroData, runs: int, skip_plain: bool) -> list[Measurement]:
     }
     tell(f"graph of {figures}")
     training = Training(data, model, options)
-    results = [measure("ours", training.epoch, runs=runs, **figures)]
+    results = [measure("ours", training.edges.epoch, runs=runs, **figures)]
     del training
     if not skip_plain:
         plain = PlainTraining(data, model, options)

@@ -55,6 +55,14 @@ def test_columns_of_the_serving_view_in_the_training_view_are_found(
     assert not passes(weekly_run, tables)
 
 
+def test_a_visitor_too_many_is_found(weekly_run: FinishedRun, tables: dict[str, Path]) -> None:
+    content = pq.read_table(tables["visitor_parts"])
+    visitors = content["visitors"].to_numpy() + 10**6
+    more = content.set_column(content.schema.get_field_index("visitors"), "visitors", pa.array(visitors))
+    pq.write_table(more, tables["visitor_parts"])
+    assert not passes(weekly_run, tables)
+
+
 def test_more_interactions_than_there_were_are_found(
     weekly_run: FinishedRun, tables: dict[str, Path]
 ) -> None:

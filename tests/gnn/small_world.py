@@ -95,16 +95,7 @@ def make_tables(seed: int = 0, *, users: int = 60, vehicles: int = 6, parts: int
                 "serving_sku": skus * vehicles * 2,
             }
         ),
-        visitor_demand=pa.table(
-            {
-                "year": pa.array([1967, 1968], pa.int64()),
-                "make": ["FORD", "FORD"],
-                "model": ["M0", "M0"],
-                "base_sku": ["P002", "P002"],
-                "weight": [2.0, None],
-                "serving_weight": [2.0, 1.5],
-            }
-        ),
+        visitor_parts=visitor_parts((["P002", "P004"], 2), (["P001"], 1)),
         daily_orders=daily_orders(),
         user_purchases=pa.table(
             {
@@ -115,6 +106,18 @@ def make_tables(seed: int = 0, *, users: int = 60, vehicles: int = 6, parts: int
                 ),
             }
         ),
+    )
+
+
+def visitor_parts(*sets: tuple[list[str], int]):
+    """Sets of parts and the visitors of each."""
+    rows = [(number, sku, visitors) for number, (parts, visitors) in enumerate(sets) for sku in parts]
+    return pa.table(
+        {
+            "part_set": pa.array([number for number, _, _ in rows], pa.int64()),
+            "base_sku": pa.array([sku for _, sku, _ in rows], pa.string()),
+            "visitors": pa.array([visitors for _, _, visitors in rows], pa.int64()),
+        }
     )
 
 

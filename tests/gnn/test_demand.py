@@ -1,19 +1,18 @@
 """Demand is fitted by the logit it claims to be, with the priors it claims to have."""
 
 import math
-from copy import deepcopy
 
 import pytest
 import torch
 from gnn.small_world import make_graph, make_tables
 
-from holley_assets.gnn.demand import Demand, DemandOptions, fit_demand, fit_popularity, negative_log_prior
+from holley_assets.gnn.demand import FitOptions, FittingPairs, fit_demand
 from holley_assets.gnn.model import HeteroGAT, ModelOptions
 from holley_assets.gnn.personal import add_personal_vectors
 from holley_assets.gnn.ragged import RaggedPairs, ragged_logsumexp, ragged_scores
 from holley_assets.gnn.sampling import Candidates, Positives
 
-MODEL = ModelOptions(embedding_dim=16, hidden_dim=16, heads=2, part_type_dim=4)
+MODEL = ModelOptions(embedding_dim=16)
 
 
 @pytest.fixture
@@ -21,7 +20,11 @@ def world():
     graph = make_graph(make_tables(users=120, active=90)).data
     positives = Positives.of(graph, Candidates(graph), 0.0)
     torch.manual_seed(0)
-    return graph, positives, HeteroGAT(graph, MODEL)
+    fitting = FittingPairs.of(graph)
+    weights = torch.zeros(len(fitting))
+    position = fitting.positions(graph.class_of_row[positives.row], positives.product)
+    weights.index_add_(0, position, torch.ones(len(position)))
+    return graph, positives, HeteroGAT(graph, MODEL), fitting, weights
 
 
 def test_ragged_scores_and_their_gradients_by_hand():
@@ -44,86 +47,71 @@ def test_ragged_logsumexp_equals_torch_and_is_zero_for_an_empty_row():
     assert result[1] == 0
 
 
-def test_demand_adds_owners_to_visitors(world):
-    graph, positives, _ = world
-    demand = Demand(graph, positives)
-    assert demand.weights.sum() == len(positives) + graph.candidate_demand.sum()
-    batch = demand.batch(torch.tensor([2, 0]))
-    assert batch.profiles.tolist() == demand.profiles[[2, 0]].tolist()
-    assert batch.offsets.tolist() == [0, 40]
-    assert torch.equal(batch.weights[:40], demand.weights[80:120])
+def test_fitting_pairs_are_the_parts_of_each_class(world):
+    _, _, _, fitting, weights = world
+    assert (fitting.num_classes, len(fitting)) == (6, 6 * 40)
+    some, some_weights = fitting.take(torch.tensor([2, 0]), weights)
+    assert some.offsets.tolist() == [0, 40]
+    assert torch.equal(some_weights, torch.cat([weights[80:120], weights[:40]]))
+    assert fitting.positions(torch.tensor([3]), torch.tensor([7])).tolist() == [3 * 40 + 7]
 
 
-def test_loss_is_the_multinomial_logit(world):
-    graph, positives, model = world
-    demand = Demand(graph, positives)
-    vectors = model.embed_nodes(graph)
-    batch = demand.batch(torch.arange(len(demand)))
-    expected = 0.0
-    for car, profile in enumerate(demand.profiles):
-        mine = demand.rows == car
-        share = (vectors.product[demand.products[mine]] @ vectors.user[profile]).log_softmax(0)
-        expected -= float((demand.weights[mine] * share).sum().detach())
-    scores = batch.scores(*model.embed_nodes(graph, users=batch.profiles))
-    assert batch.negative_log_likelihood(scores).item() == pytest.approx(expected, rel=1e-5)
-
-
-def test_biases_are_fitted_the_same_with_and_without_the_vectors_beside_them(world):
-    """Where parts have vectors, of length 1e-30 here, the fit cannot do without them."""
-    graph, positives, untrained = world
-    fitted = []
-    for value in (0.0, 1e-30):
-        model = deepcopy(untrained)
-        torch.nn.init.constant_(model.encoder.product_identity.weight, value)
-        generator = torch.Generator().manual_seed(0)
-        fit_demand(model, graph, Demand(graph, positives), DemandOptions(steps=20), math.inf, generator)
-        fitted.append(model.embed_nodes(graph).product[:, -1])
-    torch.testing.assert_close(fitted[0], fitted[1], rtol=1e-5, atol=1e-6)
-    assert fitted[0].std() > 0
+def test_the_chance_of_a_part_is_the_multinomial_logit(world):
+    graph, _, model, fitting, _ = world
+    torch.nn.init.normal_(model.levels.product.weight)
+    car, product = model.cars(graph, None), model.levels.products(graph)
+    expected = (car @ product.T).log_softmax(dim=1)  # every part fits every car
+    torch.testing.assert_close(fitting.log_probability(car, product), expected.flatten())
 
 
 def test_biases_alone_leave_the_vectors_alone(world):
-    graph, positives, model = world
+    graph, _, model, fitting, weights = world
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    generator = torch.Generator().manual_seed(0)
-    fit_demand(model, graph, Demand(graph, positives), DemandOptions(steps=5), math.inf, generator)
+    fit_demand(model, graph, fitting, weights, math.inf, torch.Generator(), options=FitOptions(steps=5))
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
-    assert changed == {"encoder.product_bias.weight", "encoder.part_type_bias.weight", "encoder.popularity"}
+    assert changed == {"levels.product_bias.weight", "levels.part_type_bias.weight", "levels.popularity"}
+
+
+@pytest.mark.parametrize("pairs_in_step", [10**6, 120])
+def test_biases_converge_to_the_shares_of_what_was_chosen(world, monkeypatch, pairs_in_step):
+    """Every part fits every car, so that the fit is known: the shares, but for the prior; in one batch or in many."""
+    monkeypatch.setattr("holley_assets.gnn.demand.PAIRS_IN_STEP", pairs_in_step)
+    graph, _, model, fitting, _ = world
+    weights = torch.rand(6, 40, generator=torch.Generator().manual_seed(1)) * 1e4
+    generator = torch.Generator().manual_seed(0)
+    fit_demand(model, graph, fitting, weights.flatten(), math.inf, generator, options=FitOptions(steps=400))
+    fitted = model.levels.bias(graph).detach().softmax(0)
+    torch.testing.assert_close(fitted, weights.sum(0) / weights.sum(), rtol=0.05, atol=0.001)
 
 
 def test_a_stronger_prior_gives_smaller_vectors(world):
-    graph, positives, _ = world
+    graph, _, _, fitting, weights = world
     norms = []
     for strength in (1.0, 100.0):
         torch.manual_seed(0)
         model = HeteroGAT(graph, MODEL)
-        generator = torch.Generator().manual_seed(0)
-        fit_demand(model, graph, Demand(graph, positives), DemandOptions(), strength, generator)
-        norms.append(float(model.encoder.product_identity.weight.norm()))
+        fit_demand(model, graph, fitting, weights, strength, torch.Generator())
+        norms.append(float(model.levels.product.weight.norm()))
     assert norms[1] < 0.5 * norms[0]
 
 
 def test_prior_counts_what_is_learned(world):
-    _, _, model = world
-    options = DemandOptions()
-    torch.nn.init.ones_(model.encoder.product_bias.weight)
-    assert float(negative_log_prior(model.encoder, options, math.inf)) == pytest.approx(40 * 0.5 * 0.5)
-
-
-def test_fitted_popularity_follows_what_is_chosen(world):
-    graph, positives, _ = world
-    popularity = torch.from_numpy(fit_popularity(graph, seed=0))
-    counts = torch.bincount(positives.product, minlength=40)
-    assert torch.corrcoef(torch.stack([popularity, counts.float().log1p()]))[0, 1] > 0.9
-    assert torch.equal(popularity, torch.from_numpy(fit_popularity(graph, seed=0)))
+    _, _, model, _, _ = world
+    torch.nn.init.ones_(model.levels.product_bias.weight)
+    assert float(model.levels.negative_log_prior(math.inf)) == pytest.approx(40 * 0.5 * 0.5)
+    for table in (model.levels.make, model.levels.vehicle, model.levels.vehicle_class):
+        torch.nn.init.zeros_(table.weight)
+    torch.nn.init.ones_(model.levels.product.weight)
+    expected = 40 * 0.25 + 0.5 * 3.0 * 10.0 * 40 * (MODEL.embedding_dim - 3)
+    assert float(model.levels.negative_log_prior(3.0)) == pytest.approx(expected)
 
 
 def test_personal_vector_is_the_posterior_mode(world):
     """At the mode the gradient of likelihood and prior is zero, and other users are untouched."""
-    graph, positives, model = world
-    torch.nn.init.normal_(model.encoder.product_identity.weight, std=0.5)
+    graph, positives, model, _, _ = world
+    torch.nn.init.normal_(model.levels.product.weight, std=0.5)
     with torch.no_grad():
-        vectors = model.embed_nodes(graph)
+        vectors = model.embed_nodes(graph, None)
         personal = add_personal_vectors(vectors, graph, positives, precision=5.0, steps=60)
     active = positives.user.unique()
     rest = torch.ones(len(vectors.user), dtype=torch.bool)
@@ -140,6 +128,6 @@ def test_personal_vector_is_the_posterior_mode(world):
 
 
 def test_infinite_precision_means_no_personal_vectors(world):
-    graph, positives, model = world
-    vectors = model.embed_nodes(graph)
+    graph, positives, model, _, _ = world
+    vectors = model.embed_nodes(graph, None)
     assert add_personal_vectors(vectors, graph, positives, math.inf) is vectors

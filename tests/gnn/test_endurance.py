@@ -14,12 +14,17 @@ import pytest
 import torch
 from gnn.small_world import make_graph, make_tables
 
+from holley_assets.gnn.edge_training import EdgeTraining
 from holley_assets.gnn.model import ModelOptions
-from holley_assets.gnn.training import Training, train
-from holley_assets.gnn.training_options import TrainingOptions
+from holley_assets.gnn.towers import AttentionOptions
+from holley_assets.gnn.training import train
+from holley_assets.gnn.training_options import EdgeOptions, TrainingOptions
 
-MODEL = ModelOptions(embedding_dim=16, hidden_dim=16, heads=2, part_type_dim=4)
-OPTIONS = TrainingOptions(epochs=8, patience=8, batches=2, validation_share=0.2)
+MODEL = ModelOptions(embedding_dim=16, attention=AttentionOptions(hidden_dim=16, heads=2, part_type_dim=4))
+EDGES = EdgeOptions(epochs=8, patience=8, batches=2)
+# Four fits after the start, then eight epochs.
+OPTIONS = TrainingOptions(loss="bce", strengths=(10.0,), edges=EDGES, validation_share=0.2)
+FITS = 4
 # Epochs after which memory is compared with that of the last one: until then allocators still settle.
 SETTLED, LAST = 20, 120
 MEBIBYTE = 1024 * 1024
@@ -40,9 +45,8 @@ def growth(graph, state_path, last, leak=lambda: None):
         if epoch.epoch in (SETTLED, last):
             measured[epoch.epoch] = resident_bytes()
 
-    train(
-        graph, MODEL, replace(OPTIONS, epochs=last, patience=last), state_path=state_path, on_epoch=on_epoch
-    )
+    edges = replace(EDGES, epochs=last, patience=last)
+    train(graph, MODEL, replace(OPTIONS, edges=edges), state_path=state_path, on_epoch=on_epoch)
     return measured[last] - measured[SETTLED]
 
 
@@ -63,37 +67,40 @@ def test_memory_does_not_grow_over_a_hundred_epochs(graph, tmp_path):
 )
 def test_a_training_that_runs_out_of_memory_goes_on_where_it_was(graph, tmp_path, monkeypatch, error):
     unbroken = train(graph, MODEL, OPTIONS)
-    compute, calls = Training._loss, []
+    compute, calls = EdgeTraining.epoch, []
 
-    def fail_in_the_middle_of_an_epoch(self, *arguments):
-        calls.append(len(self.history))
-        if len(self.history) == 6 and self.model.training and calls.count(6) == 2:
+    def fail_in_the_middle_of_an_epoch(self):
+        calls.append(self)
+        if len(calls) == 3:
+            self.model.zero_grad()
+            next(self.model.parameters()).data.add_(1.0)
             raise error
-        return compute(self, *arguments)
+        return compute(self)
 
     state = tmp_path / "state.pt"
     with monkeypatch.context() as patched:
-        patched.setattr(Training, "_loss", fail_in_the_middle_of_an_epoch)
+        patched.setattr(EdgeTraining, "epoch", fail_in_the_middle_of_an_epoch)
         with pytest.raises(type(error)):
             train(graph, MODEL, OPTIONS, state_path=state)
     assert state.is_file()
     seen = []
-    monkeypatch.setattr(Training, "epoch", _noting(Training.epoch, seen))
+    monkeypatch.setattr(EdgeTraining, "epoch", _noting(compute, seen))
     resumed = train(graph, MODEL, OPTIONS, state_path=state)
-    assert seen == [6, 7, 8], "epochs that were done are not done again"
+    assert len(seen) == EDGES.epochs - 2, "epochs that were done are not done again"
     assert resumed.checkpoint.fingerprint == unbroken.checkpoint.fingerprint
     assert not state.exists()
 
 
 def _noting(epoch, seen):
     def noted(self):
-        seen.append(len(self.history))
+        seen.append(self)
         return epoch(self)
 
     return noted
 
 
-def test_a_training_killed_by_the_system_goes_on_where_it_was(tmp_path):
+@pytest.mark.parametrize("fit", [2, 6])
+def test_a_training_killed_by_the_system_goes_on_where_it_was(tmp_path, fit):
     """SIGKILL, which the out-of-memory killer sends, at whatever the process is doing then."""
     state = tmp_path / "state.pt"
     script = f"""
@@ -119,7 +126,7 @@ def test_a_training_killed_by_the_system_goes_on_where_it_was(tmp_path):
     )
     with process:
         for line in process.stdout:
-            if int(line) == 5:
+            if int(line) == fit:
                 process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     assert state.is_file()
@@ -128,4 +135,4 @@ def test_a_training_killed_by_the_system_goes_on_where_it_was(tmp_path):
     seen = []
     resumed = train(graph, MODEL, OPTIONS, state_path=state, on_epoch=seen.append)
     assert resumed.checkpoint.fingerprint == train(graph, MODEL, OPTIONS).checkpoint.fingerprint
-    assert [epoch.epoch for epoch in seen] == list(range(9))
+    assert [epoch.epoch for epoch in seen] == list(range(FITS + 1 + EDGES.epochs))

@@ -85,9 +85,8 @@ def test_demand_on_fits_edges_by_hand(tables):
         ),
     )
     data = make_graph(few).data
-    expected = torch.zeros(6 * 40, 3)
-    expected[3, :2] = torch.tensor([np.log(6.0), np.log(2.0)], dtype=torch.float32)
-    expected[2, 2] = np.log(3.0)  # two visitors want P002 for an M0
+    expected = torch.zeros(6 * 40, 2)
+    expected[3] = torch.tensor([np.log(6.0), np.log(2.0)], dtype=torch.float32)
     torch.testing.assert_close(data[FITS].edge_attr, expected)
 
 
@@ -110,6 +109,25 @@ def test_order_history_becomes_an_edge_with_its_decayed_weight(tables):
     assert data[INTERACTS].edge_index.shape[1] == 1
     assert data[INTERACTS].weight.item() == pytest.approx(5 * (np.exp(-1) + np.exp(-2)), rel=1e-6)
     assert data[INTERACTS].orders.item() == 2
+
+
+def test_sets_of_visitors_by_hand(graph):
+    assert graph.set_offsets.tolist() == [0, 2, 3]
+    assert [graph.products[number] for number in graph.set_products] == ["P002", "P004", "P001"]
+    assert graph.set_visitors.tolist() == [2, 1]
+
+
+def test_years_that_the_same_parts_fit_are_one_class(tables):
+    """M0 of 1968 loses a part: two classes, while both years of the other models are one."""
+    fitment = pa.concat_tables([tables.fitment.slice(0, 240), tables.fitment.slice(241)])
+    data = make_graph(replace(tables, fitment=fitment)).data
+    assert len(data.classes) == 7
+    assert [key.split("\x1f")[1:] for key in data.classes if key.startswith("FORD\x1fM0")] == [
+        ["M0", "1967"],
+        ["M0", "1968"],
+    ]
+    assert data.classes[-1] == "DODGE\x1fM5\x1f1967 1968"
+    assert make_graph(tables).data.class_of_row.tolist() == [*range(6), *range(6)]
 
 
 def test_graph_round_trip_loads_weights_only(graph, tmp_path):

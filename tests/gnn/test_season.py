@@ -8,9 +8,10 @@ from gnn.small_world import daily_orders, make_graph, make_tables
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holley_assets.gnn.demand import fit_popularity
+from holley_assets.gnn.checkpoint import Checkpoint, vocabularies_of
+from holley_assets.gnn.controls import counted_popularity, fitted_popularity
 from holley_assets.gnn.embedding import in_season
-from holley_assets.gnn.model import Vectors
+from holley_assets.gnn.model import HeteroGAT, ModelOptions, Vectors
 from holley_assets.gnn.season import season
 
 PARTS = 30
@@ -101,5 +102,9 @@ def test_the_season_moves_every_score_of_a_part_alike_and_the_control_too(graph)
 
     seasonal = graph.clone()
     seasonal["product"].season = torch.linspace(-1.0, 1.0, 40)
-    difference = fit_popularity(seasonal, seed=0) - fit_popularity(graph, seed=0)
-    np.testing.assert_allclose(difference, seasonal["product"].season, atol=1e-5)
+    model = ModelOptions(embedding_dim=16)
+    state = HeteroGAT(graph, model).state_dict()
+    checkpoint = Checkpoint(state, model, vocabularies_of(graph), [], 0, {"popularity": state})
+    for popularity in (counted_popularity, lambda data: fitted_popularity(data, checkpoint)):
+        difference = popularity(seasonal) - popularity(graph)
+        np.testing.assert_allclose(difference, seasonal["product"].season, atol=1e-5)

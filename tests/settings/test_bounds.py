@@ -34,6 +34,7 @@ COMPANIONS = {
     # The product of the upper bound and the number before it: all that is tried divides it.
     "HOLLEY_MODEL_HEADS": {"HOLLEY_MODEL_HIDDEN_DIM": "4032"},
     "HOLLEY_TRAINING_NEGATIVE_IN_BATCH_SHARE": {"HOLLEY_TRAINING_NEGATIVE_FITMENT_SHARE": "0"},
+    "HOLLEY_TRAINING_NEGATIVE_FITMENT_SHARE": {"HOLLEY_TRAINING_NEGATIVE_IN_BATCH_SHARE": "0"},
     "HOLLEY_RULE_MINIMUM_PARTS": {"HOLLEY_RULE_MAXIMUM_PARTS": "4"},
     "HOLLEY_RULE_MAXIMUM_PARTS": {"HOLLEY_RULE_MINIMUM_PARTS": "1"},
     "HOLLEY_EVALUATION_CLEAR_WIN": {"HOLLEY_EVALUATION_MARGINAL": "0.0001"},
@@ -221,7 +222,7 @@ def test_a_path_may_hold_a_line_break(monkeypatch: pytest.MonkeyPatch, tmp_path:
         (("HOLLEY_EVALUATION_CLEAR_WIN", "0.001"), ("HOLLEY_EVALUATION_MARGINAL", None)),
         (("HOLLEY_MODEL_HIDDEN_DIM", "10"), ("HOLLEY_MODEL_HEADS", None)),
         (
-            ("HOLLEY_TRAINING_NEGATIVE_IN_BATCH_SHARE", "0.5"),
+            ("HOLLEY_TRAINING_NEGATIVE_IN_BATCH_SHARE", "0.8"),
             ("HOLLEY_TRAINING_NEGATIVE_FITMENT_SHARE", None),
         ),
     ],

@@ -56,6 +56,7 @@ GRAPH_TABLES = [
     "owns_edges",
     "visitor_demand",
     "co_viewed_edges",
+    "visitor_parts",
     "co_purchased_edges",
     "fitment",
     "user_purchases",

@@ -19,6 +19,7 @@ def test_without_any_interaction_the_structure_is_there(shop, graph_tables):
         "daily_orders",
         "interacts_edges",
         "visitor_demand",
+        "visitor_parts",
         "co_purchased_edges",
         "co_viewed_edges",
         "user_purchases",

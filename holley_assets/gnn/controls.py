@@ -1,0 +1,30 @@
+"""What the model would be with less of it: the controls that tell what each layer adds."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch_geometric.data import HeteroData
+
+from holley_assets.gnn.checkpoint import Checkpoint
+from holley_assets.gnn.graph_schema import LOG_VISITORS
+from holley_assets.gnn.ladder import POPULARITY
+
+
+def counted_popularity(data: HeteroData) -> NDArray[np.float32]:
+    """``ln(1 + visitors)`` of each part and its season, ``[num_products]``."""
+    return (data["product"].features[:, LOG_VISITORS] + data["product"].season).numpy()
+
+
+@torch.no_grad()
+def fitted_popularity(data: HeteroData, checkpoint: Checkpoint) -> NDArray[np.float32]:
+    """Popularity of each part among those that fit the same car, and its season, ``[num_products]``.
+
+    The first fit of the training: one number a part, from everything the model learns from, without tastes. Where
+    nothing was fitted it is :func:`counted_popularity`.
+    """
+    if POPULARITY not in checkpoint.stages:
+        return counted_popularity(data)
+    model = checkpoint.of_stage(POPULARITY).model(data)
+    return (model.levels.bias(data) + data["product"].season).numpy()
