@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from collaborative import als, bpr, item_cosine, lightgcn
+from collaborative import als, bpr, item_cosine, item_to_item, last_seen, lightgcn, spectral
 from study import (
     RESULTS_FOLDER,
     Study,
@@ -199,6 +199,9 @@ SYSTEMS: dict[str, System] = {
     "als": by_matrix(als),
     "bpr": by_matrix(bpr),
     "lightgcn": by_matrix(lightgcn),
+    "spectral": by_matrix(spectral),
+    "item_to_item": by_matrix(item_to_item),
+    "last_seen": by_matrix(last_seen),
     "plain_heterogat": plain_heterogat,
     "fitted_popularity": fitted_popularity,
     "counted_popularity": counted_popularity,
