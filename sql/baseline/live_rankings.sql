@@ -22,20 +22,20 @@ newest AS (
 
 parts AS (
   SELECT
-    normal_email(slots.email_lower) AS email_lower,
+    normal_email(slots.email_lower) AS user_email,
     base_sku(slots.part) AS base_sku,
     MIN(slots.slot) AS slot,
     MAX(slots.score) AS score
   FROM slots
   JOIN newest ON newest.day = DATE(slots.generated_at)
-  GROUP BY email_lower, base_sku
+  GROUP BY user_email, base_sku
 )
 
 SELECT
-  email_lower,
-  ROW_NUMBER() OVER (PARTITION BY email_lower ORDER BY slot, base_sku) AS rank,
+  user_email AS email_lower,
+  ROW_NUMBER() OVER (PARTITION BY user_email ORDER BY slot, base_sku) AS rank,
   base_sku,
   score
 FROM parts
-WHERE email_lower IS NOT NULL AND base_sku IS NOT NULL
+WHERE user_email IS NOT NULL AND base_sku IS NOT NULL
 ORDER BY email_lower, rank

@@ -64,8 +64,8 @@ SELECT
   make,
   model,
   base_sku,
-  MIN_BY(sku, place) AS sku,
-  MIN_BY(sku, serving_place) AS serving_sku,
+  ANY_VALUE(sku HAVING MIN place) AS sku,
+  ANY_VALUE(sku HAVING MIN serving_place) AS serving_sku,
   drop_reason,
   IF(drop_reason IS NULL, SUM(source_rows - 1), SUM(source_rows) - 1) AS duplicate_rows
 FROM judged_pairs

@@ -7,7 +7,7 @@ WITH imported_lines AS (
     normal_email(SHIP_TO_EMAIL) AS buyer,
     normal_sku(ITEM) AS sku,
     base_sku(ITEM) AS base_sku,
-    SAFE.PARSE_DATE('%A, %B %d, %Y', TRIM(ORDER_DATE)) AS order_date
+    order_date(ORDER_DATE) AS order_date
   FROM `{data_company}.import_orders`
 ),
 

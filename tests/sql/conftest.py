@@ -271,6 +271,18 @@ def open_shop(tmp_path: Path) -> Callable[[str], Shop]:
     return open_in
 
 
+@pytest.fixture(scope="session")
+def shop_class() -> type[Shop]:
+    """For shops that live longer than one test."""
+    return Shop
+
+
+@pytest.fixture(scope="session")
+def shop_parameters() -> dict[str, object]:
+    """Parameters of all queries of the graph."""
+    return dict(PARAMETERS)
+
+
 @pytest.fixture
 def graph_tables() -> list[str]:
     """Names of all tables."""

@@ -25,6 +25,7 @@ _FUNCTION_FOLDER = "functions"
 _PLACEHOLDER = re.compile(r"(?<=`)\{([^{}]*)\}(?=\.)")
 _FUNCTION = re.compile(r"CREATE TEMP FUNCTION\s+(\w+)\s*\(.*?^\);", re.DOTALL | re.MULTILINE)
 _COMMENT = re.compile(r"--[^\n]*")
+_ORDER = re.compile(r"\nORDER BY (\w+(?:, \w+)*)\Z")
 _CALL = re.compile(r"(?<![\w.@])(\w+)\s*\(")
 
 
@@ -52,6 +53,9 @@ class Query:
     name: str
     functions: tuple[str, ...]
     select: str
+    order: tuple[str, ...] = ()
+    """Columns that the rows of the written file are sorted by. They are sorted where the file is written: in the cloud
+    one worker would have to hold the whole result."""
 
     @property
     def text(self) -> str:
@@ -97,7 +101,10 @@ def read_query(name: str, datasets: Datasets | None = None) -> Query:
         return names[match[1]]
 
     select = _PLACEHOLDER.sub(dataset, paths[name].read_text(encoding="utf-8")).strip()
-    return Query(name, _called_functions(select), select)
+    order = _ORDER.search(select)
+    columns = tuple(order[1].split(", ")) if order else ()
+    select = _ORDER.sub("", select)
+    return Query(name, _called_functions(select), select, columns)
 
 
 @functools.cache

@@ -102,7 +102,7 @@ def run_duckdb(select: str, rows: str = "SELECT 1 AS x") -> list:
 
 
 def test_rewrites_mean_in_duckdb_what_they_mean_in_bigquery():
-    assert run_duckdb("SELECT SAFE.PARSE_DATE('%Y-%m-%d', 'NONE'), REGEXP_EXTRACT('b', r'^a(.)')") == [
+    assert run_duckdb("SELECT SAFE_CAST('NONE' AS DATE), REGEXP_EXTRACT('b', r'^a(.)')") == [
         (None, None)
     ]
     assert run_duckdb("SELECT COUNTIF(x), COUNTIF(NOT x) FROM t", "SELECT CAST(NULL AS BOOL) AS x") == [

@@ -7,12 +7,18 @@ are never two copies of a query.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import sqlglot
 from sqlglot import exp
 
+from holley_assets.resources.warehouse.duckdb import googlesql
 from holley_assets.resources.warehouse.sql_files import Query
+
+
+class TranspileError(ValueError):
+    """A query uses what has no equal in DuckDB."""
 
 
 class DuckDBQuery(NamedTuple):
@@ -31,11 +37,12 @@ class DuckDBQuery(NamedTuple):
 def to_duckdb(query: Query) -> DuckDBQuery:
     """Translate ``query``; parameters stay parameters (``@cutoff`` becomes ``$cutoff``)."""
     select = sqlglot.parse_one(query.select, read="bigquery")
+    functions = tuple(_generate(sqlglot.parse_one(function, read="bigquery")) for function in query.functions)
+    translated = _generate(select)
+    order = "\nORDER BY " + ", ".join(map(_order_term, query.order)) if query.order else ""
     return DuckDBQuery(
-        functions=tuple(
-            _generate(sqlglot.parse_one(function, read="bigquery")) for function in query.functions
-        ),
-        select=_generate(select),
+        functions=googlesql.called_macros(*functions, translated) + functions,
+        select=translated + order,
         tables=frozenset((table.db, table.name) for table in select.find_all(exp.Table) if table.db),
         parameters=frozenset(parameter.name for parameter in select.find_all(exp.Parameter)),
     )
@@ -51,16 +58,15 @@ def order_terms(query: Query, columns: tuple[str, ...]) -> str:
     Args:
         columns: of the result, nested ones left out.
     """
-    order = sqlglot.parse_one(query.select, read="bigquery").args.get("order")
-    ordered = {term.this.name: term for term in order.expressions} if order is not None else {}
-    terms = [
-        exp.Ordered(
-            this=exp.column(name, quoted=True), desc=term.args["desc"], nulls_first=term.args["nulls_first"]
-        ).sql(dialect="duckdb")
-        for name, term in ordered.items()
-        if name in columns
-    ]
-    return ", ".join(terms + [f'"{column}"' for column in columns if column not in ordered])
+    ordered = [name for name in query.order if name in columns]
+    return ", ".join(
+        [*map(_order_term, ordered), *(f'"{column}"' for column in columns if column not in ordered)]
+    )
+
+
+def _order_term(column: str) -> str:
+    # BigQuery puts NULL first.
+    return f'"{column}" NULLS FIRST'
 
 
 def _generate(tree: exp.Expr) -> str:
@@ -68,31 +74,53 @@ def _generate(tree: exp.Expr) -> str:
 
 
 def _rewrite(node: exp.Expr) -> exp.Expr:
-    if isinstance(node, exp.SafeFunc) and isinstance(node.this, exp.StrToDate):
-        # SAFE.PARSE_DATE(format, text). SQLGlot drops the SAFE.
-        parsed = exp.func("TRY_STRPTIME", node.this.this.transform(_rewrite), node.this.args["format"])
-        return exp.cast(parsed, "DATE")
-    if isinstance(node, exp.FarmFingerprint):
-        # FARM_FINGERPRINT(TO_JSON_STRING(value)) names a row by what it says. DuckDB hashes the value itself;
-        # the two numbers differ, and no result holds them.
-        (fingerprinted,) = node.expressions
-        value = fingerprinted.this if isinstance(fingerprinted, exp.JSONFormat) else fingerprinted
-        return exp.func("HASH", value.transform(_rewrite))
-    if isinstance(node, exp.RegexpExtract):
-        # SQLGlot collects all matches to pick the first. DuckDB's own function answers '' where BigQuery
-        # answers NULL; no pattern in sql/ captures an empty string.
-        arguments = [node.this.transform(_rewrite), node.expression, node.args["group"]]
-        match = exp.Anonymous(this="REGEXP_EXTRACT", expressions=arguments)
-        return exp.func("NULLIF", match, exp.Literal.string(""))
-    if isinstance(node, exp.CountIf):
-        # DuckDB's COUNT_IF answers NULL, not 0, where its argument is NULL in every row.
-        condition = exp.Where(this=node.this.transform(_rewrite))
-        return exp.Filter(this=exp.Count(this=exp.Star()), expression=condition)
-    if isinstance(node, exp.Select):
-        return _stream_unnest(node)
-    if isinstance(node, exp.UserDefinedFunction):
-        # A DuckDB macro without types takes what its body takes: sums of INT64 are wider there.
-        node.set("expressions", [parameter.this for parameter in node.expressions])
+    macro = googlesql.macro_call(node, _rewrite)
+    if macro is not None:
+        return macro
+    for kind, rewrite in _REWRITES.items():
+        if isinstance(node, kind):
+            return rewrite(node)
+    return node
+
+
+def _refuse_safe(node: exp.SafeFunc) -> exp.Expr:
+    # SQLGlot drops the SAFE, and an error would end the run.
+    raise TranspileError(f"{node.sql(dialect='bigquery')}: SAFE. has no translation; use SAFE_CAST")
+
+
+def _divide_whole(node: exp.IntDiv) -> exp.Expr:
+    # DIV(a + b, c). SQLGlot writes a + b // c.
+    return exp.IntDiv(
+        this=exp.Paren(this=node.this.transform(_rewrite)),
+        expression=exp.Paren(this=node.expression.transform(_rewrite)),
+    )
+
+
+def _fingerprint(node: exp.FarmFingerprint) -> exp.Expr:
+    # FARM_FINGERPRINT(TO_JSON_STRING(value)) names a row by what it says. DuckDB hashes the value itself; the
+    # two numbers differ, and no result holds them.
+    (fingerprinted,) = node.expressions
+    value = fingerprinted.this if isinstance(fingerprinted, exp.JSONFormat) else fingerprinted
+    return exp.func("HASH", value.transform(_rewrite))
+
+
+def _extract(node: exp.RegexpExtract) -> exp.Expr:
+    # SQLGlot collects all matches to pick the first. DuckDB's own function answers '' where BigQuery answers
+    # NULL; no pattern in sql/ captures an empty string.
+    arguments = [node.this.transform(_rewrite), node.expression, node.args["group"]]
+    match = exp.Anonymous(this="REGEXP_EXTRACT", expressions=arguments)
+    return exp.func("NULLIF", match, exp.Literal.string(""))
+
+
+def _count_if(node: exp.CountIf) -> exp.Expr:
+    # DuckDB's COUNT_IF answers NULL, not 0, where its argument is NULL in every row.
+    condition = exp.Where(this=node.this.transform(_rewrite))
+    return exp.Filter(this=exp.Count(this=exp.Star()), expression=condition)
+
+
+def _drop_types(node: exp.UserDefinedFunction) -> exp.Expr:
+    # A DuckDB macro without types takes what its body takes: sums of INT64 are wider there.
+    node.set("expressions", [parameter.this for parameter in node.expressions])
     return node
 
 
@@ -115,3 +143,14 @@ def _stream_unnest(select: exp.Select) -> exp.Select:
     select.set("from_", exp.From(this=unnested.subquery(source.alias_or_name)))
     select.set("joins", joins[1:])
     return select
+
+
+_REWRITES: dict[type[exp.Expr], Callable[..., exp.Expr]] = {
+    exp.SafeFunc: _refuse_safe,
+    exp.IntDiv: _divide_whole,
+    exp.FarmFingerprint: _fingerprint,
+    exp.RegexpExtract: _extract,
+    exp.CountIf: _count_if,
+    exp.Select: _stream_unnest,
+    exp.UserDefinedFunction: _drop_types,
+}
