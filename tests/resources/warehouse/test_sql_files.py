@@ -98,13 +98,13 @@ def run_duckdb(select: str, rows: str = "SELECT 1 AS x") -> list:
     query = to_duckdb(Query("test", (), f"WITH t AS ({rows}) {select}"))
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
+        for function in query.functions:
+            connection.execute(function)
         return connection.execute(query.select).fetchall()
 
 
 def test_rewrites_mean_in_duckdb_what_they_mean_in_bigquery():
-    assert run_duckdb("SELECT SAFE_CAST('NONE' AS DATE), REGEXP_EXTRACT('b', r'^a(.)')") == [
-        (None, None)
-    ]
+    assert run_duckdb("SELECT SAFE_CAST('NONE' AS DATE), REGEXP_EXTRACT('b', r'^a(.)')") == [(None, None)]
     assert run_duckdb("SELECT COUNTIF(x), COUNTIF(NOT x) FROM t", "SELECT CAST(NULL AS BOOL) AS x") == [
         (0, 0)
     ]

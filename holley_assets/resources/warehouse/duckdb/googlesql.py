@@ -27,7 +27,7 @@ def _literal(text: str) -> str:
 
 _CAPITALS = "MAP {" + ", ".join(f"{_literal(a)}: {_literal(b)}" for a, b in _LONG_CAPITALS.items()) + "}"
 
-# Plain text, nearly all that there is, takes the shortest way. Conditions on typeof() are decided when a query is planned.
+# Plain text, nearly all that there is, takes the shortest way. Conditions on typeof() are decided by the planner.
 _MACROS = {
     "googlesql_trim": f"""(value) AS
         CASE
@@ -96,7 +96,12 @@ _MACROS = {
             ELSE CAST(value AS VARCHAR)
         END""",
     "googlesql_safe_date": """(value) AS
-        CASE WHEN TRY_CAST(value AS DATE) >= DATE '0001-01-01' THEN TRY_CAST(value AS DATE) END""",
+        CASE
+            WHEN typeof(value) != 'VARCHAR' THEN TRY_CAST(value AS DATE)
+            WHEN regexp_matches(CAST(value AS VARCHAR), '^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}$')
+                AND TRY_CAST(value AS DATE) >= DATE '0001-01-01'
+                THEN TRY_CAST(value AS DATE)
+        END""",
     "googlesql_exp": """(value) AS
         CASE
             WHEN isinf(exp(value)) AND NOT isinf(value)
