@@ -23,8 +23,6 @@ BREADTH_EXPONENT = 0.9
 # Without a bound, one part could draw most of all pairs, and the others would fit next to nothing.
 MAXIMUM_BREADTH = 60.0
 SAME_GROUP_SHARE = 0.75
-# Of a real platform's parts, those carried over from or to another platform of one of its models.
-RELATIVE_SHARE = 0.5
 MAXIMUM_ROUNDS = 10
 
 
@@ -147,8 +145,6 @@ def _choose_pairs(
     cumulative = np.concatenate([[0.0], np.cumsum(weight[by_group])])
 
     by_year = _FamilyYears(vehicles)
-    relatives = vehicles.relatives
-    first_relative = np.searchsorted(relatives[:, 0], np.arange(families + 1))
 
     pairs = np.arange(count) * families + reach.own_family
     for round_number in range(MAXIMUM_ROUNDS):
@@ -159,11 +155,6 @@ def _choose_pairs(
         within = by_group[np.clip(found, group_first[group], group_first[group + 1] - 1)]
         anywhere = _weighted_choice(random, weight, len(part))
         family = np.where(random.random(len(part)) < SAME_GROUP_SHARE, within, anywhere)
-        if len(relatives):
-            begin, stop = (first_relative[reach.own_family[part] + step] for step in (0, 1))
-            kin = begin + (random.random(len(part)) * (stop - begin)).astype(np.int64)
-            related = (begin < stop) & (random.random(len(part)) < RELATIVE_SHARE)
-            family = np.where(related, relatives[kin.clip(max=len(relatives) - 1), 1], family)
         pairs = np.concatenate([pairs, part * families + family])
         _, first_seen = np.unique(pairs, return_index=True)
         pairs = pairs[np.sort(first_seen)]

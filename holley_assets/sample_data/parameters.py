@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 # Raised whenever the same parameters give other bytes: folders of an older version are not reused.
-GENERATOR_VERSION = 7
+GENERATOR_VERSION = 8
 
 FULL_SCALE_USERS = 475_000
 FULL_SCALE_PRODUCTS = 25_000

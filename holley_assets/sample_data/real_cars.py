@@ -112,7 +112,6 @@ def build_real_vehicles(parameters: SampleParameters) -> Vehicles:
         line=model,
         family=platform,
         platform=platform,
-        relatives=_relatives(model, platform),
         owner_share=owner_share / owner_share.sum(),
     )
 
@@ -123,10 +122,3 @@ def _platform_groups(platform: np.ndarray, make: np.ndarray) -> np.ndarray:
     group_of = {name: makes[0] for makes in MAKE_GROUPS for name in makes}
     _, group = np.unique([group_of.get(name, name) for name in make[first].tolist()], return_inverse=True)
     return group
-
-
-def _relatives(model: np.ndarray, platform: np.ndarray) -> np.ndarray:
-    """Pairs of platforms, in both directions, between which a model moved from one year to the next."""
-    moves = np.flatnonzero((np.diff(model) == 0) & (np.diff(platform) != 0))
-    pair = np.stack([platform[moves], platform[moves + 1]], axis=1)
-    return np.unique(np.concatenate([pair, pair[:, ::-1]]), axis=0)

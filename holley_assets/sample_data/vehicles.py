@@ -27,7 +27,7 @@ class Vehicles:
 
     ``platform`` numbers the generations of all lines: related models of one generation share it. ``family``
     numbers what parts are made for: where names are made up, a line with all its platforms; where cars are real,
-    one platform, and ``relatives`` are the pairs of platforms that a model moved between.
+    one platform.
     ``owner_share`` sums to 1 over all vehicles.
     """
 
@@ -40,7 +40,6 @@ class Vehicles:
     line: np.ndarray  # [V] int, models with related tastes
     family: np.ndarray  # [V] int
     platform: np.ndarray  # [V] int
-    relatives: np.ndarray  # [R, 2] int, families in both directions, sorted
     owner_share: np.ndarray  # [V] float
 
 
@@ -155,6 +154,5 @@ def build_made_up_vehicles(parameters: SampleParameters) -> Vehicles:
         line=np.array(rows.family)[model_of],
         family=np.array(rows.family)[model_of],
         platform=np.concatenate(platform),
-        relatives=np.zeros((0, 2), np.int64),
         owner_share=owner_share / owner_share.sum(),
     )
