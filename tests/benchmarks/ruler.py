@@ -28,7 +28,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from expected_hits import SLOTS, BoolArray, FloatArray, IntArray, expected_hit_rate
+from expected_hits import SLOTS, BoolArray, FloatArray, IntArray, choose, expected_hit_rate
 from study import (
     RESULTS_FOLDER,
     Study,
@@ -301,9 +301,16 @@ def judge_run(data: Path, sample: Path) -> dict[str, dict[str, Any]]:
         visits=class_visits(tables["fitment"], tables["visitor_demand"]),
         products=tables["product_nodes"]["base_sku"].cast(pa.string()).to_pylist(),
     )
+    part_type = tables["product_nodes"]["part_type"].cast(pa.string()).combine_chunks().dictionary_encode()
+    # Parts of no type are a type of their own, as in the rules.
+    codes = pc.fill_null(part_type.indices, len(part_type.dictionary)).to_numpy().astype(np.int64)
+    best = choose(panel.chance, panel.eligible, codes)
     return {
-        system: panel.summary(panel.judge(rankings.filter(pc.equal(rankings["system"], system))))
-        for system in pc.unique(rankings["system"]).to_pylist()
+        **{
+            system: panel.summary(panel.judge(rankings.filter(pc.equal(rankings["system"], system))))
+            for system in pc.unique(rankings["system"]).to_pylist()
+        },
+        ORACLE: panel.summary(expected_hit_rate(panel.chance, panel.eligible, best)),
     }
 
 
