@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from collaborative import als, bpr, item_cosine, item_to_item, last_seen, lightgcn, spectral
+from history_system import history_scorer
 from study import (
     RESULTS_FOLDER,
     Study,
@@ -72,9 +73,11 @@ def train_and_measure(
 
 
 def gnn(study: Study, seed: int) -> UserMetrics:
-    """The model with the settings of a run."""
+    """The model with the settings of a run, and what users' own histories add to it."""
     model_options, options = training_options(study.settings)
-    return train_and_measure(study, model_options, dataclasses.replace(options, seed=seed))[1]
+    result = train(study.graph.data, model_options, dataclasses.replace(options, seed=seed))
+    vectors = embed(study.graph.data, result.checkpoint, personal_precision=options.personal_precision)
+    return study.measure(history_scorer(study, vectors))
 
 
 def plain_heterogat(study: Study, seed: int) -> UserMetrics:
