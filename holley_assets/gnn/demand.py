@@ -19,7 +19,7 @@ from holley_assets.gnn.process_group import ALONE, ProcessGroup
 from holley_assets.gnn.ragged import RaggedPairs, ragged_logsumexp, ragged_rows, ragged_scores
 
 # Pairs of a class and a part in one step. The whole of a full-scale catalogue, five million, would take seconds.
-PAIRS_IN_STEP = 1_000_000
+PAIRS_IN_STEP = 500_000
 
 
 @dataclass(frozen=True)

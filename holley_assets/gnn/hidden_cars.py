@@ -63,7 +63,13 @@ class PartSets:
     def take(self, keep: NDArray[np.bool_]) -> PartSets:
         """The sets of ``keep``."""
         sizes = self.sizes
-        return PartSets(np.concatenate([[0], np.cumsum(sizes[keep])]), self.products[np.repeat(keep, sizes)])
+        offsets = np.concatenate([[0], np.cumsum(sizes[keep])])
+        return PartSets(offsets, self.products[np.repeat(keep, sizes)])
+
+    def followed_by(self, other: PartSets) -> PartSets:
+        """These sets, then those of ``other``."""
+        offsets = np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]])
+        return PartSets(offsets, np.concatenate([self.products, other.products]))
 
 
 class HiddenCars:
@@ -83,14 +89,16 @@ class HiddenCars:
         by_part = fits.T.tocsr()
         by_part.sort_indices()
         found = _possible_classes(sets, fits, by_part)
-        counted = np.bincount(found[0], minlength=len(sets)) > 0
-        if not counted.all():
-            sets, visitors = _with_single_parts(sets, visitors, counted)
-            found = _possible_classes(sets, fits, by_part)
-            possible = np.bincount(found[0], minlength=len(sets)) > 0
-            # A part that no car fits any more is nobody's.
-            sets, visitors = sets.take(possible), visitors[possible]
-            found = (np.cumsum(possible)[found[0]] - 1, found[1])
+        whole = np.bincount(found[0], minlength=len(sets)) > 0
+        single, single_visitors = _single_parts(sets, visitors, ~whole)
+        of_single = _possible_classes(single, fits, by_part)
+        # A part that no car fits any more is nobody's.
+        fitting = np.bincount(of_single[0], minlength=len(single)) > 0
+        kept = np.concatenate([whole, fitting])
+        set_of_pair = np.cumsum(kept)[np.concatenate([found[0], len(sets) + of_single[0]])] - 1
+        found = (set_of_pair, np.concatenate([found[1], of_single[1]]))
+        sets = sets.take(whole).followed_by(single.take(fitting))
+        visitors = np.concatenate([visitors[whole], single_visitors[fitting]])
         self.sets, self.visitors = sets, visitors
         self.set_of_pair = torch.from_numpy(found[0]).to(device)
         self.class_of_pair = torch.from_numpy(found[1]).to(device)
@@ -168,7 +176,7 @@ def _possible_classes(sets: PartSets, fits: sp.csr_array, by_part: sp.csr_array)
     # The part that fits the fewest classes first: the classes of a set are among those.
     products = sets.products[np.lexsort((breadth[sets.products], owner))]
     start = sets.offsets[:-1]
-    keys = np.repeat(np.arange(fits.shape[0]), np.diff(fits.indptr)) * num_products + fits.indices
+    fit = _packed(fits)
     rarest = breadth[products[start]]
     total = np.concatenate([[0], np.cumsum(rarest)])
     found: list[tuple[IntArray, IntArray]] = []
@@ -181,8 +189,7 @@ def _possible_classes(sets: PartSets, fits: sp.csr_array, by_part: sp.csr_array)
             more = sizes[member] > number
             asked = possible[more] * num_products + products[start[member[more]] + number]
             keep = ~more
-            at = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
-            keep[more] = keys[at] == asked
+            keep[more] = (fit[asked >> 3] >> (7 - (asked & 7)).astype(np.uint8)) & 1
             member, possible = member[keep], possible[keep]
         found.append((member, possible))
     if not found:
@@ -191,16 +198,19 @@ def _possible_classes(sets: PartSets, fits: sp.csr_array, by_part: sp.csr_array)
     return member, possible
 
 
-def _with_single_parts(
-    sets: PartSets, visitors: NDArray[np.float64], counted: NDArray[np.bool_]
+def _packed(fits: sp.csr_array) -> NDArray[np.uint8]:
+    """Whether each part fits each class, a bit for each, class by class: to look one up costs one access."""
+    bits = np.zeros(fits.shape[0] * fits.shape[1], bool)
+    bits[np.repeat(np.arange(fits.shape[0]), np.diff(fits.indptr)) * fits.shape[1] + fits.indices] = True
+    return np.packbits(bits)
+
+
+def _single_parts(
+    sets: PartSets, visitors: NDArray[np.float64], of: NDArray[np.bool_]
 ) -> tuple[PartSets, NDArray[np.float64]]:
-    """The sets of ``counted``, and each part of the others as a set of its own."""
-    alone = np.repeat(~counted, sets.sizes)
+    """Each part of the sets in ``of`` as a set of its own, and the visitors of each."""
+    alone = np.repeat(of, sets.sizes)
     parts, inverse = np.unique(sets.products[alone], return_inverse=True)
     single = np.zeros((len(parts), visitors.shape[1]))
     np.add.at(single, inverse.reshape(-1), np.repeat(visitors, sets.sizes, axis=0)[alone])
-    whole = sets.take(counted)
-    offsets = np.concatenate([whole.offsets, whole.offsets[-1] + np.arange(1, len(parts) + 1)])
-    return PartSets(offsets, np.concatenate([whole.products, parts])), np.concatenate(
-        [visitors[counted], single]
-    )
+    return PartSets(np.arange(len(parts) + 1), parts), single
