@@ -19,9 +19,9 @@ from typing import NamedTuple
 from holley_assets.gnn.checkpoint import Epoch
 
 POPULARITY, LEVELS, VISITORS, MESSAGES = STAGES = ("popularity", "levels", "visitors", "messages")
-# Share of the loss by which a fit must be worse than the best of its stage for the stage to end. Under the
+# A stage ends when this many fits in a row are worse than its best by more than this share of the loss. Under the
 # strongest priors fits differ by less, for nothing is learned yet.
-CLEAR_LOSS = 1e-3
+PATIENCE, CLEAR_LOSS = 2, 1e-3
 # A later stage starts this many strengths before the best one of ``levels``.
 HEAD_START = 4
 
@@ -40,9 +40,11 @@ def next_rung(history: Sequence[Epoch], strengths: Sequence[float]) -> Rung | No
     if stage not in STAGES:
         return Rung(POPULARITY, math.inf, is_first=True)
     if stage != POPULARITY:
-        best = _loss(best_of(history, stage))
+        worse = _loss(best_of(history, stage)) * (1.0 + CLEAR_LOSS)
+        last = [epoch for epoch in history if epoch.stage == stage][-PATIENCE:]
+        gains = len(last) < PATIENCE or any(_loss(epoch) <= worse for epoch in last)
         weaker = [strength for strength in strengths if strength < (history[-1].strength or math.inf)]
-        if weaker and _loss(history[-1]) <= best * (1.0 + CLEAR_LOSS):
+        if weaker and gains:
             return Rung(stage, weaker[0], is_first=False)
     if stage == MESSAGES or not strengths:
         return None
