@@ -18,6 +18,7 @@ from holley_assets.assets.evaluation import evaluation_rankings, evaluation_rank
 from holley_assets.assets.graph_tables import graph_tables
 from holley_assets.assets.graphs import graphs
 from holley_assets.assets.history import history
+from holley_assets.assets.layers import layer_embeddings
 from holley_assets.assets.model import embeddings, trained_checkpoint
 from holley_assets.assets.recommendations import recommendations
 from holley_assets.assets.report import eval_report
@@ -60,6 +61,7 @@ _made = [
     graphs,
     trained_checkpoint,
     embeddings,
+    layer_embeddings,
     history,
     recommendations,
     sql_recommendations,

@@ -19,7 +19,8 @@ import pytest
 from holley_assets.assets.controls import rank_controls
 from holley_assets.assets.evaluation import clicking_users, rank_all_systems
 from holley_assets.assets.graph_tables import query_dependencies, query_parameters
-from holley_assets.assets.model import layer_table, training_options
+from holley_assets.assets.layers import layer_table
+from holley_assets.assets.model import training_options
 from holley_assets.assets.recommendations import users_with_profiles
 from holley_assets.assets.report import evaluation_options
 from holley_assets.core.table_specs import (

@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Set
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -54,8 +54,6 @@ if TYPE_CHECKING:
     from holley_assets.gnn.training_options import TrainingOptions
 
 MODEL_FILE = "model.pt"
-# Stages of the training whose vectors are kept, and the system of the report that ranks by them.
-LAYER_SYSTEMS = {"levels": "levels", "visitors": "levels_visitors"}
 
 
 def training_options(settings: Settings) -> tuple["ModelOptions", "TrainingOptions"]:
@@ -258,17 +256,6 @@ A part that the weights do not know yet has a vector from its features and its n
 `counted_popularity` and `fitted_popularity` (training view) are popularity counted on the same data without
 tastes: what the model must beat for a lift to be the graph's own.""",
         ),
-        table_spec(
-            "layer_embeddings",
-            deps=[TRAINED_CHECKPOINT, CHAMPION_MODEL, "training_graph"],
-            group=MODEL,
-            kinds=KINDS,
-            description="""One row a system and node of the training view: its vector in the model with fewer layers.
-
-`levels` has vectors of cars and parts by level, `levels_visitors` infers visitors' cars by them; what the model has
-beyond is messages from car to car. `profile` names a customer's vector, `base_sku` a part's; the other is null.
-Empty where the weights come from a run that kept no layers.""",
-        ),
     ],
 )
 def embeddings(
@@ -293,7 +280,6 @@ def embeddings(
     chosen = run_settings.training
     device = resolve_device(chosen.device)
     users, products = [], []
-    layers: list[tuple[str, pa.Array, np.ndarray, np.ndarray]] = []
     for view, reference in (("training", training_graph), ("serving", serving_graph)):
         graph = load_graph(artifacts.locate(Reference.from_table(reference)))
         base_skus = pa.array(graph.products, pa.string())
@@ -310,11 +296,6 @@ def embeddings(
             none = pa.nulls(len(base_skus), pa.float32())
             table = table.append_column(name, none if popularity is None else pa.array(popularity))
         products.append(table)
-        for stage, system in LAYER_SYSTEMS.items():
-            if is_training and stage in checkpoint.stages:
-                of_stage = checkpoint.of_stage(stage)
-                vectors = embed(graph, of_stage, personal_precision=chosen.personal_precision, device=device)
-                layers.append((system, base_skus, vectors.user, vectors.product))
     metadata: dict[str, Any] = {
         MODEL_VERSION: model.model_version,
         "model_of_run": model.reference.run_id,
@@ -323,37 +304,6 @@ def embeddings(
     }
     yield dg.MaterializeResult("user_embeddings", value=pa.concat_tables(users), metadata=metadata)
     yield dg.MaterializeResult("product_embeddings", value=pa.concat_tables(products), metadata=metadata)
-    yield dg.MaterializeResult(
-        "layer_embeddings", value=layer_table(layers), metadata={MODEL_VERSION: model.model_version}
-    )
-
-
-def layer_table(layers: Sequence[tuple[str, pa.Array, np.ndarray, np.ndarray]]) -> pa.Table:
-    """``system, profile, base_sku, embedding``: of each layer the users, then the parts.
-
-    Args:
-        layers: system, base SKUs, and vectors of profiles and of parts.
-    """
-    tables = []
-    for system, base_skus, users, products in layers:
-        vectors = np.ascontiguousarray(np.concatenate([users, products]), np.float32)
-        profiles = pa.array(np.arange(len(users), dtype=np.int32))
-        columns = {
-            "system": pa.repeat(system, len(vectors)),
-            "profile": pa.concat_arrays([profiles, pa.nulls(len(products), pa.int32())]),
-            "base_sku": pa.concat_arrays([pa.nulls(len(users), pa.string()), base_skus]),
-            "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1]),
-        }
-        tables.append(pa.table(columns))
-    nothing = pa.schema(
-        {
-            "system": pa.string(),
-            "profile": pa.int32(),
-            "base_sku": pa.string(),
-            "embedding": pa.list_(pa.float32(), 1),
-        }
-    ).empty_table()
-    return pa.concat_tables(tables) if tables else nothing
 
 
 def _vector_table(

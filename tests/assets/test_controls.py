@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from holley_assets.assets.controls import rank_controls
-from holley_assets.assets.model import layer_table
+from holley_assets.assets.layers import layer_table
 from holley_assets.core.time_windows import (
     resolve_windows,
 )
