@@ -19,6 +19,7 @@ from holley_assets.assets.graph_tables import graph_tables
 from holley_assets.assets.graphs import graphs
 from holley_assets.assets.history import history
 from holley_assets.assets.layers import layer_embeddings
+from holley_assets.assets.mixtures import mixture_weights
 from holley_assets.assets.model import embeddings, trained_checkpoint
 from holley_assets.assets.recommendations import recommendations
 from holley_assets.assets.report import eval_report
@@ -66,6 +67,7 @@ _made = [
     recommendations,
     sql_recommendations,
     mixed_recommendations,
+    mixture_weights,
     evaluation_rankings,
     evaluation_rankings_before_rules,
     control_rankings,

@@ -51,6 +51,8 @@ GROUPS = {
     },
     "model": {
         "champion_model",
+        "held_out_scores",
+        "held_out_visits",
         "history_scores",
         "history_weights",
         "layer_embeddings",
@@ -67,6 +69,7 @@ GROUPS = {
         "eval_report",
         "evaluation_rankings",
         "evaluation_rankings_before_rules",
+        "mixture_weights",
         "run_comparison",
     },
     "delivery": {"embedding_tables", "recommendations_table", "serving_table"},

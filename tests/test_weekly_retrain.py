@@ -42,6 +42,9 @@ TABULAR_ASSETS = [
     "product_embeddings",
     "history_weights",
     "history_scores",
+    "held_out_visits",
+    "held_out_scores",
+    "mixture_weights",
 ]
 
 
@@ -84,7 +87,14 @@ def test_rankings_hold_every_test_user_and_system_up_to_rank_20(weekly_run: Fini
     assert rankings.column_names == ["email_lower", "system", "rank", "base_sku", "score"]
     clicking = set(weekly_run.table("test_clicks")["email_lower"].to_pylist())
     by_system = rankings.group_by("system").aggregate([("email_lower", "count_distinct"), ("rank", "max")])
-    assert set(by_system["system"].to_pylist()) == {"gnn", "sql", "popularity", "random"}
+    assert set(by_system["system"].to_pylist()) == {
+        "gnn",
+        "hybrid",
+        "sql",
+        "sql_similar",
+        "popularity",
+        "random",
+    }
     assert len(set(by_system["email_lower_count_distinct"].to_pylist())) == 1, (
         "the same users for every system"
     )
@@ -133,7 +143,7 @@ def test_the_report_has_the_contract_s_keys(report: dict, weekly_run: FinishedRu
     assert (report["as_of"], report["cutoff"]) == ("2026-02-01", "2026-01-02")
     assert report["test_set"]["clicks"] == weekly_run.table("test_clicks").num_rows
     assert report["test_set"]["clicks_dropped"]["no product view within the window"] > 0
-    assert set(report["metrics"]) == {"gnn", "sql", "popularity", "random"}
+    assert set(report["metrics"]) == {"gnn", "hybrid", "sql", "sql_similar", "popularity", "random"}
     assert report["decision"]["outcome"] == "inconclusive", "a small sample decides nothing"
     assert report["model_version"] == weekly_run.table("recommendations")["model_version"][0].as_py()
     # The start, popularity, and at least one fit of each of the three stages after it.

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from holley_assets.assets.live_baseline import read_live_baseline, with_live_baseline
+from holley_assets.assets.mixtures import mixed_scorers
 from holley_assets.assets.recommendations import ranking_options, users_with_profiles
+from holley_assets.assets.vectors import temperature_of
 from holley_assets.core.failures import (
     one_line,
 )
@@ -21,6 +23,7 @@ from holley_assets.core.time_windows import (
     TimeWindows,
 )
 from holley_assets.evaluation.labels import ground_truth
+from holley_assets.evaluation.report import SYSTEMS
 from holley_assets.ranking import (
     HistoryScorer,
     PairScorer,
@@ -29,14 +32,13 @@ from holley_assets.ranking import (
     build_candidates,
     rank_users,
 )
+from holley_assets.ranking.mixtures import HybridScorer, as_log_probabilities
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import Settings, SettingsError
 
 RANKING_COLUMNS = ["email_lower", "system", "rank", "base_sku", "score"]
-# Of these systems none may see a test click; all rank the same users over the same parts.
-SYSTEMS = ("gnn", "sql", "popularity", "random")
 
 
 def rank_all_systems(
@@ -50,22 +52,31 @@ def rank_all_systems(
     windows: TimeWindows,
     settings: Settings,
     apply_rules: bool,
+    mixed: Mapping[str, Scorer] | None = None,
 ) -> pa.Table:
-    """Rankings of ``users`` by every system as of the cutoff, one row a user, system and rank."""
+    """Rankings of ``users`` by every system as of the cutoff, one row a user, system and rank.
+
+    Args:
+        mixed: systems that are made of others, see :func:`.mixtures.mixed_scorers`; without it they are left out.
+    """
     candidates = build_candidates(fitment, parts, view="training", apply_rules=apply_rules)
     scorers: Mapping[str, Scorer] = {
         "gnn": gnn,
         "sql": PairScorer(_scores(popularity, "sql_score"), name="sql"),
         "popularity": PairScorer(_scores(popularity, "popularity_score"), name="popularity"),
         "random": RandomScorer(settings.evaluation.seed),
+        **(mixed or {}),
     }
     options = ranking_options(settings, settings.evaluation.depth)
-    rankings = [
-        rank_users(
-            users, candidates, scorers[system], purchases=purchases, view_end=windows.cutoff, options=options
+    rankings = []
+    for system in (name for name in SYSTEMS if name in scorers):
+        scorer = scorers[system]
+        ranking = rank_users(
+            users, candidates, scorer, purchases=purchases, view_end=windows.cutoff, options=options
         ).to_table(system)
-        for system in SYSTEMS
-    ]
+        if isinstance(scorer, HybridScorer):
+            ranking = as_log_probabilities(ranking, users, candidates, scorer)
+        rankings.append(ranking)
     return pa.concat_tables(rankings).select(RANKING_COLUMNS)
 
 
@@ -95,6 +106,7 @@ def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> d
         user_embeddings: pa.Table,
         product_embeddings: pa.Table,
         history_scores: pa.Table,
+        mixture_weights: pa.Table,
         fitment: pa.Table,
         parts: pa.Table,
         popularity: pa.Table,
@@ -107,12 +119,26 @@ def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> d
         labels = ground_truth(run_settings.evaluation.labels, test_clicks, test_interactions)
         users = clicking_users(users_with_profiles(user_nodes, user_profiles, "profile"), labels)
         windows = TimeWindows.from_table(time_windows)
+        gnn = HistoryScorer.from_tables(user_embeddings, product_embeddings, history_scores, "training")
         table = rank_all_systems(
             users,
             fitment=fitment,
             parts=parts,
             popularity=popularity,
-            gnn=HistoryScorer.from_tables(user_embeddings, product_embeddings, history_scores, "training"),
+            gnn=gnn,
+            mixed=mixed_scorers(
+                gnn,
+                mixture_weights,
+                popularity=popularity,
+                history_scores=history_scores,
+                users=pa.table(
+                    {
+                        "engagement_tier": user_nodes["engagement_tier"],
+                        "profile": user_profiles["profile"],
+                    }
+                ),
+                temperature=temperature_of(user_embeddings, product_embeddings),
+            ),
             purchases=user_purchases,
             windows=windows,
             settings=run_settings,
@@ -147,7 +173,8 @@ evaluation_rankings = _evaluation_rankings(
 
 All systems rank the same users over the same parts with the same rules and the same code, so that only the
 scores differ. Systems: `gnn`, `sql` (the pipeline to beat, computed here or, with HOLLEY_EVALUATION_LIVE_TABLE,
-the four parts that the live one showed), `popularity` (all orders alone) and `random`.""",
+the four parts that the live one showed), `hybrid` (α · ln p of `sql` + (1 − α) · ln p of `gnn`), `sql_similar` (`sql`,
+more so for parts similar to what the user met), `popularity` (all orders alone) and `random`.""",
     apply_rules=True,
 )
 evaluation_rankings_before_rules = _evaluation_rankings(

@@ -46,8 +46,27 @@ met. A weight is a share of all choices, learned from each customer's last visit
 returns it is 0. The same weights score the evaluation and the delivery.""",
         ),
         table_spec(
-            HISTORY_SCORES.name,
+            "held_out_visits",
+            deps=_INPUTS,
+            group=MODEL,
+            kinds={"arrow"},
+            description="""One row a part that a customer met on a visit before the cutoff that mixtures of systems
+are chosen on.
+
+First visits stand for cold customers, of whom nothing was known; last visits for warm and hot ones. At most 600
+visits a tier.""",
+        ),
+        table_spec(
+            "held_out_scores",
             deps=["history_weights", *_INPUTS],
+            group=MODEL,
+            kinds={"numpy"},
+            description="""What the histories before the last visits of `held_out_visits` add: as `history_scores`.""",
+        ),
+        table_spec(
+            HISTORY_SCORES.name,
+            # One step makes all four: a job that needs these scores runs the whole step.
+            deps=["history_weights", "held_out_visits", "held_out_scores", *_INPUTS],
             group=MODEL,
             kinds={"numpy"},
             description=HISTORY_SCORES.description,
@@ -71,12 +90,13 @@ def history(
     run_settings = settings.of_run(context.run)
     windows, run = TimeWindows.from_table(time_windows), run_settings.run
     exclusion_days = run_settings.rules.purchase_exclusion_days
-    weights = learn(
+    learned = learn(
         tables,
         cutoff=windows.cutoff,
         kind_weight=np.array([run.view_weight, run.cart_weight, run.order_weight]),
         exclusion_days=exclusion_days,
     )
+    weights = learned.weights
     yield dg.MaterializeResult(
         "history_weights",
         value=pa.table({"component": list(COMPONENTS), "weight": weights.values}),
@@ -88,6 +108,8 @@ def history(
             "seconds": round(time.monotonic() - started, 2),
         },
     )
+    yield dg.MaterializeResult("held_out_visits", value=learned.visits)
+    yield dg.MaterializeResult("held_out_scores", value=learned.scores)
     started = time.monotonic()
     store = settings.store()
     path = store.staging_path(asset_file(dg.AssetKey(HISTORY_SCORES.name)))

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from holley_assets.assets.mixtures import mixtures_section
 from holley_assets.assets.model_choice import (
     reference_metadata,
 )
@@ -70,6 +71,7 @@ def eval_report(
     fitment: pa.Table,
     product_embeddings: pa.Table,
     history_scores: pa.Table,
+    mixture_weights: pa.Table,
     recommendations: pa.Table,
     parts: pa.Table,
     run_comparison: pa.Table,
@@ -124,6 +126,7 @@ def eval_report(
                 "vehicles with the most owners": nearest_vehicles(user_nodes, user_profiles, user_embeddings),
             },
             "previous_run": previous_run_section(run_comparison),
+            "mixtures": mixtures_section(mixture_weights, evaluation_rankings, user_nodes),
             "calibration": calibration_section(
                 evaluation_rankings,
                 labels,

@@ -20,3 +20,9 @@ def vector_matrix(vectors: pa.Table) -> np.ndarray:
     # A Parquet file without rows has no chunk to flatten.
     values = column.flatten().to_numpy() if len(column) else np.empty(0, np.float32)
     return values.reshape(len(column), column.type.list_size)
+
+
+def temperature_of(user_embeddings: pa.Table, product_embeddings: pa.Table) -> float:
+    """What a score as of the cutoff is multiplied by to give a logit: the product of the longest vectors' lengths."""
+    tables = (user_embeddings, product_embeddings)
+    return float(np.prod([pc.max(vectors_of_view(table, "training")["norm"]).as_py() for table in tables]))

@@ -308,7 +308,7 @@ Dropped and counted: parts that the customer knew before the cutoff, unknown par
 HISTORY_SCORES = TableSpec(
     name="history_scores",
     key=("view", "profile", "base_sku"),
-    weights=("score",),
+    not_null=("score", "similarity"),
     endpoints=(
         _product("history_scores"),
         Endpoint("history_scores", ("view", "profile"), "user_embeddings", ("view", "profile")),
@@ -318,6 +318,7 @@ HISTORY_SCORES = TableSpec(
     description="""One row a view, profile and part that the user's own history speaks for.
 
 `score` is added to the dot product of the vectors, in evaluation and delivery alike; every other pair keeps the dot
-product. `reason` is what speaks loudest: the part itself (`viewed`, `cart`), what goes with parts that the user met
-(`co_viewed`, `co_purchased`), or both (`seen`). Users without a history have no row.""",
+product. `similarity` is how alike the part is to what the user met, 1 more for a part that was seen and not bought
+since: system `sql_similar` reads it. `reason` is what speaks loudest: the part itself (`viewed`, `cart`), what goes
+with parts that the user met (`co_viewed`, `co_purchased`), or both (`seen`). Users without a history have no row.""",
 )

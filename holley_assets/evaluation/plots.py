@@ -23,7 +23,14 @@ from holley_assets.texts import for_html, for_plot
 INK, MUTED, GRID = "#1b2733", "#5b6875", "#dfe5eb"
 BLUE, ORANGE, GREEN, RED = "#1f5fa8", "#b4530a", "#2a7d4f", "#b3261e"
 # Distinguishable with any colour vision (after Okabe & Ito 2008), darkened for contrast on white.
-SYSTEM_COLOURS = {"gnn": BLUE, "sql": ORANGE, "popularity": "#6b7784", "random": "#a3adb7"}
+SYSTEM_COLOURS = {
+    "gnn": BLUE,
+    "hybrid": "#8a4f9e",
+    "sql": ORANGE,
+    "sql_similar": "#a88a00",
+    "popularity": "#6b7784",
+    "random": "#a3adb7",
+}
 GROUP_COLOURS = ("#1f5fa8", "#b4530a", "#2a7d4f", "#8a4f9e", "#0f8a94", "#a88a00", "#b3261e", "#6b7784")
 STYLE = {
     "svg.hashsalt": "holley_assets",  # the same figure gives the same bytes

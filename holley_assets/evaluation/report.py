@@ -40,7 +40,7 @@ from holley_assets.evaluation.slices import (
 )
 from holley_assets.texts import mask_all
 
-SYSTEMS = ("gnn", "sql", "popularity", "random")
+SYSTEMS = ("gnn", "hybrid", "sql", "sql_similar", "popularity", "random")
 TREATMENT, BASELINE = "gnn", "sql"
 CONTROLS = ("fitted_popularity", "counted_popularity")
 # What visitors wanted for the very car, counted. The model learns from that inference, so that it decides nothing.

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 import torch
 
 from holley_assets.gnn.arrow_keys import FloatArray, IntArray, index_of, joined_key, known_index, to_numpy
-from holley_assets.gnn.graph_schema import View
+from holley_assets.gnn.graph_schema import TIERS, View
 from holley_assets.gnn.history import (
     COMPONENTS,
+    VIEW,
     Base,
     Events,
     Parts,
@@ -23,7 +24,13 @@ from holley_assets.gnn.history import (
     pairs_of,
     similarity,
 )
-from holley_assets.gnn.history_weights import HistoryWeights, fit_weights, hold_out
+from holley_assets.gnn.history_weights import (
+    HistoryWeights,
+    first_visits,
+    fit_weights,
+    hold_out,
+    last_visits,
+)
 
 KINDS = ("view", "cart", "order")
 SCORE_SCHEMA = pa.schema(
@@ -32,9 +39,26 @@ SCORE_SCHEMA = pa.schema(
         ("profile", pa.int32()),
         ("base_sku", pa.string()),
         ("score", pa.float64()),
+        ("similarity", pa.float64()),
         ("reason", pa.string()),
     ]
 )
+CAR = ("year", "make", "model")
+VISIT_SCHEMA = pa.schema(
+    [
+        ("year", pa.int64()),
+        ("make", pa.string()),
+        ("model", pa.string()),
+        ("profile", pa.int32()),
+        ("cold_profile", pa.int32()),
+        ("visit", pa.int64()),
+        ("tier", pa.string()),
+        ("base_sku", pa.string()),
+        ("weight", pa.float64()),
+    ]
+)
+# Held-out visits of a tier that mixtures are chosen on; each is ranked whole.
+VISITS_OF_TIER = 600
 # What a person is told; each component speaks for the first of these that its name begins with.
 REASONS = ("viewed", "cart", "co_viewed", "co_purchased", "seen")
 
@@ -60,25 +84,88 @@ class Histories:
 
     Attributes:
         profile: of each owner, ascending, ``[num_owners]``.
+        user: row of ``user_profiles`` of each owner, ``[num_owners]``.
         temperature: what a score is multiplied by to give a logit.
     """
 
     events: Events
     base: Base
     profile: IntArray
+    user: IntArray
     temperature: float
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The weights, and the visits that they and other weights are learned from.
+
+    Attributes:
+        visits: what was chosen, in :data:`VISIT_SCHEMA`: first visits (tier ``cold``: nothing was known yet) and
+            last visits (``warm`` or ``hot`` by what came before).
+        scores: what the histories before the last visits add, in :data:`SCORE_SCHEMA`, view ``held_out``.
+    """
+
+    weights: HistoryWeights
+    visits: pa.Table
+    scores: pa.Table
 
 
 def learn(
     tables: HistoryTables, *, cutoff: datetime.date, kind_weight: FloatArray, exclusion_days: int
-) -> HistoryWeights:
+) -> Learned:
     """Weights of the components, from each user's last visit before ``cutoff``.
 
     The vectors are those of the user's car: a user's own have seen the last visit.
     """
     histories = read_histories(tables, "training", cutoff, vectors="cold_profile")
     parts = read_parts(tables, "training", exclusion_days, earlier=True)
-    return fit_weights(hold_out(histories.events, parts, histories.base, kind_weight))
+    events, end = histories.events, last_visits(histories.events, len(histories.profile))
+    held = hold_out(events, parts, histories.base, kind_weight)
+    weights = fit_weights(held)
+    before = np.zeros(len(histories.profile), np.int64)
+    np.maximum.at(before, events.owner, np.where(events.day < end[events.owner], events.kind, 0))
+    first = first_visits(events, histories.base, kind_weight)
+    visits = [
+        _visits(tables, histories, *first, np.zeros(len(before), np.int64)),
+        _visits(tables, histories, held.owner, held.product, held.weight, np.where(before == VIEW, 1, 2)),
+    ]
+    kept = np.unique(visits[1]["profile"].to_numpy())
+    batches = _added(tables, weights, histories, parts, end, "held_out")
+    scores = pa.Table.from_batches(batches, schema=SCORE_SCHEMA)
+    return Learned(
+        weights, pa.concat_tables(visits), scores.filter(pc.is_in(scores["profile"], pa.array(kept)))
+    )
+
+
+def _visits(
+    tables: HistoryTables,
+    histories: Histories,
+    owner: IntArray,
+    product: IntArray,
+    weight: FloatArray,
+    tier: IntArray,
+) -> pa.Table:
+    """Choices of one visit an owner; of many visits in a tier evenly spaced ones."""
+    kept = np.zeros(len(tier), bool)
+    for number in range(len(TIERS)):
+        of_tier = np.unique(owner[tier[owner] == number])
+        kept[of_tier[:: max(1, -(-len(of_tier) // VISITS_OF_TIER))]] = True
+    chosen = kept[owner]
+    owner, product, weight = owner[chosen], product[chosen], weight[chosen]
+    users = pa.array(histories.user[owner])
+    own = tables.user_profiles["profile"].take(users)
+    return pa.table(
+        {
+            **{name: tables.user_nodes[name].take(users).cast(VISIT_SCHEMA.field(name).type) for name in CAR},
+            "profile": own if tier.any() else tables.user_profiles["cold_profile"].take(users),
+            "cold_profile": tables.user_profiles["cold_profile"].take(users),
+            "visit": pa.array(histories.profile[owner] * 2 + int(bool(tier.any()))),
+            "tier": pa.array(TIERS).take(pa.array(tier[owner])),
+            "base_sku": tables.product_nodes["base_sku"].cast(pa.string()).take(pa.array(product)),
+            "weight": pa.array(weight),
+        },
+        schema=VISIT_SCHEMA,
+    )
 
 
 def score(
@@ -89,23 +176,39 @@ def score(
     view_end: datetime.date,
     exclusion_days: int,
 ) -> Iterator[pa.RecordBatch]:
-    """What is added to the dot product of each profile and part, in :data:`SCORE_SCHEMA`; only what is above 0."""
+    """What is added to the dot product of each profile and part, in :data:`SCORE_SCHEMA`."""
     prefix = "" if view == "training" else "serving_"
     histories = read_histories(tables, view, view_end, vectors=f"{prefix}profile")
     parts = read_parts(tables, view, exclusion_days)
     end = np.full(len(histories.profile), np.datetime64(view_end, "D").astype(np.int64))
+    return _added(tables, weights, histories, parts, end, view)
+
+
+def _added(
+    tables: HistoryTables,
+    weights: HistoryWeights,
+    histories: Histories,
+    parts: Parts,
+    end: IntArray,
+    view: str,
+) -> Iterator[pa.RecordBatch]:
+    """Pairs that a history speaks for: what it adds, and how similar the part is to what the user met."""
     base_skus = tables.product_nodes["base_sku"].cast(pa.string()).combine_chunks()
     reason = np.array([[name.startswith(group) for name in COMPONENTS] for group in REASONS])
+    similar = [COMPONENTS.index(name) for name in ("co_viewed_alike", "co_purchased_alike")]
+    own = [COMPONENTS.index(name) for name in ("viewed_ever_alike", "cart_ever_alike")]
     for owners in blocks_of(histories.events, histories.base):
         pairs = pairs_of(histories.events, end, parts, histories.base, owners)
         share = pairs.components * weights.values
         added = np.log1p(share.sum(axis=1) / pairs.base) / histories.temperature
-        kept = np.flatnonzero(added > 0)
+        similarity = pairs.components[:, similar].sum(axis=1) + pairs.components[:, own].max(axis=1)
+        kept = np.flatnonzero((added > 0) | (similarity > 0))
         columns = {
             "view": pa.repeat(view, len(kept)),
             "profile": pa.array(histories.profile[pairs.owner[kept]].astype(np.int32)),
             "base_sku": base_skus.take(pa.array(pairs.product[kept])),
             "score": pa.array(added[kept]),
+            "similarity": pa.array(similarity[kept].astype(np.float64)),
             "reason": pa.array(REASONS).take(pa.array((share[kept] @ reason.T).argmax(axis=1))),
         }
         yield pa.record_batch(columns, schema=SCORE_SCHEMA)
@@ -148,7 +251,7 @@ def read_histories(tables: HistoryTables, view: View, view_end: datetime.date, *
         offsets,
         candidates,
     )
-    return Histories(events.take(order), base, profile[active], temperature)
+    return Histories(events.take(order), base, profile[active], active, temperature)
 
 
 def read_parts(tables: HistoryTables, view: View, exclusion_days: int, *, earlier: bool = False) -> Parts:

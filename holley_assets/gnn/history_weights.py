@@ -15,6 +15,7 @@ from holley_assets.gnn.history import (
     IntArray,
     Parts,
     blocks_of,
+    find_sorted,
     pairs_of,
 )
 
@@ -45,7 +46,7 @@ class HeldOut:
     """What each last visit chose, and the sums that the likelihood needs.
 
     Attributes:
-        owner: of each choice, ``[num_choices]``.
+        owner, product: of each choice, ``[num_choices]``.
         components: of each choice, ``[num_choices, len(COMPONENTS)]``.
         base: chance of each choice by the vectors alone, ``[num_choices]``.
         weight: of each choice, ``[num_choices]``.
@@ -54,6 +55,7 @@ class HeldOut:
     """
 
     owner: IntArray
+    product: IntArray
     components: FloatArray
     base: FloatArray
     weight: FloatArray
@@ -84,8 +86,8 @@ def hold_out(events: Events, parts: Parts, base: Base, kind_weight: FloatArray) 
     np.maximum.at(strength, place, kind_weight[final.kind])
 
     totals, rest = np.zeros((owners, len(COMPONENTS))), np.ones(owners)
-    nothing = np.empty(0)
-    found = [(np.empty(0, np.int64), np.empty((0, len(COMPONENTS))), nothing, nothing)]
+    nothing, nobody = np.empty(0), np.empty(0, np.int64)
+    found = [(nobody, nobody, np.empty((0, len(COMPONENTS))), nothing, nothing)]
     for block in blocks_of(events, base):
         ends = np.searchsorted(target, [block.start * num_products, block.stop * num_products])
         asked = slice(*ends.tolist())
@@ -94,14 +96,41 @@ def hold_out(events: Events, parts: Parts, base: Base, kind_weight: FloatArray) 
         known = np.isin(target[asked], keys)
         chosen = np.searchsorted(keys, target[asked][known])
         found.append(
-            (pairs.owner[chosen], pairs.components[chosen], pairs.base[chosen], strength[asked][known])
+            (
+                pairs.owner[chosen],
+                pairs.product[chosen],
+                pairs.components[chosen],
+                pairs.base[chosen],
+                strength[asked][known],
+            )
         )
         first = np.searchsorted(pairs.owner, np.arange(block.start, block.stop + 1))
         running = np.concatenate([np.zeros((1, len(COMPONENTS))), np.cumsum(pairs.components, 0, np.float64)])
         totals[block] = np.diff(running[first], axis=0)
         rest[block] -= pairs.bought
-    owner, components, chance, weight = (np.concatenate(columns) for columns in zip(*found, strict=True))
-    return HeldOut(owner, components.astype(np.float64), chance, weight, totals, rest)
+    owner, product, components, chance, weight = (
+        np.concatenate(columns) for columns in zip(*found, strict=True)
+    )
+    return HeldOut(owner, product, components.astype(np.float64), chance, weight, totals, rest)
+
+
+def first_visits(
+    events: Events, base: Base, kind_weight: FloatArray
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Owner, part and weight of what each owner met on its first day, of parts that may be shown."""
+    num_products, owners = len(base.product), len(base.row)
+    first = np.full(owners, np.iinfo(np.int64).max)
+    np.minimum.at(first, events.owner, events.day)
+    met = events.take((events.day == first[events.owner]) & (base.row[events.owner] >= 0))
+    rows = np.repeat(np.arange(len(base.offsets) - 1), np.diff(base.offsets))
+    fitting = find_sorted(
+        base.row[met.owner] * num_products + met.product, rows * num_products + base.candidates
+    )
+    met = met.take(fitting >= 0)
+    key, place = np.unique(met.owner * num_products + met.product, return_inverse=True)
+    weight = np.zeros(len(key))
+    np.maximum.at(weight, place, kind_weight[met.kind])
+    return key // num_products, key % num_products, weight
 
 
 def fit_weights(held: HeldOut, prior_mean: float = PRIOR_MEAN) -> HistoryWeights:

@@ -209,11 +209,11 @@ class HistoryScorer:
     A pair that is not in the table keeps the very number of the vectors.
 
     Attributes:
-        vectors: scores every profile and part.
+        vectors: scores every profile and part, by their vectors.
         added: ``profile, base_sku, score``; a key must not repeat.
     """
 
-    vectors: EmbeddingScorer
+    vectors: Scorer
     added: pa.Table
     name: str = "gnn"
     profiles: Literal["given"] = "given"

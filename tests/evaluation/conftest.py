@@ -36,7 +36,9 @@ def make_world(*, users: int = 400, products: int = 300, skill: float = 0.35, se
     clicked = random.integers(0, products, size=users)
     depth = 20
     tables = []
-    for system, share in zip(SYSTEMS, (skill, skill * 0.75, skill * 0.6, 0.02), strict=True):
+    for system, share in zip(
+        SYSTEMS, (skill, skill * 0.9, skill * 0.75, skill * 0.7, skill * 0.6, 0.02), strict=True
+    ):
         ranking = random.permuted(np.tile(np.arange(products), (users, 1)), axis=1)[:, :depth]
         hit_at = random.geometric(0.25, size=users) - 1
         placed = (

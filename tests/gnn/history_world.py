@@ -117,7 +117,7 @@ def _vectors(key: str, keys: pa.Array, first: np.ndarray) -> pa.Table:
 
 def learn_from(tables: HistoryTables) -> HistoryWeights:
     """Weights as of the cutoff."""
-    return learn(tables, cutoff=CUTOFF, kind_weight=KIND_WEIGHT, exclusion_days=365)
+    return learn(tables, cutoff=CUTOFF, kind_weight=KIND_WEIGHT, exclusion_days=365).weights
 
 
 def added_to(
@@ -130,5 +130,7 @@ def added_to(
     names = {row["profile"]: row["email_lower"].partition("@")[0] for row in profiles if row["profile"]}
     found: dict[str, dict[str, float]] = {}
     for row in rows:
+        if row["score"] == 0:
+            continue
         found.setdefault(names[row["profile"]], {})[row["base_sku"]] = row["score"]
     return found

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from gnn.history_world import AS_OF, CUTOFF, Visit, added_to, history_tables, learn_from
+from gnn.history_world import AS_OF, CUTOFF, KIND_WEIGHT, Visit, added_to, history_tables, learn_from
 
 from holley_assets.gnn.history import (
     COMPONENTS,
@@ -21,7 +21,7 @@ from holley_assets.gnn.history import (
     pairs_of,
     similarity,
 )
-from holley_assets.gnn.history_tables import read_histories, read_parts, score
+from holley_assets.gnn.history_tables import learn, read_histories, read_parts, score
 from holley_assets.gnn.history_weights import HistoryWeights, hold_out
 
 PARTS = [f"P{number:02}" for number in range(20)]
@@ -240,3 +240,29 @@ def test_what_was_held_out_is_the_last_day_with_the_strongest_meeting_of_each_pa
     assert held.components[:, COMPONENTS.index("viewed_ever_alike")].tolist() == [1.0, 0.0]
     assert held.totals[0, COMPONENTS.index("viewed_ever_alike")] == 1.0
     assert held.rest == pytest.approx([0.95])
+
+
+def test_visits_that_mixtures_are_chosen_on() -> None:
+    """A first visit is that of somebody unknown; a last one is of who had looked, or ordered, before."""
+    visits: list[Visit] = [
+        ("anna", 9, "view", "P01"),
+        ("anna", 5, "view", "P02"),
+        ("anna", 5, "order", "P02"),
+        ("bert", 9, "order", "P03"),
+        ("bert", 2, "view", "P04"),
+        ("once", 3, "cart", "P05"),
+        ("late", 0, "view", "P06"),
+    ]
+    tables = history_tables(visits, PARTS)
+    learned = learn(tables, cutoff=CUTOFF, kind_weight=KIND_WEIGHT, exclusion_days=365)
+    rows = learned.visits.to_pylist()
+    assert [(row["tier"], row["profile"], row["base_sku"], row["weight"]) for row in rows] == [
+        ("cold", 0, "P01", 1.0),
+        ("cold", 0, "P03", 5.0),
+        ("cold", 0, "P05", 3.0),
+        ("warm", 1, "P02", 5.0),
+        ("hot", 2, "P04", 1.0),
+    ]
+    assert len({row["visit"] for row in rows}) == 5
+    similar = {(row["profile"], row["base_sku"]): row["similarity"] for row in learned.scores.to_pylist()}
+    assert similar == {(1, "P01"): 1.0}, "bought parts are not shown again, and last visits are not known"

@@ -1,0 +1,130 @@
+"""How much of which system a mixture holds, chosen before the cutoff."""
+
+import time
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from holley_assets.assets.vectors import temperature_of, vector_matrix, vectors_of_view
+from holley_assets.core.groups import EVALUATION, OWNERS
+from holley_assets.ranking import EmbeddingScorer, HistoryScorer, PairScorer, Scorer, build_candidates
+from holley_assets.ranking.mixtures import (
+    TIERS,
+    HybridScorer,
+    SimilarPartsScorer,
+    choose_mixtures,
+    chosen_value,
+    read_choices,
+    similarity_scorer,
+)
+
+
+@dg.asset(group_name=EVALUATION, owners=OWNERS, kinds={"arrow", "numpy"})
+def mixture_weights(
+    held_out_visits: pa.Table,
+    held_out_scores: pa.Table,
+    user_embeddings: pa.Table,
+    product_embeddings: pa.Table,
+    popularity: pa.Table,
+    fitment: pa.Table,
+    parts: pa.Table,
+) -> dg.MaterializeResult:
+    """One row a value of a parameter that was tried: what `hybrid` and `sql_similar` are made of.
+
+    `alpha` is the share of `sql` in `hybrid`, for each tier; `beta` is how much similarity counts in `sql_similar`.
+    Chosen on `held_out_visits`, which are before the cutoff; no click is looked at. `gain` is over the first value
+    (mean log-likelihood for alpha, mean reciprocal rank for beta) with its paired standard error.
+    """
+    started = time.monotonic()
+    users = vectors_of_view(user_embeddings, "training").sort_by("profile")
+    products = vectors_of_view(product_embeddings, "training")
+    vectors = vector_matrix(users).copy()
+    # A user's own vector has seen the visit.
+    vectors[held_out_visits["profile"].to_numpy()] = vectors[held_out_visits["cold_profile"].to_numpy()]
+    base_skus = products["base_sku"].cast(pa.string()).combine_chunks()
+    scorers: dict[str, Scorer] = {
+        "gnn": HistoryScorer(EmbeddingScorer(vectors, vector_matrix(products), base_skus), held_out_scores),
+        "sql": sql_scorer(popularity),
+        "similarity": similarity_scorer(held_out_scores),
+    }
+    candidates = build_candidates(fitment, parts, view="training", apply_rules=True)
+    choices = read_choices(held_out_visits, candidates, scorers)
+    table = choose_mixtures(choices, temperature_of(user_embeddings, product_embeddings))
+    chosen = {tier: chosen_value(table, "alpha", tier) for tier in TIERS}
+    return dg.MaterializeResult(
+        value=table,
+        metadata={
+            **{f"alpha_{tier}": value for tier, value in chosen.items()},
+            "beta": chosen_value(table, "beta"),
+            "visits": len(choices.tier),
+            "seconds": round(time.monotonic() - started, 2),
+        },
+    )
+
+
+def sql_scorer(popularity: pa.Table) -> PairScorer:
+    """System ``sql``."""
+    columns = ["make", "model", "base_sku", "score"]
+    return PairScorer(popularity.select([*columns[:3], "sql_score"]).rename_columns(columns), name="sql")
+
+
+def mixed_scorers(
+    gnn: Scorer,
+    mixtures: pa.Table,
+    *,
+    popularity: pa.Table,
+    history_scores: pa.Table,
+    users: pa.Table,
+    temperature: float,
+) -> dict[str, Scorer]:
+    """Systems ``hybrid`` and ``sql_similar`` as of the cutoff.
+
+    Args:
+        users: engagement_tier and profile of every user.
+        temperature: what a score of ``gnn`` is multiplied by to give a logit.
+    """
+    sql = sql_scorer(popularity)
+    of_tier = np.array([chosen_value(mixtures, "alpha", tier) for tier in TIERS])
+    tier = pc.index_in(users["engagement_tier"].cast(pa.string()), value_set=pa.array(TIERS)).to_numpy()
+    profile = users["profile"].to_numpy()
+    alpha = np.zeros(int(profile.max(initial=-1)) + 1)
+    alpha[profile] = of_tier[tier]
+    similar = history_scores.filter(pc.equal(history_scores["view"].cast(pa.string()), "training"))
+    # Cold users have nothing in the window: orders of years ago change nothing there.
+    known = pa.array(np.unique(profile[tier > 0]))
+    similar = similar.filter(pc.is_in(similar["profile"], value_set=known.cast(similar["profile"].type)))
+    return {
+        "hybrid": HybridScorer(gnn, sql, temperature, chosen_value(mixtures, "sql_temperature"), alpha),
+        "sql_similar": SimilarPartsScorer(sql, similar, chosen_value(mixtures, "beta")),
+    }
+
+
+def mixtures_section(mixtures: pa.Table, rankings: pa.Table, user_nodes: pa.Table) -> dict[str, object]:
+    """What was chosen and its curve, and whether ``sql_similar`` is ``sql`` for every cold user, as it must be."""
+    rows = mixtures.to_pylist()
+    cold = user_nodes.filter(pc.equal(user_nodes["engagement_tier"].cast(pa.string()), TIERS[0]))[
+        "email_lower"
+    ]
+    shown = rankings.filter(
+        pc.is_in(rankings["email_lower"].cast(pa.string()), value_set=cold.cast(pa.string()))
+    )
+    shown = shown.sort_by([("email_lower", "ascending"), ("rank", "ascending")])
+    first, second = (
+        shown.filter(pc.equal(shown["system"].cast(pa.string()), system)).select(
+            ["email_lower", "rank", "base_sku"]
+        )
+        for system in ("sql", "sql_similar")
+    )
+    return {
+        "sql_temperature": chosen_value(mixtures, "sql_temperature"),
+        "alpha": {tier: chosen_value(mixtures, "alpha", tier) for tier in TIERS},
+        "beta": chosen_value(mixtures, "beta"),
+        "curves": [
+            {name: row[name] for name in row if name != "system"}
+            for row in rows
+            if row["parameter"] != "sql_temperature"
+        ],
+        "sql_similar_equals_sql_for_cold_users": first.equals(second),
+    }

@@ -1,0 +1,172 @@
+"""Hybrid and similar parts: answers worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from holley_assets.ranking import Candidates, EmbeddingScorer, PairScorer, RankingError, build_candidates
+from holley_assets.ranking.mixtures import (
+    ALPHAS,
+    BETAS,
+    HybridScorer,
+    SimilarPartsScorer,
+    as_log_probabilities,
+    choose_mixtures,
+    chosen_value,
+    log_softmax,
+    read_choices,
+    reciprocal_ranks,
+    similarity_scorer,
+)
+
+SKUS = ["A", "B", "C", "D"]
+ONE_CAR = {"make": "FORD", "model": "GT"}
+
+
+def candidates() -> Candidates:
+    """Four parts that fit a 1967; D alone fits no 1968."""
+    fitment = pa.table(
+        {
+            "year": [1967] * 4 + [1968] * 3,
+            "make": ["FORD"] * 7,
+            "model": ["GT"] * 7,
+            **{key: [*SKUS, *SKUS[:3]] for key in ("base_sku", "sku", "serving_sku")},
+        }
+    )
+    return build_candidates(
+        fitment, pa.table({"sku": SKUS, "part_type": SKUS}), view="training", apply_rules=True
+    )
+
+
+def sql(*scores: float) -> PairScorer:
+    cars = {name: [value] * 4 for name, value in ONE_CAR.items()}
+    return PairScorer(
+        pa.table({**cars, "base_sku": SKUS, "score": pa.array(scores, pa.float64())}), name="sql"
+    )
+
+
+def gnn(*rows: list[float]) -> EmbeddingScorer:
+    """Scores of each profile, exactly."""
+    return EmbeddingScorer(np.array(rows, np.float32), np.eye(4, dtype=np.float32), SKUS)
+
+
+def visits(*rows: tuple[int, int, str, str, float]) -> pa.Table:
+    """``visit, profile, tier, base_sku, weight``, all with a 1967."""
+    number, profile, tier, base_sku, weight = (list(column) for column in zip(*rows, strict=True))
+    return pa.table(
+        {
+            "visit": number,
+            "year": [1967] * len(rows),
+            **{name: [value] * len(rows) for name, value in ONE_CAR.items()},
+            "profile": profile,
+            "tier": tier,
+            "base_sku": base_sku,
+            "weight": weight,
+        }
+    )
+
+
+def test_a_hybrid_is_the_weighted_mean_of_both_logarithms() -> None:
+    """sql: ln of 1, 2, 3, 4 tenths after its temperature; gnn: all alike for profile 0, ln of 4, 3, 2, 1 for 1."""
+    tenths = np.log([0.1, 0.2, 0.3, 0.4])
+    model = gnn([0, 0, 0, 0], list(tenths[::-1] / 2))
+    scorer = HybridScorer(model, sql(*(tenths / 5)), 2.0, 5.0, np.array([0.25, 0.75]))
+    found = scorer.bind(candidates())(np.array([0, 1]), slice(0, 4))
+    assert found[0] == pytest.approx(0.25 * tenths)
+    assert found[1] == pytest.approx(0.75 * tenths + 0.25 * tenths[::-1], abs=1e-6)
+    users = pa.table(
+        {"email_lower": ["a", "b"], "year": [1967, 1968], "make": ["FORD"] * 2, "model": ["GT"] * 2}
+    )
+    users = users.append_column("profile", pa.array([0, 1], pa.int32()))
+    ranking = pa.table(
+        {"email_lower": ["a", "b"], "base_sku": ["D", "C"], "score": [found[0, 3], found[1, 2]]}
+    )
+    scores = as_log_probabilities(ranking, users, candidates(), scorer)["score"].to_pylist()
+    # 1967: 0.25 · ln 0.4 + 0.75 · ln 1/4. 1968 has no D: 0.75 · ln(3 / 6) + 0.25 · ln(2 / 9).
+    assert scores[0] == pytest.approx(0.25 * math.log(0.4) + 0.75 * math.log(0.25))
+    assert scores[1] == pytest.approx(0.75 * math.log(0.5) + 0.25 * math.log(2 / 9), abs=1e-6)
+
+
+def test_similar_parts_multiply_popularity_and_leave_everybody_else_alone() -> None:
+    similar = pa.table({"profile": [1, 1], "base_sku": ["A", "C"], "similarity": [1.0, 0.5]})
+    scorer = SimilarPartsScorer(sql(1.0, 7.0, 2.0, 0.0), similar, beta=10.0)
+    found = scorer.bind(candidates())(np.array([0, 1]), slice(0, 4))
+    assert found.tolist() == [[1.0, 7.0, 2.0, 0.0], [11.0, 7.0, 12.0, 0.0]]
+
+
+def test_logarithms_of_shares_and_ranks_visit_by_visit() -> None:
+    offsets = np.array([0, 2, 2, 5])
+    shares = np.exp(log_softmax(np.log([1.0, 3.0, 2.0, 2.0, 4.0]), offsets))
+    assert shares == pytest.approx([0.25, 0.75, 0.25, 0.25, 0.5])
+    found = read_choices(
+        visits((7, 0, "cold", "B", 1.0), (9, 1, "hot", "C", 5.0), (9, 1, "hot", "X", 5.0)),
+        candidates(),
+        {"gnn": gnn([4, 3, 2, 1], [1, 2, 2, 3])},
+    )
+    assert found.scores["gnn"].tolist() == [4, 3, 2, 1, 1, 2, 2, 3]
+    assert found.chosen.tolist() == [1, 6]
+    assert found.tier.tolist() == [0, 2]
+    # Second; and behind D, level with B: two and a half.
+    assert reciprocal_ranks(found.scores["gnn"], found).tolist() == [0.5, 0.4]
+
+
+def choose(sql_scores: list[float], gnn_rows: list[list[float]], similar: pa.Table, *rows: tuple) -> pa.Table:
+    scorers = {"gnn": gnn(*gnn_rows), "sql": sql(*sql_scores), "similarity": similarity_scorer(similar)}
+    return choose_mixtures(read_choices(visits(*rows), candidates(), scorers), temperature=1.0)
+
+
+NOTHING_SIMILAR = pa.table(
+    {
+        "profile": pa.array([], pa.int32()),
+        "base_sku": pa.array([], pa.string()),
+        "similarity": pa.array([], pa.float64()),
+    }
+)
+
+
+def test_each_tier_takes_the_parent_that_foretells_it() -> None:
+    """Cold users choose by sql, which says nothing of hot ones; the graph foretells those. No warm user came."""
+    cold = [(number, 0, "cold", "DDDC"[number % 4], 1.0) for number in range(40)]
+    hot = [(100 + number, 1, "hot", "A", 1.0) for number in range(40)]
+    table = choose([0, 0, 1, 2], [[3, 0, 0, 0], [3, 0, 0, 0]], NOTHING_SIMILAR, *cold, *hot)
+    assert chosen_value(table, "alpha", "cold") == 1.0
+    assert chosen_value(table, "alpha", "hot") == 0.0
+    assert chosen_value(table, "alpha", "warm") == 0.0
+    curve = [row for row in table.to_pylist() if row["tier"] == "cold"]
+    assert [row["value"] for row in curve] == list(ALPHAS)
+    assert {row["visits"] for row in curve} == {40}
+    assert curve[0]["gain"] == 0.0
+    assert curve[-1]["gain"] > 2 * curve[-1]["standard_error"] > 0
+    (warm,) = [row for row in table.to_pylist() if row["tier"] == "warm" and row["chosen"]]
+    assert warm["gain"] is None
+    assert warm["visits"] == 0
+
+
+def test_similarity_counts_as_much_as_it_foretells() -> None:
+    """D sells ten times as well as A, which is similar: users with a history choose A, or D all the same."""
+    similar = pa.table({"profile": pa.array([1], pa.int32()), "base_sku": ["A"], "similarity": [1.0]})
+    scores = ([1.0, 0.5, 0.5, 10.0], [[0, 0, 0, 0]] * 2, similar)
+    for chosen, beta in (("A", 10.0), ("D", 0.0)):
+        table = choose(*scores, *((number, 1, "warm", chosen, 1.0) for number in range(20)))
+        assert chosen_value(table, "beta") == beta
+    assert [row["value"] for row in table.to_pylist() if row["parameter"] == "beta"] == list(BETAS)
+    cold = choose(*scores, *((number, 0, "cold", "A", 1.0) for number in range(20)))
+    assert chosen_value(cold, "beta") == 0.0
+
+
+def test_without_any_visit_the_graph_stands_alone() -> None:
+    scorers = {
+        "gnn": gnn([0, 0, 0, 0]),
+        "sql": sql(1, 2, 3, 4),
+        "similarity": similarity_scorer(NOTHING_SIMILAR),
+    }
+    nobody = visits((1, 0, "cold", "A", 1.0)).slice(0, 0)
+    table = choose_mixtures(read_choices(nobody, candidates(), scorers), 1.0)
+    assert [chosen_value(table, "alpha", tier) for tier in ("cold", "warm", "hot")] == [0.0, 0.0, 0.0]
+    assert chosen_value(table, "beta") == 0.0
+    with pytest.raises(RankingError, match="0 values of gamma are chosen for tier None"):
+        chosen_value(table, "gamma")
