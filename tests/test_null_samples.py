@@ -17,22 +17,23 @@ import pyarrow.parquet as pq
 import pytest
 
 from holley_assets.assets.controls import rank_controls
-from holley_assets.assets.evaluation import clicking_users, rank_all_systems
-from holley_assets.assets.graph_tables import query_dependencies, query_parameters
 from holley_assets.assets.layers import layer_table
 from holley_assets.assets.model import training_options
-from holley_assets.assets.recommendations import users_with_profiles
-from holley_assets.assets.report import evaluation_options
+from holley_assets.assets.options import evaluation_options, query_parameters
+from holley_assets.assets.system_rankings import rank_all_systems
 from holley_assets.core.table_specs import (
     TABLE_SPECS,
 )
 from holley_assets.core.time_windows import (
     TimeWindows,
 )
+from holley_assets.evaluation.labels import labelled_users
 from holley_assets.evaluation.report import RunIdentity, build_report
 from holley_assets.ranking import EmbeddingScorer
+from holley_assets.ranking.comparison import users_with_profiles
 from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
+from holley_assets.resources.warehouse.sql_files import query_dependencies
 from holley_assets.sample_data.generate import generate_sample
 from holley_assets.settings import Settings, load_settings
 
@@ -96,7 +97,7 @@ def report_on(tables: dict[str, pa.Table], settings: Settings) -> dict[str, Any]
     profiles = pa.table(
         {"email_lower": nodes["email_lower"], "profile": graph.user_profiles.astype(np.int32)}
     )
-    users = clicking_users(users_with_profiles(nodes, profiles, "profile"), tables["test_clicks"])
+    users = labelled_users(users_with_profiles(nodes, profiles, "profile"), tables["test_clicks"])
     shared = {name: tables[name] for name in ("fitment", "parts")}
     rankings = rank_all_systems(
         users,

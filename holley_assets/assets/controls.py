@@ -7,8 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.assets.evaluation import RANKING_COLUMNS, clicking_users
-from holley_assets.assets.recommendations import ranking_options, users_with_profiles
+from holley_assets.assets.options import ranking_options
 from holley_assets.assets.vectors import vector_matrix, vectors_of_view
 from holley_assets.core.groups import (
     EVALUATION,
@@ -17,8 +16,8 @@ from holley_assets.core.groups import (
 from holley_assets.core.time_windows import (
     TimeWindows,
 )
-from holley_assets.evaluation.labels import ground_truth
-from holley_assets.evaluation.report import CONTROLS, COUNT_BY_CAR
+from holley_assets.evaluation.labels import ground_truth, labelled_users
+from holley_assets.evaluation.systems import COUNT_BY_CAR, COUNTS
 from holley_assets.ranking import (
     EmbeddingScorer,
     ProfileScorer,
@@ -26,6 +25,7 @@ from holley_assets.ranking import (
     build_candidates,
     rank_users,
 )
+from holley_assets.ranking.comparison import RANKING_COLUMNS, users_with_profiles
 from holley_assets.ranking.history_counts import history_scorers
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.settings import Settings
@@ -50,7 +50,7 @@ def rank_controls(
 
     Args:
         users: email_lower, year, make, model and profile.
-        counts: base_sku and a column for each of :data:`CONTROLS`.
+        counts: base_sku and a column for each of :data:`COUNTS`.
         layers: asset ``layer_embeddings``.
         visitor_demand: year, make, model, base_sku, weight; null where the demand came after the cutoff.
         history: scorers whose profiles are the rows of ``users``.
@@ -61,7 +61,7 @@ def rank_controls(
     cars = _car_names(users).dictionary_encode()
     scorers: dict[str, tuple[Scorer, pa.Array]] = {
         system: (EmbeddingScorer(one, counts[system].to_numpy()[:, None], base_skus, name=system), alike)
-        for system in CONTROLS
+        for system in COUNTS
     }
     scorers |= {system: (_layer_scorer(layers, system), users["profile"]) for system in _layers_of(layers)}
     scorers[COUNT_BY_CAR] = (_demand_scorer(visitor_demand, cars.dictionary), cars.indices)
@@ -139,7 +139,7 @@ def control_rankings(
     """
     run_settings = settings.of_run(context.run)
     labels = ground_truth(run_settings.evaluation.labels, test_clicks, test_interactions)
-    users = clicking_users(users_with_profiles(user_nodes, user_profiles, "profile"), labels)
+    users = labelled_users(users_with_profiles(user_nodes, user_profiles, "profile"), labels)
     windows = TimeWindows.from_table(time_windows)
     counts = vectors_of_view(product_embeddings, "training")
     visitors = np.expm1(product_nodes["log_visitors"].to_numpy().astype(np.float64))

@@ -1,16 +1,14 @@
 """Did the graph beat the SQL pipeline? Rankings of the test users by every system, and the report."""
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from holley_assets.assets.live_baseline import read_live_baseline, with_live_baseline
 from holley_assets.assets.mixtures import mixed_scorers
-from holley_assets.assets.recommendations import ranking_options, users_with_profiles
+from holley_assets.assets.system_rankings import rank_all_systems
 from holley_assets.assets.vectors import temperature_of
 from holley_assets.core.failures import (
     one_line,
@@ -22,74 +20,13 @@ from holley_assets.core.groups import (
 from holley_assets.core.time_windows import (
     TimeWindows,
 )
-from holley_assets.evaluation.labels import ground_truth
-from holley_assets.evaluation.report import SYSTEMS
-from holley_assets.ranking import (
-    HistoryScorer,
-    PairScorer,
-    RandomScorer,
-    Scorer,
-    build_candidates,
-    rank_users,
-)
-from holley_assets.ranking.mixtures import HybridScorer, as_log_probabilities
+from holley_assets.evaluation.labels import ground_truth, labelled_users
+from holley_assets.ranking import HistoryScorer
+from holley_assets.ranking.comparison import users_with_profiles
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
-from holley_assets.settings import Settings, SettingsError
-
-RANKING_COLUMNS = ["email_lower", "system", "rank", "base_sku", "score"]
-
-
-def rank_all_systems(
-    users: pa.Table,
-    *,
-    fitment: pa.Table,
-    parts: pa.Table,
-    popularity: pa.Table,
-    gnn: Scorer,
-    purchases: pa.Table,
-    windows: TimeWindows,
-    settings: Settings,
-    apply_rules: bool,
-    mixed: Mapping[str, Scorer] | None = None,
-) -> pa.Table:
-    """Rankings of ``users`` by every system as of the cutoff, one row a user, system and rank.
-
-    Args:
-        mixed: systems that are made of others, see :func:`.mixtures.mixed_scorers`; without it they are left out.
-    """
-    candidates = build_candidates(fitment, parts, view="training", apply_rules=apply_rules)
-    scorers: Mapping[str, Scorer] = {
-        "gnn": gnn,
-        "sql": PairScorer(_scores(popularity, "sql_score"), name="sql"),
-        "popularity": PairScorer(_scores(popularity, "popularity_score"), name="popularity"),
-        "random": RandomScorer(settings.evaluation.seed),
-        **(mixed or {}),
-    }
-    options = ranking_options(settings, settings.evaluation.depth)
-    rankings = []
-    for system in (name for name in SYSTEMS if name in scorers):
-        scorer = scorers[system]
-        ranking = rank_users(
-            users, candidates, scorer, purchases=purchases, view_end=windows.cutoff, options=options
-        ).to_table(system)
-        if isinstance(scorer, HybridScorer):
-            ranking = as_log_probabilities(ranking, users, candidates, scorer)
-        rankings.append(ranking)
-    return pa.concat_tables(rankings).select(RANKING_COLUMNS)
-
-
-def clicking_users(users: pa.Table, labels: pa.Table) -> pa.Table:
-    """The users with a label in the test window: a click, or what else counts as one."""
-    clicked = pc.unique(labels["email_lower"])
-    return users.filter(pc.is_in(users["email_lower"], value_set=clicked))
-
-
-def _scores(popularity: pa.Table, column: str) -> pa.Table:
-    return popularity.select(["make", "model", "base_sku", column]).rename_columns(
-        ["make", "model", "base_sku", "score"]
-    )
+from holley_assets.settings import SettingsError
 
 
 def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> dg.AssetsDefinition:
@@ -117,7 +54,7 @@ def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> d
         started = time.monotonic()
         run_settings = settings.of_run(context.run)
         labels = ground_truth(run_settings.evaluation.labels, test_clicks, test_interactions)
-        users = clicking_users(users_with_profiles(user_nodes, user_profiles, "profile"), labels)
+        users = labelled_users(users_with_profiles(user_nodes, user_profiles, "profile"), labels)
         windows = TimeWindows.from_table(time_windows)
         gnn = HistoryScorer.from_tables(user_embeddings, product_embeddings, history_scores, "training")
         table = rank_all_systems(

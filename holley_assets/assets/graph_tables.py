@@ -1,11 +1,11 @@
 """One asset a SQL file: the tables that the graph, the rules and the evaluation are made of."""
 
-import re
 import time
 
 import dagster as dg
 import pyarrow as pa
 
+from holley_assets.assets.options import query_parameters
 from holley_assets.checks.table_checks import check_table, table_check_specs
 from holley_assets.core.event_log import (
     previous_rows,
@@ -30,31 +30,8 @@ from holley_assets.core.time_windows import (
 from holley_assets.resources.io_manager import asset_file
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import WarehouseError
-from holley_assets.resources.warehouse.sql_files import read_query
+from holley_assets.resources.warehouse.sql_files import query_dependencies
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
-from holley_assets.settings import Settings
-
-# A table in a query, with the dataset names filled in.
-_REFERENCE = re.compile(r"`(?P<dataset>[\w.-]+)\.(?P<table>\w+)`")
-
-
-def query_dependencies(name: str) -> list[str]:
-    """Source tables and assets that a query reads, sorted. Lineage is written in the SQL alone."""
-    return sorted({match["table"] for match in _REFERENCE.finditer(read_query(name).select)})
-
-
-def query_parameters(settings: Settings, windows: TimeWindows) -> dict[str, object]:
-    """Named parameters of the SQL files: the windows, and the settings of the run and of the rules by name.
-
-    A value is never part of a query's text; a query takes those parameters that it names.
-    """
-    return {
-        **settings.rules.model_dump(),
-        **settings.run.model_dump(),
-        "as_of": windows.as_of,
-        "cutoff": windows.cutoff,
-        "intent_start": windows.intent_start,
-    }
 
 
 def build_graph_table(spec: TableSpec) -> dg.AssetsDefinition:

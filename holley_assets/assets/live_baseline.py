@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from holley_assets.evaluation.systems import BASELINE
 from holley_assets.resources.warehouse.interface import Warehouse
 from holley_assets.settings import SettingsError, variable_name
 from holley_assets.settings.judging import EvaluationSettings
 
-SYSTEM = "sql"
 _VARIABLE = variable_name(EvaluationSettings, "live_table")
 
 
@@ -63,13 +63,13 @@ def read_live_baseline(warehouse: Warehouse, users: pa.Array, *, cutoff: datetim
         table = pq.read_table(path)
     found_users = pc.count_distinct(table["email_lower"]).as_py()
     table = table.filter(pc.is_in(table["email_lower"], value_set=users.cast(pa.string())))
-    rankings = table.add_column(1, "system", pa.repeat(pa.scalar(SYSTEM), table.num_rows))
+    rankings = table.add_column(1, "system", pa.repeat(pa.scalar(BASELINE), table.num_rows))
     return LiveBaseline(rankings, days["chosen_day"], found_users)
 
 
 def with_live_baseline(rankings: pa.Table, live: LiveBaseline) -> pa.Table:
     """``rankings`` of all systems, where the live table's take the place of system ``sql``'s."""
-    others = rankings.filter(pc.not_equal(rankings["system"].cast(pa.string()), SYSTEM))
+    others = rankings.filter(pc.not_equal(rankings["system"].cast(pa.string()), BASELINE))
     plain = others.cast(pa.schema([(field.name, _plain(field.type)) for field in others.schema]))
     return pa.concat_tables([plain, live.rankings.select(plain.column_names).cast(plain.schema)])
 

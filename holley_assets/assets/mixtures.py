@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from holley_assets.assets.vectors import temperature_of, vector_matrix, vectors_of_view
 from holley_assets.core.groups import EVALUATION, OWNERS
 from holley_assets.ranking import EmbeddingScorer, HistoryScorer, PairScorer, Scorer, build_candidates
+from holley_assets.ranking.comparison import pair_scores
 from holley_assets.ranking.mixtures import (
     TIERS,
     HybridScorer,
@@ -66,8 +67,7 @@ def mixture_weights(
 
 def sql_scorer(popularity: pa.Table) -> PairScorer:
     """System ``sql``."""
-    columns = ["make", "model", "base_sku", "score"]
-    return PairScorer(popularity.select([*columns[:3], "sql_score"]).rename_columns(columns), name="sql")
+    return PairScorer(pair_scores(popularity, "sql_score"), name="sql")
 
 
 def mixed_scorers(

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from holley_assets.assets.options import ranking_options
 from holley_assets.core.groups import (
     OWNERS,
     RECOMMENDATIONS,
@@ -14,32 +15,12 @@ from holley_assets.core.groups import (
 from holley_assets.core.time_windows import (
     TimeWindows,
 )
-from holley_assets.ranking import HistoryScorer, RankingOptions, Scorer, build_candidates, rank_users
+from holley_assets.ranking import HistoryScorer, Scorer, build_candidates, rank_users
+from holley_assets.ranking.comparison import users_with_profiles
 from holley_assets.ranking.recommendations import wide_table
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
 from holley_assets.settings import Settings
-
-
-def ranking_options(settings: Settings, depth: int) -> RankingOptions:
-    """The rules' numbers, for rankings of ``depth`` parts."""
-    return RankingOptions(
-        depth=depth,
-        maximum_per_part_type=settings.rules.maximum_per_part_type,
-        purchase_exclusion_days=settings.rules.purchase_exclusion_days,
-    )
-
-
-def users_with_profiles(user_nodes: pa.Table, user_profiles: pa.Table, profile: str) -> pa.Table:
-    """``email_lower, year, make, model, profile`` of every user; both tables are sorted by e-mail.
-
-    Raises:
-        ValueError: the tables are of different users.
-    """
-    if not user_nodes["email_lower"].equals(user_profiles["email_lower"]):
-        raise ValueError("user_profiles is of other users than user_nodes: materialize it again")
-    users = user_nodes.select(["email_lower", "year", "make", "model"])
-    return users.append_column("profile", user_profiles[profile])
 
 
 def stage_recommendations(

@@ -11,6 +11,7 @@ from holley_assets.assets.mixtures import mixtures_section
 from holley_assets.assets.model_choice import (
     reference_metadata,
 )
+from holley_assets.assets.options import evaluation_options
 from holley_assets.assets.report_sections import (
     calibration_section,
     embedding_points,
@@ -43,7 +44,6 @@ from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.artifacts import ArtifactStore, Reference
 from holley_assets.resources.tracking.journal import TrackingJournal
 from holley_assets.resources.tracking.records import EvaluationRecord
-from holley_assets.settings import Settings
 
 JSON_FILE = "eval_report.json"
 HTML_FILE = "eval_report.html"
@@ -184,20 +184,6 @@ def eval_report(
             **tracked.metadata,
             "seconds": round(time.monotonic() - started, 2),
         },
-    )
-
-
-def evaluation_options(settings: Settings) -> Any:
-    """Settings as the evaluation takes them."""
-    from holley_assets.evaluation.gates import DecisionRule
-    from holley_assets.evaluation.report import EvaluationOptions
-
-    chosen = settings.evaluation
-    return EvaluationOptions(
-        rule=DecisionRule(chosen.clear_win, chosen.marginal, chosen.minimum_clicks, chosen.confidence),
-        bootstrap_draws=chosen.bootstrap_draws,
-        seed=chosen.seed,
-        label_source=chosen.labels,
     )
 
 

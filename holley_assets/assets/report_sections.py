@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.assets.evaluation import clicking_users
-from holley_assets.assets.recommendations import users_with_profiles
 from holley_assets.assets.vectors import vector_matrix, vectors_of_view
+from holley_assets.evaluation.labels import labelled_users
+from holley_assets.evaluation.systems import BASELINE, TREATMENT
+from holley_assets.ranking.comparison import users_with_profiles
 
 # Best-selling parts whose neighbours a person can judge at a glance.
 NEIGHBOUR_EXAMPLES = 8
@@ -119,7 +120,7 @@ def calibration_section(
     from holley_assets.ranking.choices import log_totals
 
     car = ["year", "make", "model"]
-    users = clicking_users(users_with_profiles(user_nodes, user_profiles, "profile"), clicks)
+    users = labelled_users(users_with_profiles(user_nodes, user_profiles, "profile"), clicks)
     owners = user_nodes.group_by(["make", "model"]).aggregate([([], "count_all")])
     owners = owners.rename_columns(["make", "model", "owners"])
     # On a part that does not fit or may not be shown no system could have a hit.
@@ -149,7 +150,7 @@ def visits_of_test_users(
 
     # Plain types: dictionaries of two tables cannot be joined.
     car = [("year", pa.int64()), ("make", pa.string()), ("model", pa.string())]
-    users = clicking_users(user_nodes.select(["email_lower", *CAR]), labels)
+    users = labelled_users(user_nodes.select(["email_lower", *CAR]), labels)
     users = users.cast(pa.schema([users.schema.field("email_lower"), *car]))
     visits = class_visits(fitment, visitor_demand).cast(pa.schema([*car, ("visits", pa.float64())]))
     return users.join(visits, list(CAR), join_type="left outer").select(["email_lower", "visits"])
@@ -176,8 +177,8 @@ def headline_numbers(report: Mapping[str, Any]) -> dict[str, float]:
     """Hit Rate@4 of both systems and the lift by tier, for plots over time. What is null is left out."""
     numbers: dict[str, float | None] = {}
     for scope, comparison in report["comparison"].items():
-        numbers[f"{scope}_hit_rate_at_4_gnn"] = report["metrics"]["gnn"][scope]["hit_rate@4"]
-        numbers[f"{scope}_hit_rate_at_4_sql"] = report["metrics"]["sql"][scope]["hit_rate@4"]
+        for system in (TREATMENT, BASELINE):
+            numbers[f"{scope}_hit_rate_at_4_{system}"] = report["metrics"][system][scope]["hit_rate@4"]
         numbers[f"{scope}_hit_rate_at_4_lift"] = comparison["hit_rate@4_delta"]
     return {name: value for name, value in numbers.items() if value is not None and math.isfinite(value)}
 

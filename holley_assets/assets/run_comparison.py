@@ -57,6 +57,7 @@ from holley_assets.evaluation.run_comparison import (
     measures_table,
     objections,
 )
+from holley_assets.evaluation.systems import TREATMENT
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.artifacts import ArtifactStore
 from holley_assets.settings import CheckSettings
@@ -113,7 +114,7 @@ def run_comparison(
         **_scores(recommendations, temperature=float(norms["user"].max() * norms["product"].max())),
     }
     labels = ground_truth(run_settings.evaluation.labels, test_clicks, test_interactions)
-    metrics = compute_metrics(evaluation_rankings, labels, user_nodes, ["gnn"])["gnn"]
+    metrics = compute_metrics(evaluation_rankings, labels, user_nodes, [TREATMENT])[TREATMENT]
     memory = RunMemory(
         RunSummary(
             hit_rates={scope: row["hit_rate@4"] for scope, row in metrics.items()},

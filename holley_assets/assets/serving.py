@@ -44,6 +44,7 @@ from holley_assets.core.time_windows import (
 )
 from holley_assets.ranking import PairScorer
 from holley_assets.ranking.arms import ARM, GRAPH_ARM, SQL_ARM, mix_arms
+from holley_assets.ranking.comparison import pair_scores
 from holley_assets.resources.io_manager import (
     asset_file,
     read_parquet,
@@ -81,10 +82,9 @@ def sql_recommendations(
     model is behind it. `model_version` is `sql`; a score is that of popularity's three tiers.
     """
     started = time.monotonic()
-    scores = popularity.select(["make", "model", "base_sku", "serving_sql_score"])
     table, metadata = stage_recommendations(
         user_nodes.select(["email_lower", "year", "make", "model"]),
-        PairScorer(scores.rename_columns(["make", "model", "base_sku", "score"]), name="sql"),
+        PairScorer(pair_scores(popularity, "serving_sql_score"), name="sql"),
         fitment=fitment,
         parts=parts,
         purchases=user_purchases,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from holley_assets.evaluation.gates import DECIDING_METRIC, DECIDING_TIER, finite
+from holley_assets.evaluation.systems import TREATMENT
 
 
 def summarise_backtest(reports: Sequence[Mapping[str, Any]], *, tier: str = DECIDING_TIER) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def summarise_backtest(reports: Sequence[Mapping[str, Any]], *, tier: str = DECI
     rows = [
         {
             "cutoff": str(report["cutoff"]),
-            "users": report["metrics"]["gnn"][tier]["users"],
+            "users": report["metrics"][TREATMENT][tier]["users"],
             "lift": finite(report["comparison"][tier][DECIDING_METRIC]),
             "ci95": report["comparison"][tier]["ci95"],
             "outcome": report["decision"]["outcome"],

@@ -13,8 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from holley_assets.evaluation.systems import BASELINE
 
-def shown_by(rankings: pa.Table, clicks: pa.Table, *, system: str = "sql", top: int = 4) -> np.ndarray:
+
+def shown_by(rankings: pa.Table, clicks: pa.Table, *, system: str = BASELINE, top: int = 4) -> np.ndarray:
     """Boolean [clicks]: was the clicked part among the user's first ``top`` of ``system``?
 
     Args:
@@ -40,7 +42,7 @@ def shown_by(rankings: pa.Table, clicks: pa.Table, *, system: str = "sql", top: 
     return pc.fill_null(joined.column("shown"), False).to_numpy().astype(bool)
 
 
-def click_bias(is_shown: np.ndarray, *, system: str = "sql", top: int = 4) -> dict[str, Any]:
+def click_bias(is_shown: np.ndarray, *, system: str = BASELINE, top: int = 4) -> dict[str, Any]:
     """Share of the test clicks on parts that the live system showed; None without clicks."""
     clicks = len(is_shown)
     return {

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from holley_assets.evaluation.exposure import top_slots
+from holley_assets.evaluation.systems import TREATMENT
 
 BINS = 10
 # Vehicles by how many owners they have; each holds about a third of the clicks.
@@ -30,7 +31,7 @@ def promised_clicks(
     Returns:
         ``promised`` (probability that the part that a user chooses is among its four), ``hit`` and ``owners``.
     """
-    shown = top_slots(rankings, "gnn").select(["email_lower", "base_sku", "score"])
+    shown = top_slots(rankings, TREATMENT).select(["email_lower", "base_sku", "score"])
     shown = shown.join(log_totals, "email_lower", join_type="inner")
     logits = temperature * shown["score"].to_numpy() - shown["log_total"].to_numpy()
     shown = shown.append_column("promised", pa.array(np.exp(logits)))

@@ -145,7 +145,7 @@ def decide_beyond_popularity(
     Args:
         comparison: the model against the SQL pipeline.
         power: from the same call.
-        control_comparison: the model against the better count of :data:`.report.CONTROLS`.
+        control_comparison: the model against the better count of :data:`.systems.COUNTS`.
         control_power: from the same call.
         clicks: clicks in the test set, repeated ones included.
         rule: thresholds.
@@ -173,7 +173,7 @@ def network_share(comparison: Scopes) -> str:
     """What the network adds to the count by car that it learns from, in one sentence; empty without an interval.
 
     Args:
-        comparison: the model against :data:`.report.COUNT_BY_CAR`.
+        comparison: the model against :data:`.systems.COUNT_BY_CAR`.
     """
     cold = comparison[DECIDING_TIER]
     lift, (low, high) = finite(cold[DECIDING_METRIC]), cold["ci95"] or (None, None)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 LabelSource = Literal["clicks", "interactions", "both"]
 LABELS: Mapping[str, str] = {
@@ -47,6 +48,17 @@ def ground_truth(source: LabelSource, clicks: pa.Table, interactions: pa.Table) 
     )
     unclicked = met.join(clicked, keys=_PAIR, join_type="left anti", use_threads=False)
     return pa.concat_tables([clicked, unclicked])
+
+
+def labelled_users(users: pa.Table, labels: pa.Table) -> pa.Table:
+    """The rows of ``users`` with a label in the test window.
+
+    Args:
+        users: email_lower and more.
+        labels: email_lower, of :func:`ground_truth`.
+    """
+    labelled = pc.unique(labels["email_lower"])
+    return users.filter(pc.is_in(users["email_lower"], value_set=labelled))
 
 
 def dropped_labels(

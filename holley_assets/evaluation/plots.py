@@ -18,19 +18,12 @@ from matplotlib.figure import Figure
 from holley_assets.evaluation.exposure import SLOTS
 from holley_assets.evaluation.formatting import signed
 from holley_assets.evaluation.gates import DecisionRule
+from holley_assets.evaluation.systems import BASELINE, BY_NAME, TREATMENT
 from holley_assets.texts import for_html, for_plot
 
 INK, MUTED, GRID = "#1b2733", "#5b6875", "#dfe5eb"
 BLUE, ORANGE, GREEN, RED = "#1f5fa8", "#b4530a", "#2a7d4f", "#b3261e"
-# Distinguishable with any colour vision (after Okabe & Ito 2008), darkened for contrast on white.
-SYSTEM_COLOURS = {
-    "gnn": BLUE,
-    "hybrid": "#8a4f9e",
-    "sql": ORANGE,
-    "sql_similar": "#a88a00",
-    "popularity": "#6b7784",
-    "random": "#a3adb7",
-}
+SYSTEM_COLOURS = {name: system.colour for name, system in BY_NAME.items()}
 GROUP_COLOURS = ("#1f5fa8", "#b4530a", "#2a7d4f", "#8a4f9e", "#0f8a94", "#a88a00", "#b3261e", "#6b7784")
 STYLE = {
     "svg.hashsalt": "holley_assets",  # the same figure gives the same bytes
@@ -120,7 +113,7 @@ def lift_by_tier(
         for edge, marker, beyond in ((low, "<", bounds[:, 0] < low), (high, ">", bounds[:, 1] > high)):
             edges = np.full(beyond.sum(), edge)
             axis.scatter(edges, rows[beyond], marker=marker, color=MUTED, s=60, clip_on=False)
-        users = [metrics["gnn"][scope]["users"] for scope in scopes]
+        users = [metrics[TREATMENT][scope]["users"] for scope in scopes]
         axis.set_yticks(
             rows,
             [f"{scope} ({count:,} users)" for scope, count in zip(scopes, users, strict=True)],
@@ -129,7 +122,7 @@ def lift_by_tier(
         axis.set(
             xlim=(low, high),
             ylim=(-0.5, len(scopes) - 0.3),
-            xlabel="Hit Rate@4, gnn − sql, in percentage points",
+            xlabel=f"Hit Rate@4, {TREATMENT} − {BASELINE}, in percentage points",
         )
         axis.grid(visible=False, axis="y")
         words = "; ".join(
@@ -137,7 +130,8 @@ def lift_by_tier(
             for scope, lift, bound in zip(scopes, lifts, bounds, strict=True)
         )
         return _encode(
-            figure, f"Hit Rate@4 lift of gnn over sql in percentage points, with intervals: {words}."
+            figure,
+            f"Hit Rate@4 lift of {TREATMENT} over {BASELINE} in percentage points, with intervals: {words}.",
         )
 
 

@@ -31,20 +31,21 @@ from holley_assets.evaluation.metrics import (
 )
 from holley_assets.evaluation.significance import ALPHA, POWER, Bootstrap, compare
 from holley_assets.evaluation.slices import (
-    HISTORY_COUNTS,
-    LAYERS,
     layers,
     traffic_slices,
     visits_of_users,
     with_history,
 )
+from holley_assets.evaluation.systems import (
+    BASELINE,
+    COUNT_BY_CAR,
+    COUNTS,
+    HISTORY_COUNTS,
+    LAYER_SYSTEMS,
+    SYSTEM_NAMES,
+    TREATMENT,
+)
 from holley_assets.texts import mask_all
-
-SYSTEMS = ("gnn", "hybrid", "sql", "sql_similar", "popularity", "random")
-TREATMENT, BASELINE = "gnn", "sql"
-CONTROLS = ("fitted_popularity", "counted_popularity")
-# What visitors wanted for the very car, counted. The model learns from that inference, so that it decides nothing.
-COUNT_BY_CAR = "visitor_demand"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class EvaluationOptions:
     rule: DecisionRule = field(default_factory=DecisionRule)
     bootstrap_draws: int = 1000
     seed: int = 0
-    systems: tuple[str, ...] = SYSTEMS
+    systems: tuple[str, ...] = SYSTEM_NAMES
     label_source: LabelSource = "clicks"
 
 
@@ -93,10 +94,10 @@ def build_report(
         rankings: email_lower, system, rank, base_sku, score: after the rules, as of the cutoff.
         rankings_before_rules: the same over every part that fits.
         products: base_sku, part_type, log_popularity: the catalogue as of the cutoff.
-        control_rankings: rankings of systems :data:`CONTROLS`, popularity counted on the data that the
+        control_rankings: rankings of systems :data:`.systems.COUNTS`, popularity counted on the data that the
             model reads; a gain is granted only if it holds against the better of them too. And of
-            :data:`COUNT_BY_CAR`, which is shown; so are, where they were ranked, the systems of
-            :data:`.slices.LAYERS` and of :data:`.slices.HISTORY_COUNTS`.
+            :data:`.systems.COUNT_BY_CAR`, which is shown; so are, where they were ranked, the systems of
+            :data:`.systems.LAYER_SYSTEMS` and of :data:`.systems.HISTORY_COUNTS`.
         visits: email_lower, visits: those of the class of the user's car before the cutoff
             (:func:`.car_traffic.class_visits`).
         options: thresholds, bootstrap, systems and what the test set is made of.
@@ -104,8 +105,9 @@ def build_report(
 
     Returns:
         The contract's keys; ``control`` (``metrics`` of the counts, the better ``system``, the ``comparison``
-        with it and the ``comparison_by_car`` with :data:`COUNT_BY_CAR`), or None; ``car_traffic``, ``layers`` and
-        ``history`` (see :mod:`.slices`), None without ``visits`` or control rankings; ``power`` and
+        with it and the ``comparison_by_car`` with
+        :data:`.systems.COUNT_BY_CAR`), or None; ``car_traffic``, ``layers`` and ``history``
+        (see :mod:`.slices`), None without ``visits`` or control rankings; ``power`` and
         ``label_source``; ``click_bias`` with ``metrics_outside_sql_top4`` and ``comparison_outside_sql_top4``;
         ``exposure`` and ``scores``; the extras; and ``addresses_hidden``, how many e-mail addresses stood in names
         of parts or vehicles and are hidden. Plain Python values; a number that does not exist is None.
@@ -127,7 +129,7 @@ def build_report(
     if control_rankings is not None:
         control_values = score_systems(control_rankings, truth, _ranked_controls(control_rankings))
         control_metrics = summarise(control_values, truth)
-        better = max(CONTROLS, key=lambda system: control_metrics[system][DECIDING_TIER]["hit_rate@4"] or 0.0)
+        better = max(COUNTS, key=lambda system: control_metrics[system][DECIDING_TIER]["hit_rate@4"] or 0.0)
         control_comparison, control_power = compare(
             values[TREATMENT], control_values[better], truth, bootstrap
         )
@@ -206,9 +208,8 @@ def build_report(
 def _ranked_controls(rankings: pa.Table) -> tuple[str, ...]:
     """The controls that every report has, and those of the others that were ranked."""
     found = set(pc.unique(rankings["system"].cast(pa.string())).to_pylist())
-    optional = (*(layer.system for layer in LAYERS), *HISTORY_COUNTS)
-    required = (*CONTROLS, COUNT_BY_CAR)
-    return (*required, *(name for name in optional if name in found and name not in required))
+    optional = (*LAYER_SYSTEMS, *HISTORY_COUNTS)
+    return (*COUNTS, COUNT_BY_CAR, *(name for name in optional if name in found))
 
 
 def plain(value: Any) -> Any:

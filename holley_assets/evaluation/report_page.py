@@ -25,6 +25,7 @@ from holley_assets.evaluation.formatting import (
 from holley_assets.evaluation.gates import DecisionRule, gates, reaches
 from holley_assets.evaluation.labels import LABEL_UNITS, LABELS
 from holley_assets.evaluation.metrics import METRICS, SCOPES
+from holley_assets.evaluation.systems import BASELINE, SYSTEMS, TREATMENT
 from holley_assets.texts import for_html, for_log, mask_all
 
 HEADLINES = {
@@ -94,7 +95,7 @@ def draw_plots(
     report: Mapping[str, Any], rule: DecisionRule, points: pa.Table | None
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Every plot by name, None where the report holds nothing to draw; and why others could not be drawn, by name."""
-    mix = {system: report["exposure"][system]["part_types"] for system in ("gnn", "sql")}
+    mix = {system: report["exposure"][system]["part_types"] for system in (TREATMENT, BASELINE)}
     if "delivered" in report:
         mix["delivered"] = report["delivered"]["part_types"]
     training, graph, backtest = (report.get(name) for name in ("training", "graph", "backtest"))
@@ -176,5 +177,8 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
         unit=LABEL_UNITS[report["label_source"]],
         scopes=("cold", "warm", "hot", "overall"),
         metrics=METRICS,
+        systems=SYSTEMS,
+        treatment=TREATMENT,
+        baseline=BASELINE,
         metric_names=METRIC_NAMES,
     )

@@ -17,10 +17,9 @@ from holley_assets.evaluation.formatting import signed
 from holley_assets.evaluation.gates import DECIDING_TIER
 from holley_assets.evaluation.metrics import HeldOutClicks, UserMetrics, string_column
 from holley_assets.evaluation.significance import Bootstrap, bootstrap_means, interval
+from holley_assets.evaluation.systems import HISTORY_COUNTS, TREATMENT
 
 METRIC = "hit_rate@4"
-# Counts that only users with a history have: what goes with the parts they met, and those parts themselves.
-HISTORY_COUNTS = ("item_to_item", "last_seen")
 # Bounds of the visits below which the graph has to help: nothing else is known of such a car.
 FEW_VISITS = 6.0
 
@@ -37,7 +36,7 @@ LAYERS = (
     Layer("popularity", "fitted_popularity"),
     Layer("levels: make, model, class and part type", "levels"),
     Layer("visitors' cars", "levels_visitors"),
-    Layer("message passing", "gnn"),
+    Layer("message passing", TREATMENT),
 )
 
 

@@ -12,12 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from small_run import FinishedRun, execute_job, read_asset
 
-from holley_assets.assets.evaluation import clicking_users, rank_all_systems
-from holley_assets.assets.recommendations import users_with_profiles
+from holley_assets.assets.system_rankings import rank_all_systems
 from holley_assets.core.time_windows import (
     TimeWindows,
 )
+from holley_assets.evaluation.labels import labelled_users
 from holley_assets.ranking import HistoryScorer
+from holley_assets.ranking.comparison import users_with_profiles
 from holley_assets.settings import load_settings
 
 
@@ -52,7 +53,7 @@ def test_events_of_the_test_window_change_no_ranking_as_of_the_cutoff(
     monkeypatch.setenv("HOLLEY_SOURCE_DIR", str(folder))
     assert execute_job().success
 
-    users = clicking_users(
+    users = labelled_users(
         users_with_profiles(weekly_run.table("user_nodes"), weekly_run.table("user_profiles"), "profile"),
         weekly_run.table("test_clicks"),
     )

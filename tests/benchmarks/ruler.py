@@ -41,7 +41,7 @@ from study import (
     write_results,
 )
 
-from holley_assets.assets.recommendations import ranking_options
+from holley_assets.assets.options import ranking_options
 from holley_assets.evaluation.car_traffic import NAMES, car_names, class_visits, slice_of
 from holley_assets.evaluation.metrics import UserMetrics
 from holley_assets.ranking import Candidates, Scorer, build_candidates, rank_users

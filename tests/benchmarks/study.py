@@ -26,24 +26,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from holley_assets.assets.evaluation import clicking_users
-from holley_assets.assets.graph_tables import query_dependencies, query_parameters
-from holley_assets.assets.recommendations import ranking_options, users_with_profiles
+from holley_assets.assets.options import query_parameters, ranking_options
 from holley_assets.core.table_specs import (
     TABLE_SPECS,
 )
 from holley_assets.core.time_windows import (
     TimeWindows,
 )
+from holley_assets.evaluation.labels import labelled_users
 from holley_assets.evaluation.metrics import HeldOutClicks, UserMetrics, held_out_clicks, score_systems
 from holley_assets.gnn.graph import BuiltGraph, build_graph
 from holley_assets.gnn.graph_schema import GraphTables
 from holley_assets.ranking import Candidates, Scorer, build_candidates, rank_users
+from holley_assets.ranking.comparison import users_with_profiles
 from holley_assets.ranking.scorers import ScoreBlock
 from holley_assets.resources.warehouse.duckdb.transpile import to_duckdb
 from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
-from holley_assets.resources.warehouse.sql_files import read_query
+from holley_assets.resources.warehouse.sql_files import query_dependencies, read_query
 from holley_assets.sample_data.generate import generate_sample
 from holley_assets.sample_data.oracle import ORACLE_FOLDER
 from holley_assets.sample_data.parameters import KINDS
@@ -128,7 +128,7 @@ class Study:
         """Test users; ``profile`` is their node of the training graph."""
         nodes = self.tables["user_nodes"]
         profiles = pa.table({"email_lower": nodes["email_lower"], "profile": self.graph.user_profiles})
-        return clicking_users(users_with_profiles(nodes, profiles, "profile"), self.tables["test_clicks"])
+        return labelled_users(users_with_profiles(nodes, profiles, "profile"), self.tables["test_clicks"])
 
     @functools.cached_property
     def truth(self) -> HeldOutClicks:

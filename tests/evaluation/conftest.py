@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from holley_assets.evaluation.report import SYSTEMS, RunIdentity
+from holley_assets.evaluation.report import RunIdentity
+from holley_assets.evaluation.systems import SYSTEM_NAMES
 
 PART_TYPES = ("Carburetor", "Intake Manifold", "Exhaust Header", "Fuel Pump", "Camshaft", "Wheel", None)
 
@@ -37,7 +38,7 @@ def make_world(*, users: int = 400, products: int = 300, skill: float = 0.35, se
     depth = 20
     tables = []
     for system, share in zip(
-        SYSTEMS, (skill, skill * 0.9, skill * 0.75, skill * 0.7, skill * 0.6, 0.02), strict=True
+        SYSTEM_NAMES, (skill, skill * 0.9, skill * 0.75, skill * 0.7, skill * 0.6, 0.02), strict=True
     ):
         ranking = random.permuted(np.tile(np.arange(products), (users, 1)), axis=1)[:, :depth]
         hit_at = random.geometric(0.25, size=users) - 1

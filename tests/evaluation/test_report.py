@@ -15,13 +15,13 @@ import pytest
 from holley_assets.evaluation.gates import DecisionRule
 from holley_assets.evaluation.metrics import METRICS, SCOPES
 from holley_assets.evaluation.report import (
-    SYSTEMS,
     EvaluationOptions,
     build_report,
     plain,
     to_json,
     tracked_metrics,
 )
+from holley_assets.evaluation.systems import SYSTEM_NAMES
 
 CONTRACT_KEYS = {
     "run_id",
@@ -60,8 +60,8 @@ def test_contract_keys(world: Any) -> None:
     assert report["cutoff"] == "2026-01-02"
     assert report["test_set"] == {"clicks": 400, "users": 400, "clicks_dropped": {"product unknown": 3}}
     for section in ("metrics", "metrics_before_rules"):
-        assert set(report[section]) == set(SYSTEMS)
-        for system in SYSTEMS:
+        assert set(report[section]) == set(SYSTEM_NAMES)
+        for system in SYSTEM_NAMES:
             assert set(report[section][system]) == set(SCOPES)
             assert set(report[section][system]["cold"]) == {"users", *METRICS}
     assert set(report["comparison"]) == set(SCOPES)

@@ -26,6 +26,8 @@ _PLACEHOLDER = re.compile(r"(?<=`)\{([^{}]*)\}(?=\.)")
 _FUNCTION = re.compile(r"CREATE TEMP FUNCTION\s+(\w+)\s*\(.*?^\);", re.DOTALL | re.MULTILINE)
 _COMMENT = re.compile(r"--[^\n]*")
 _ORDER = re.compile(r"\nORDER BY (\w+(?:, \w+)*)\Z")
+# A table in a query, with the dataset names filled in.
+_REFERENCE = re.compile(r"`(?P<dataset>[\w.-]+)\.(?P<table>\w+)`")
 _CALL = re.compile(r"(?<![\w.@])(\w+)\s*\(")
 
 
@@ -105,6 +107,11 @@ def read_query(name: str, datasets: Datasets | None = None) -> Query:
     columns = tuple(order[1].split(", ")) if order else ()
     select = _ORDER.sub("", select)
     return Query(name, _called_functions(select), select, columns)
+
+
+def query_dependencies(name: str) -> list[str]:
+    """Source tables and assets that a query reads, sorted. Lineage is written in the SQL alone."""
+    return sorted({match["table"] for match in _REFERENCE.finditer(read_query(name).select)})
 
 
 @functools.cache
