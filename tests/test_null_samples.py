@@ -18,8 +18,7 @@ import pytest
 
 from holley_assets.assets.controls import rank_controls
 from holley_assets.assets.layers import layer_table
-from holley_assets.assets.model import training_options
-from holley_assets.assets.options import evaluation_options, query_parameters
+from holley_assets.assets.options import evaluation_options, query_parameters, training_options
 from holley_assets.assets.system_rankings import rank_all_systems
 from holley_assets.core.table_specs import (
     TABLE_SPECS,

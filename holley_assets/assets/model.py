@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -15,6 +15,7 @@ from holley_assets.assets.model_choice import (
     choose_checkpoint,
     reference_metadata,
 )
+from holley_assets.assets.options import training_options
 from holley_assets.assets.starting_weights import (
     choose_starting_weights,
 )
@@ -49,43 +50,9 @@ from holley_assets.resources.tracking.tracking import flatten
 from holley_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from holley_assets.gnn.checkpoint import Checkpoint, Epoch
-    from holley_assets.gnn.model import ModelOptions
-    from holley_assets.gnn.training_options import TrainingOptions
+    from holley_assets.gnn.checkpoint import Epoch
 
 MODEL_FILE = "model.pt"
-
-
-def training_options(settings: Settings) -> tuple["ModelOptions", "TrainingOptions"]:
-    """Settings as the network and the training take them."""
-    from holley_assets.gnn.demand import FitOptions
-    from holley_assets.gnn.model import ModelOptions
-    from holley_assets.gnn.sampling import NegativeOptions
-    from holley_assets.gnn.towers import AttentionOptions
-    from holley_assets.gnn.training_options import EdgeOptions, TrainingOptions, resolve_device
-
-    chosen, shape = settings.training, settings.model
-    negatives = NegativeOptions(
-        count=chosen.negatives,
-        in_batch_share=chosen.negative_in_batch_share,
-        fitment_share=chosen.negative_fitment_share,
-    )
-    options = TrainingOptions(
-        **_shared_fields(TrainingOptions, chosen, without={"device"}),
-        fit=FitOptions(steps=chosen.fit_steps),
-        edges=EdgeOptions(**_shared_fields(EdgeOptions, chosen, without={"negatives"}), negatives=negatives),
-        device=resolve_device(chosen.device),
-    )
-    # Layers that nothing trains would only add their first weights' noise to the checkpoint.
-    with_attention = chosen.loss == "bce"
-    attention = AttentionOptions(**_shared_fields(AttentionOptions, shape)) if with_attention else None
-    return ModelOptions(embedding_dim=shape.embedding_dim, hops=shape.hops, attention=attention), options
-
-
-def _shared_fields(options: type, section: object, without: Set[str] = frozenset()) -> dict[str, Any]:
-    """Values of a settings section for those fields of a dataclass that are settings."""
-    names = {field.name for field in dataclasses.fields(options)} - without
-    return {name: getattr(section, name) for name in sorted(names) if hasattr(section, name)}
 
 
 @dg.asset(
@@ -159,7 +126,7 @@ def trained_checkpoint(
     result.checkpoint.save(staged)
     reference = artifacts.publish(staged, MODEL_FILE)
     state.forget()
-    version = model_version(windows, result.checkpoint)
+    version = result.checkpoint.version(windows.as_of)
     history = [epoch._asdict() for epoch in result.history]
     best = history[result.checkpoint.best_epoch]
     metadata: dict[str, Any] = {
@@ -201,11 +168,6 @@ def trained_checkpoint(
     row = {**dataclasses.asdict(reference), MODEL_VERSION: version, "best_epoch": best["epoch"]}
     metadata["seconds"] = round(time.monotonic() - started, 2)
     return dg.MaterializeResult(value=pa.Table.from_pylist([{**row, "history": history}]), metadata=metadata)
-
-
-def model_version(windows: TimeWindows, checkpoint: "Checkpoint") -> str:
-    """Name of a model: the day of its data and the hash of its weights, the same for the same weights."""
-    return f"{windows.as_of:%Y%m%d}-{checkpoint.fingerprint[:12]}"
 
 
 def _progress(epoch: "Epoch") -> str:

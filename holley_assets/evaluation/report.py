@@ -233,28 +233,6 @@ def plain(value: Any) -> Any:
     raise TypeError(f"a report holds no {type(value).__name__}")
 
 
-def tracked_metrics(report: Mapping[str, Any]) -> dict[str, float]:
-    """The report's numbers under names that a tracking server takes: no ``@``, levels separated by ``/``.
-
-    ``metrics/gnn/cold/hit_rate_at_4``, ``comparison/cold/mrr_relative``, …; a number that does not exist is
-    left out.
-    """
-    comparison = {
-        scope: {name: value for name, value in row.items() if name != "ci95"}
-        for scope, row in report["comparison"].items()
-    }
-    numbers = {
-        f"comparison/{scope}/{name}": value
-        for scope, row in comparison.items()
-        for name, value in row.items()
-    }
-    for section in ("metrics", "metrics_before_rules"):
-        for system, scopes in report[section].items():
-            for scope, row in scopes.items():
-                numbers.update({f"{section}/{system}/{scope}/{name}": value for name, value in row.items()})
-    return {name.replace("@", "_at_"): float(value) for name, value in numbers.items() if value is not None}
-
-
 def to_json(report: Mapping[str, Any]) -> str:
     """The report as JSON text without NaN, infinities and e-mail addresses."""
     return json.dumps(mask_all(report)[0], indent=2, ensure_ascii=False, allow_nan=False) + "\n"

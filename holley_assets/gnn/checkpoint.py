@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import os
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -87,6 +88,10 @@ class Checkpoint:
             digest.update(name.encode())
             digest.update(self.state[name].detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
+
+    def version(self, as_of: datetime.date) -> str:
+        """Name of the model: the day of its data and the hash of its weights, the same for the same weights."""
+        return f"{as_of:%Y%m%d}-{self.fingerprint[:12]}"
 
     def save(self, path: Path) -> None:
         """Write to ``path`` completely or not at all."""

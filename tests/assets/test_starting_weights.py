@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 from small_run import FinishedRun, execute_job
 
-from holley_assets.assets.model import training_options
+from holley_assets.assets.options import training_options
 from holley_assets.assets.starting_weights import (
     StartingWeights,
     choose_starting_weights,

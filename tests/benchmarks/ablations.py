@@ -34,7 +34,7 @@ from study import (
 )
 from torch_geometric.data import HeteroData
 
-from holley_assets.assets.model import training_options
+from holley_assets.assets.options import training_options
 from holley_assets.evaluation.metrics import UserMetrics
 from holley_assets.gnn.graph_schema import LOG_VISITORS
 from holley_assets.gnn.model import ModelOptions

@@ -31,8 +31,7 @@ from study import (
     write_results,
 )
 
-from holley_assets.assets.model import model_version, training_options
-from holley_assets.assets.options import evaluation_options, ranking_options
+from holley_assets.assets.options import evaluation_options, ranking_options, training_options
 from holley_assets.assets.system_rankings import rank_all_systems
 from holley_assets.evaluation.backtest import summarise_backtest
 from holley_assets.evaluation.report import RunIdentity, build_report
@@ -61,7 +60,7 @@ def evaluate(study: Study, seed: int) -> dict[str, Any]:
         windows=study.windows,
         settings=study.settings,
     )
-    version = model_version(study.windows, checkpoint)
+    version = checkpoint.version(study.windows.as_of)
     return build_report(
         run=RunIdentity(study.name, study.windows.as_of, study.windows.cutoff, version),
         clicks=study.tables["test_clicks"],

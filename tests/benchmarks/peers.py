@@ -39,7 +39,7 @@ from study import (
     write_results,
 )
 
-from holley_assets.assets.model import training_options
+from holley_assets.assets.options import training_options
 from holley_assets.evaluation.metrics import SCOPES, UserMetrics, summarise
 from holley_assets.evaluation.report import plain
 from holley_assets.evaluation.significance import compare

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import GATConv, HeteroConv
 
-from holley_assets.assets.model import training_options
+from holley_assets.assets.options import training_options
 from holley_assets.gnn.graph import load_graph
 from holley_assets.gnn.graph_schema import EDGE_TYPES, INTERACTS, OWNS, REV_INTERACTS, REV_OWNS
 from holley_assets.gnn.model import ModelOptions

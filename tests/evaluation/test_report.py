@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +18,6 @@ from holley_assets.evaluation.report import (
     build_report,
     plain,
     to_json,
-    tracked_metrics,
 )
 from holley_assets.evaluation.systems import SYSTEM_NAMES
 
@@ -190,15 +188,3 @@ def test_plain_values() -> None:
     assert plain(datetime.date(2026, 2, 1)) == "2026-02-01"
     with pytest.raises(TypeError, match="set"):
         plain({1})
-
-
-def test_tracked_metrics_have_names_that_a_tracking_server_takes(world: Any) -> None:
-    """Letters, digits, underscores and slashes; what does not exist is left out."""
-    report = report_of(world)
-    tracked = tracked_metrics(report)
-    assert tracked["metrics/gnn/cold/hit_rate_at_4"] == report["metrics"]["gnn"]["cold"]["hit_rate@4"]
-    assert tracked["comparison/cold/mrr_relative"] == report["comparison"]["cold"]["mrr_relative"]
-    assert all(re.fullmatch(r"[a-z0-9_/]+", name) for name in tracked)
-    empty = tracked_metrics(report_of(world, clicks=world.clicks.slice(0, 0)))
-    assert "metrics/gnn/cold/hit_rate_at_4" not in empty
-    assert empty["metrics/gnn/cold/users"] == 0
