@@ -266,3 +266,21 @@ def test_visits_that_mixtures_are_chosen_on() -> None:
     assert len({row["visit"] for row in rows}) == 5
     similar = {(row["profile"], row["base_sku"]): row["similarity"] for row in learned.scores.to_pylist()}
     assert similar == {(1, "P01"): 1.0}, "bought parts are not shown again, and last visits are not known"
+
+
+def test_an_order_keeps_a_part_away_for_a_year_and_ends_what_was_seen_until_that_day() -> None:
+    """P01 was ordered 365 days before the cutoff, P02 366; P03 was viewed on the day of its order, P04 a day later."""
+    visits: list[Visit] = [
+        ("sarah", 365, "order", "P01"),
+        ("sarah", 9, "view", "P01"),
+        ("sarah", 366, "order", "P02"),
+        ("sarah", 9, "view", "P02"),
+        ("sarah", 400, "order", "P03"),
+        ("sarah", 400, "view", "P03"),
+        ("sarah", 400, "order", "P04"),
+        ("sarah", 399, "view", "P04"),
+    ]
+    assert set(added_to(history_tables(visits, PARTS), only(viewed_ever_alike=0.2))["sarah"]) == {
+        "P02",
+        "P04",
+    }

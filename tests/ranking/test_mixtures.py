@@ -154,7 +154,8 @@ def test_similarity_counts_as_much_as_it_foretells() -> None:
         table = choose(*scores, *((number, 1, "warm", chosen, 1.0) for number in range(20)))
         assert chosen_value(table, "beta") == beta
     assert [row["value"] for row in table.to_pylist() if row["parameter"] == "beta"] == list(BETAS)
-    cold = choose(*scores, *((number, 0, "cold", "A", 1.0) for number in range(20)))
+    # A visit of somebody unknown does not count, whatever was similar.
+    cold = choose(*scores, *((number, 1, "cold", "A", 1.0) for number in range(20)))
     assert chosen_value(cold, "beta") == 0.0
 
 
