@@ -32,14 +32,14 @@ def history_scorer(study: Study, vectors: Embeddings) -> HistoryScorer:
         ),
     )
     days = study.settings.rules.purchase_exclusion_days
-    weights = learn(
+    learned = learn(
         tables,
         cutoff=study.windows.cutoff,
         kind_weight=np.array([run.view_weight, run.cart_weight, run.order_weight]),
         exclusion_days=days,
     )
     added = pa.Table.from_batches(
-        list(score(tables, weights, "training", view_end=study.windows.cutoff, exclusion_days=days))
+        list(score(tables, learned.weights, "training", view_end=study.windows.cutoff, exclusion_days=days))
     )
     return HistoryScorer(EmbeddingScorer(vectors.user, vectors.product, study.products), added)
 
