@@ -9,6 +9,7 @@ import dagster as dg
 
 from holley_assets.core.asset_keys import CHAMPION_MODEL, DELIVERED_TABLE, TRAINED_CHECKPOINT
 from holley_assets.core.event_log import (
+    materializations,
     run_lineage,
 )
 from holley_assets.core.metadata_keys import MODEL_VERSION
@@ -100,8 +101,5 @@ def _reference(values: Mapping[str, object]) -> Reference:
 
 def _metadata(instance: dg.DagsterInstance, asset: dg.AssetKey) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Run and metadata of the newest materializations of an asset, newest first."""
-    result = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=asset), limit=_SEARCHED)
-    for record in result.records:
-        if record.asset_materialization is not None:
-            metadata = record.asset_materialization.metadata
-            yield record.run_id, {name: value.value for name, value in metadata.items()}
+    for made in materializations(instance, asset, limit=_SEARCHED):
+        yield made.run_id, made.metadata

@@ -28,6 +28,7 @@ from holley_assets.core.asset_keys import (
 )
 from holley_assets.core.event_log import (
     PreviousRun,
+    materializations,
     newest_materialization,
     previous_runs,
 )
@@ -163,11 +164,9 @@ def _memory_before(
 ) -> tuple[PreviousRun | None, RunMemory | None]:
     """The newest run that may be a yardstick and of which something is kept."""
     promoted = {
-        record.asset_materialization.metadata["trained_by_run"].value
-        for record in instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=CHAMPION_MODEL), 50
-        ).records
-        if record.asset_materialization and "trained_by_run" in record.asset_materialization.metadata
+        made.metadata["trained_by_run"]
+        for made in materializations(instance, CHAMPION_MODEL, limit=50)
+        if "trained_by_run" in made.metadata
     }
     for run in previous_runs(instance, RUN_COMPARISON, source_kind):
         if run.metadata.get(NO_WORSE) or run.run_id in promoted:

@@ -12,6 +12,7 @@ from holley_assets.core.asset_keys import (
     DELIVERED_TABLE,
 )
 from holley_assets.core.event_log import (
+    materializations,
     run_lineage,
 )
 from holley_assets.core.metadata_keys import (
@@ -45,17 +46,13 @@ class Delivery:
 
 def newest_delivery(instance: dg.DagsterInstance) -> Delivery | None:
     """The newest run that delivered a table made of the source tables; ``None`` before the first."""
-    records = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=DELIVERED_TABLE), limit=_SEARCHED
-    ).records
-    for record in records:
-        run = instance.get_run_by_id(record.run_id)
+    for made in materializations(instance, DELIVERED_TABLE, limit=_SEARCHED):
+        run = instance.get_run_by_id(made.run_id)
         # A run that continues another has read no table: the first of the line has.
         for run_id in run_lineage(run) if run else []:
             sources = _sources_of_run(instance, run_id)
             if sources:
-                at = datetime.datetime.fromtimestamp(record.timestamp, tz=datetime.UTC)
-                return Delivery(record.run_id, at, sources)
+                return Delivery(made.run_id, made.at, sources)
     return None
 
 

@@ -10,6 +10,7 @@ from holley_assets.core.asset_keys import (
     DELIVERED_TABLE,
     SERVING_TABLE,
 )
+from holley_assets.core.event_log import materializations
 from holley_assets.core.metadata_keys import (
     MODEL_VERSION,
     ROLLED_BACK_FROM,
@@ -28,7 +29,6 @@ from holley_assets.settings import Settings, SettingsError
 
 DELIVERED_IS_FRESH = dg.AssetCheckKey(DELIVERED_TABLE, "delivered_table_is_fresh")
 SERVED_IS_FRESH = dg.AssetCheckKey(SERVING_TABLE, "served_table_is_fresh")
-_PAGE = 20
 
 Describe = Callable[[str, str], TableDescription]
 
@@ -99,28 +99,14 @@ def judge_output(
 def _newest_filling(instance: dg.DagsterInstance, asset: dg.AssetKey) -> datetime.datetime | None:
     """When a run made the rows that the table holds: a rollback puts older ones in place, of the model it names."""
     held: set[str] | None = None
-    for record in _materializations(instance, asset):
-        filled = record.asset_materialization
-        if filled is None:
-            continue
-        models = {str(filled.metadata[MODEL_VERSION].value)} if MODEL_VERSION in filled.metadata else set()
+    for filled in materializations(instance, asset):
+        models = {str(filled.metadata[MODEL_VERSION])} if MODEL_VERSION in filled.metadata else set()
         if ROLLED_BACK_FROM in filled.metadata:
             # Only the newest tells what the table holds. The SQL pipeline's parts belong to every model.
             held = held or {*models, SQL_ARM}
         elif held is None or models & held:
-            return datetime.datetime.fromtimestamp(record.timestamp, tz=datetime.UTC)
+            return filled.at
     return None
-
-
-def _materializations(instance: dg.DagsterInstance, asset: dg.AssetKey) -> Iterator[dg.EventLogRecord]:
-    """Newest first, in pages: mostly the first one is it."""
-    cursor = None
-    while True:
-        page = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=asset), _PAGE, cursor)
-        yield from page.records
-        if not page.has_more:
-            return
-        cursor = page.cursor
 
 
 @dg.multi_asset_check(

@@ -1,8 +1,9 @@
-"""What the event log says of materializations: the newest, and those of the good runs before this one."""
+"""The one reader of materializations in the event log: the newest, and those of the good runs before this one."""
 
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections.abc import Iterator, Mapping
 
 import dagster as dg
@@ -11,6 +12,7 @@ from holley_assets.core.metadata_keys import ROW_COUNT, SOURCE_KIND
 
 # Successful runs are rarely this far apart; the search stops somewhere.
 _SEARCHED = 50
+_PAGE = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,16 +39,12 @@ def previous_runs(
     A failed run is no yardstick: a table that lost half its rows would pass on the second try. Nor is a
     run on another kind of source: a sample of another size is not a table that shrank.
     """
-    result = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=asset), limit=_SEARCHED)
-    for record in result.records:
-        if record.asset_materialization is None:
+    for made in materializations(instance, asset, limit=_SEARCHED):
+        if made.metadata.get(SOURCE_KIND) != source_kind:
             continue
-        metadata = {name: value.value for name, value in record.asset_materialization.metadata.items()}
-        if metadata.get(SOURCE_KIND) != source_kind:
-            continue
-        run = instance.get_run_by_id(record.run_id)
+        run = instance.get_run_by_id(made.run_id)
         if run is not None and run.status is dg.DagsterRunStatus.SUCCESS:
-            yield PreviousRun(record.run_id, metadata)
+            yield PreviousRun(made.run_id, made.metadata)
 
 
 def previous_rows(instance: dg.DagsterInstance, asset: str, source_kind: str) -> PreviousRows | None:
@@ -60,20 +58,41 @@ def previous_rows(instance: dg.DagsterInstance, asset: str, source_kind: str) ->
 
 @dataclasses.dataclass(frozen=True)
 class Materialization:
-    """A materialization: its place in the event log, its run, and its metadata as plain values."""
+    """A materialization: its place in the event log, its run, when it was (UTC), and its metadata as plain values."""
 
     storage_id: int
     run_id: str
+    at: datetime.datetime
     metadata: Mapping[str, object]
+
+
+def materializations(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, *, limit: int | None = None
+) -> Iterator[Materialization]:
+    """Materializations of ``asset``, newest first, read page by page as they are asked for.
+
+    Args:
+        limit: events that are looked at, at most; None looks at all.
+    """
+    cursor = None
+    left = limit
+    while left is None or left > 0:
+        size = _PAGE if left is None else min(_PAGE, left)
+        page = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=asset), size, cursor)
+        for record in page.records:
+            if record.asset_materialization is not None:
+                values = {name: value.value for name, value in record.asset_materialization.metadata.items()}
+                at = datetime.datetime.fromtimestamp(record.timestamp, tz=datetime.UTC)
+                yield Materialization(record.storage_id, record.run_id, at, values)
+        if not page.has_more:
+            return
+        cursor = page.cursor
+        left = None if left is None else left - size
 
 
 def newest_materialization(instance: dg.DagsterInstance, asset: dg.AssetKey) -> Materialization | None:
     """The newest materialization of ``asset``; ``None`` if there is none."""
-    records = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=asset), limit=1).records
-    if not records or records[0].asset_materialization is None:
-        return None
-    values = {name: value.value for name, value in records[0].asset_materialization.metadata.items()}
-    return Materialization(records[0].storage_id, records[0].run_id, values)
+    return next(materializations(instance, asset, limit=1), None)
 
 
 def run_lineage(run: dg.DagsterRun) -> list[str]:
