@@ -23,7 +23,7 @@ from holley_assets.resources.step_resources import heavy_step
 from holley_assets.settings import Settings
 
 
-def stage_recommendations(
+def recommendations_of_users(
     users: pa.Table,
     scorer: Scorer,
     *,
@@ -90,7 +90,7 @@ def recommendations(
     table.
     """
     started = time.monotonic()
-    table, metadata = stage_recommendations(
+    table, metadata = recommendations_of_users(
         users_with_profiles(user_nodes, user_profiles, "serving_profile"),
         HistoryScorer.from_tables(user_embeddings, product_embeddings, history_scores, "serving"),
         fitment=fitment,

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from holley_assets.assets.publishing import prove
-from holley_assets.assets.recommendations import stage_recommendations
+from holley_assets.assets.recommendations import recommendations_of_users
 from holley_assets.assets.serving_plan import (
     ServingPlan,
     champion_version,
@@ -82,7 +82,7 @@ def sql_recommendations(
     model is behind it. `model_version` is `sql`; a score is that of popularity's three tiers.
     """
     started = time.monotonic()
-    table, metadata = stage_recommendations(
+    table, metadata = recommendations_of_users(
         user_nodes.select(["email_lower", "year", "make", "model"]),
         PairScorer(pair_scores(popularity, "serving_sql_score"), name="sql"),
         fitment=fitment,

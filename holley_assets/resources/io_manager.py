@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from holley_assets.core.metadata_keys import CHECKSUM
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.interface import checksum
-from holley_assets.resources.table_metadata import describe_parquet
+from holley_assets.resources.table_metadata import parquet_metadata
 
 # Few distinct values over many rows: a dictionary-encoded column is a tenth of the memory, and joins and
 # groups on it compare integers.
@@ -54,7 +54,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         else:
             staged = store.staging_path(key)
             write_parquet(obj, staged)
-        metadata = describe_parquet(staged)
+        metadata = parquet_metadata(staged)
         metadata[CHECKSUM] = dg.MetadataValue.text(checksum(staged))
         store.publish(staged, key)
         metadata["path"] = dg.MetadataValue.path(store.location(key))

@@ -25,7 +25,7 @@ PREVIEW_ROWS = 5
 Cell = str | int | float | bool | None
 
 
-def describe_parquet(path: Path) -> dict[str, dg.MetadataValue]:
+def parquet_metadata(path: Path) -> dict[str, dg.MetadataValue]:
     """Row count, size, column schema and a preview of a Parquet file."""
     file = pq.ParquetFile(path)
     try:
