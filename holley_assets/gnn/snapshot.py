@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.checkpoint import Checkpoint, Epoch, save_atomically
@@ -17,11 +18,30 @@ from holley_assets.gnn.graph_schema import EDGE_TYPES
 from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.training_options import TrainingOptions
 
-if TYPE_CHECKING:
-    from holley_assets.gnn.training import Training
+
+class Resumable(Protocol):
+    """What is kept of a training. It is stated here, so that the training may import this module."""
+
+    options: TrainingOptions
+    generator: torch.Generator
+    history: list[Epoch]
+    best_epoch: int
+    best_ranks: Tensor
+    best_state: dict[str, Tensor]
+    stages: dict[str, dict[str, Tensor]]
+
+    @property
+    def model(self) -> nn.Module:
+        """The network that is trained."""
+        ...
+
+    @property
+    def optimisers(self) -> Sequence[torch.optim.Optimizer]:
+        """Those whose state the next epoch depends on."""
+        ...
 
 
-def save(training: Training, path: Path, identity: str) -> None:
+def save(training: Resumable, path: Path, identity: str) -> None:
     """Keep everything that the next epoch depends on."""
     save_atomically(
         {
@@ -41,7 +61,7 @@ def save(training: Training, path: Path, identity: str) -> None:
     )
 
 
-def restore(training: Training, content: bytes, identity: str) -> bool:
+def restore(training: Resumable, content: bytes, identity: str) -> bool:
     """Go on where :func:`save` left off; False, and nothing is done, where that was of other data or options."""
     state = torch.load(io.BytesIO(content), weights_only=True, map_location=training.options.device)
     if state["identity"] != identity:
