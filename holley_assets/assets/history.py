@@ -1,7 +1,9 @@
 """What users' own histories add to the scores: weights that are learned, and one row a user and part."""
 
+import datetime
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import numpy as np
@@ -14,6 +16,9 @@ from holley_assets.core.time_windows import TimeWindows
 from holley_assets.resources.io_manager import asset_file, write_parquet
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
+
+if TYPE_CHECKING:
+    from holley_assets.gnn.graph_schema import View
 
 # The fields of HistoryTables. Its module imports torch, so that they stand here again; a test compares them.
 HISTORY_TABLE_NAMES = (
@@ -113,7 +118,10 @@ def history(
     started = time.monotonic()
     store = settings.store()
     path = store.staging_path(asset_file(dg.AssetKey(HISTORY_SCORES.name)))
-    views = (("training", windows.cutoff), ("serving", windows.as_of))
+    views: tuple[tuple[View, datetime.date], ...] = (
+        ("training", windows.cutoff),
+        ("serving", windows.as_of),
+    )
     batches = (
         batch
         for view, end in views

@@ -163,7 +163,7 @@ def pairs_of(
     allowed = np.ones(len(candidate) + 1, bool)
     allowed[excluded] = allowed[-1] = False
     mass = np.append(chance, 0.0)[excluded]
-    bought_chance = np.bincount(recent // num_products, weights=mass, minlength=count)
+    bought_chance = np.bincount(recent // num_products, weights=mass, minlength=count).astype(np.float64)
 
     # Everything below is of pairs that may be shown: positions among the candidates, then among those found.
     wanted = np.empty(0, np.int64) if asked is None else asked - owners.start * num_products

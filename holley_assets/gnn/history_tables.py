@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from holley_assets.gnn.arrow_keys import FloatArray, IntArray, index_of, joined_key, known_index, to_numpy
+from holley_assets.gnn.arrow_keys import IntArray, index_of, joined_key, known_index, to_numpy
 from holley_assets.gnn.graph_schema import TIERS, View
 from holley_assets.gnn.history import (
     COMPONENTS,
     VIEW,
     Base,
     Events,
+    FloatArray,
     Parts,
     blocks_of,
     conversion,
@@ -267,12 +268,10 @@ def read_parts(tables: HistoryTables, view: View, exclusion_days: int, *, earlie
         edges = getattr(tables, f"{name}_edges")
         count = edges[f"{'earlier_' if earlier else prefix}{counted}"]
         edges = edges.filter(pc.and_(pc.is_valid(edges[f"{prefix}weight"]), pc.greater(count, 0)))
-        ends = [
-            known_index(edges[side], nodes["base_sku"], f"{name}_edges")
-            for side in ("base_sku", "other_base_sku")
-        ]
+        one = known_index(edges["base_sku"], nodes["base_sku"], f"{name}_edges")
+        other = known_index(edges["other_base_sku"], nodes["base_sku"], f"{name}_edges")
         number = to_numpy(edges[f"{'earlier_' if earlier else prefix}{counted}"]).astype(np.float64)
-        together[name] = similarity(*ends, number, alone)
+        together[name] = similarity(one, other, number, alone)
     return Parts(conversion(buyers, visitors), **together, exclusion_days=exclusion_days)
 
 

@@ -223,7 +223,7 @@ def reciprocal_ranks(scores: FloatArray, choices: Choices) -> FloatArray:
     own = scores[choices.chosen][choice]
     ahead = (other > own) + 0.5 * (other == own)
     # Every choice ties with itself.
-    return 1.0 / (0.5 + np.bincount(choice, ahead, len(counts)))
+    return np.asarray(1.0 / (0.5 + np.bincount(choice, ahead, len(counts))), np.float64)
 
 
 def choose_mixtures(choices: Choices, temperature: float) -> pa.Table:
@@ -307,7 +307,7 @@ def _curve(
     gains = np.array([result[known] - results[0][known] for result in results])
     means = gains.mean(axis=1) if count else np.zeros(len(values))
     best = int(np.argmax(means))
-    errors = gains.std(axis=1, ddof=1) / np.sqrt(count) if count > 1 else [None] * len(values)
+    errors = gains.std(axis=1, ddof=1) / np.sqrt(count) if count > 1 else None
     return [
         _row(
             system,
@@ -315,7 +315,7 @@ def _curve(
             parameter,
             value,
             gain=float(means[number]) if count else None,
-            standard_error=None if errors[number] is None else float(errors[number]),
+            standard_error=None if errors is None else float(errors[number]),
             visits=count,
             chosen=number == best,
         )
