@@ -95,9 +95,7 @@ def open_bigquery(folder: Path, url: str, project: str, working: str) -> Warehou
 
     requests.Session.send = counted_send  # type: ignore[method-assign,assignment]
     settings = BigQuerySettings(project=project, working_dataset=working, emulator=url)
-    return BigQueryWarehouse(
-        open_client(settings), None, settings, snapshots=2, temporary_directory=folder / "tmp"
-    )
+    return BigQueryWarehouse(open_client(settings), None, settings, temporary_directory=folder / "tmp")
 
 
 def publish(warehouse: Warehouse, dataset: str, path: Path) -> None:
