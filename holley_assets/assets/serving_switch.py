@@ -1,5 +1,7 @@
 """The kill switch as an asset: its record is written here, and nowhere else."""
 
+from typing import Any
+
 import dagster as dg
 
 from holley_assets.core.asset_keys import SERVING_SWITCH
@@ -37,7 +39,8 @@ def pull_at_once(run: dg.DagsterRun) -> Switch | None:
     """
     if run.job_name != SERVE_SQL_ONLY:
         return None
-    config = run.run_config.get("ops", {}).get(SERVING_SWITCH.to_user_string(), {}).get("config", {})
+    steps: Any = run.run_config.get("ops", {})
+    config = steps.get(SERVING_SWITCH.to_user_string(), {}).get("config", {})
     return _decide(WarehouseResource(), run, ON, str(config.get("by", "")), str(config.get("reason", "")))
 
 

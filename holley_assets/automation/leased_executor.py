@@ -70,7 +70,7 @@ def leased(inner: dg.ExecutorDefinition) -> dg.ExecutorDefinition:
     """``inner``, of the same name and configuration, under the lease."""
     return dg.ExecutorDefinition(
         name=inner.name,
-        config_schema=inner.config_schema,
+        config_schema=inner.config_schema,  # type: ignore[arg-type]
         requirements=inner.get_requirements,
         executor_creation_fn=functools.partial(_create, inner),
         description=inner.description,

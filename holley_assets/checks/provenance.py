@@ -40,7 +40,7 @@ def lineage_of(
         key = waiting.pop()
         if key in found:
             continue
-        found[key] = sorted((parents[key] & parents.keys()) - left_out, key=lambda parent: parent.path)
+        found[key] = sorted((parents[key] & parents.keys()) - left_out, key=dg.AssetKey.to_user_string)
         waiting.extend(found[key])
     return found
 
@@ -49,7 +49,7 @@ def stale_inputs(instance: dg.DagsterInstance, lineage: Lineage) -> list[str]:
     """Inputs that were made anew, with other content, since an asset was made from them; each in a few words."""
     problems: list[str] = []
     newest: dict[dg.AssetKey, _Made | None] = {key: _newest(instance, key) for key in lineage}
-    for asset, parents in sorted(lineage.items(), key=lambda item: item[0].path):
+    for asset, parents in sorted(lineage.items(), key=lambda item: item[0].to_user_string()):
         made = newest[asset]
         if made is None:
             problems.append(f"{asset.to_user_string()} was never materialized, or its history was wiped")

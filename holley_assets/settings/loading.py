@@ -251,7 +251,7 @@ def load_settings_of_switch() -> Settings:
     except SettingsError:
         needed = {name: load_section(SECTIONS[name], fields) for name, fields in _OF_SWITCH.items()}
         rest = {name: of.model_construct() for name, of in SECTIONS.items() if name not in needed}
-        settings = Settings.model_construct(**needed, **rest)
+        settings = Settings.model_construct(None, **needed, **rest)
     # Steps may start in another folder than the run's.
     run = settings.run.model_copy(update={"data_dir": settings.run.data_dir.expanduser().resolve()})
     return settings.model_copy(update={"run": run})
