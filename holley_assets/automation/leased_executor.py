@@ -9,6 +9,7 @@ import functools
 from collections.abc import Iterator
 
 import dagster as dg
+from dagster._core.events import EngineEventData
 from dagster._core.execution.context.system import PlanOrchestrationContext
 from dagster._core.execution.plan.plan import ExecutionPlan
 from dagster._core.execution.retries import RetryMode
@@ -49,21 +50,25 @@ class LeasedExecutor(dg.Executor):
         run = plan_context.dagster_run
         pulled = pull_at_once(run)
         if pulled is not None:
-            yield dg.DagsterEvent.engine_event(plan_context, f"The kill switch is {pulled.words}")
+            yield _event(plan_context, f"The kill switch is {pulled.words}")
         leases: list[Lease] = []
         try:
             leases = open_leases()
             wait = load_section(LeaseSettings).wait_minutes * 60
         except SettingsError as error:
             # The first step says the same in one line, as the failure of a step that people look at.
-            yield dg.DagsterEvent.engine_event(plan_context, f"No lease is taken: {error}")
+            yield _event(plan_context, f"No lease is taken: {error}")
         else:
             for words in hold(leases, Holder.here(run.run_id, run.job_name), wait):
-                yield dg.DagsterEvent.engine_event(plan_context, words)
+                yield _event(plan_context, words)
         try:
             yield from self._inner.execute(plan_context, execution_plan)
         finally:
             release(leases)
+
+
+def _event(plan_context: PlanOrchestrationContext, words: str) -> dg.DagsterEvent:
+    return dg.DagsterEvent.engine_event(plan_context, words, EngineEventData())
 
 
 def leased(inner: dg.ExecutorDefinition) -> dg.ExecutorDefinition:
