@@ -55,6 +55,8 @@ GROUPS = {
         "vehicle_nodes",
         "visitor_demand",
         "visitor_parts",
+        "visitor_sets",
+        "visitor_set_models",
     },
     "model": {
         "champion_model",

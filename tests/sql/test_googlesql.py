@@ -270,7 +270,8 @@ def world(
         **shop_parameters,
         "minimum_users": 1,
         "salt": "ß",
-        "graph_buckets": 5000,
+        "graph_buckets": 4000,
+        "assigned_buckets": 5000,
         "graph_model_version": "m",
     }
     return World(shop_class(folder), parameters, query_names())
