@@ -33,6 +33,7 @@ class Fuse:
 
     def __init__(self) -> None:
         self._left = -1
+        self.burnt = 0
 
     def light(self, step: int) -> None:
         """Count from now on."""
@@ -43,6 +44,7 @@ class Fuse:
         if self._left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         self._left -= 1
+        self.burnt += 1
 
 
 FUSE = Fuse()

@@ -77,6 +77,7 @@ def execute_job(
     instance: dg.DagsterInstance | None = None,
     only: list[str] | None = None,
     config: Mapping[str, object] | None = None,
+    run_id: str | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Run a job, or some of its assets, in this process; ``config`` is that of its steps, by name."""
     import torch
@@ -91,6 +92,7 @@ def execute_job(
         raise_on_error=False,
         asset_selection=[dg.AssetKey(asset) for asset in only] if only else None,
         run_config={"ops": {step: {"config": values} for step, values in (config or {}).items()}},
+        run_id=run_id,
     )
 
 
