@@ -28,6 +28,9 @@ def query_parameters(settings: Settings, windows: TimeWindows) -> dict[str, obje
         "as_of": windows.as_of,
         "cutoff": windows.cutoff,
         "intent_start": windows.intent_start,
+        # A parameter of a query has a value: empty text stands for a setting that is unset.
+        "consent_property": settings.run.consent_property or "",
+        "image_hosts": settings.rules.image_hosts or "",
     }
 
 

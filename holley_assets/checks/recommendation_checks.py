@@ -19,7 +19,6 @@ from holley_assets.checks.violations import find_violations, open_tables, thresh
 from holley_assets.core.failures import (
     one_line,
 )
-from holley_assets.core.metadata_keys import AS_OF
 from holley_assets.core.time_windows import (
     TimeWindows,
 )
@@ -195,8 +194,7 @@ def check_in_warehouse(
             asset=asset,
             rules=rules,
         ):
-            day = {AS_OF: dg.MetadataValue.text(windows.as_of.isoformat())}
-            yield result._replace(metadata={**result.metadata, **staged.metadata(), **day})
+            yield result._replace(metadata={**result.metadata, **staged.metadata()})
 
 
 @dg.multi_asset_check(name="recommendation_checks", specs=recommendation_check_specs(CHECKED))

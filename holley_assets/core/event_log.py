@@ -58,13 +58,12 @@ def previous_rows(instance: dg.DagsterInstance, asset: str, source_kind: str) ->
 
 @dataclasses.dataclass(frozen=True)
 class Materialization:
-    """A materialization: its place in the event log, its run, when it was (UTC), its metadata as plain values, tags."""
+    """A materialization: its place in the event log, its run, when it was (UTC), and its metadata as plain values."""
 
     storage_id: int
     run_id: str
     at: datetime.datetime
     metadata: Mapping[str, object]
-    tags: Mapping[str, str]
 
 
 def materializations(
@@ -84,8 +83,7 @@ def materializations(
             if record.asset_materialization is not None:
                 values = {name: value.value for name, value in record.asset_materialization.metadata.items()}
                 at = datetime.datetime.fromtimestamp(record.timestamp, tz=datetime.UTC)
-                tags = record.asset_materialization.tags or {}
-                yield Materialization(record.storage_id, record.run_id, at, values, tags)
+                yield Materialization(record.storage_id, record.run_id, at, values)
         if not page.has_more:
             return
         cursor = page.cursor

@@ -79,6 +79,18 @@ The source holds many rows a user with nested properties, some as text, some as 
 each property wins. Dropped and counted: accounts without an id or an e-mail address.""",
     ),
     TableSpec(
+        name="machine_bursts",
+        key=("visitor", "first_click"),
+        not_null=("last_click", "clicks"),
+        may_be_empty=True,
+        steady=False,
+        description="""One row a burst of clicks that a machine made: three or more of one visitor within ten \
+seconds.
+
+Security scanners open every link of an e-mail. Their clicks, and what they view in the burst and in the seconds
+after it, count nowhere; `interaction_events` and `test_clicks` count what was left out.""",
+    ),
+    TableSpec(
         name="interaction_events",
         not_null=("event_date", "user_id", "interaction", "sku", "base_sku"),
         may_be_empty=True,
@@ -87,7 +99,7 @@ intent start and `as_of`.
 
 The only scan of the events table: its nested properties are unnested once, here, and everything that needs
 events reads this table. Visitors without an account stay, because they show prices, images and global
-popularity. Dropped and counted: rows without user, time or SKU, and exact repeats.""",
+popularity. Dropped and counted: rows without user, time or SKU, views of machines, and exact repeats.""",
     ),
     TableSpec(
         name="order_lines",
@@ -187,28 +199,6 @@ Structure that a customer without history has: the model passes messages over it
         description="""One row a customer: the make and model of the car.""",
     ),
     TableSpec(
-        name="visitor_sets",
-        key=("set_number", "base_sku"),
-        weights=("parts",),
-        endpoints=(_product("visitor_sets"),),
-        may_be_empty=True,
-        steady=False,
-        description="""One row a set of parts that visitors without a registered car met, and one part of it.
-
-`visitors` met exactly this set before the cutoff, `serving_visitors` before `as_of`. No row names a visitor.""",
-    ),
-    TableSpec(
-        name="visitor_set_models",
-        key=("set_number", "vehicle_number"),
-        weights=("parts",),
-        may_be_empty=True,
-        steady=False,
-        description="""One row a set of `visitor_sets` and one make and model that all of its parts fit, with the \
-years.
-
-A set that no car fits as a whole is asked part by part: its number is then that of the part, negative.""",
-    ),
-    TableSpec(
         name="visitor_demand",
         key=("year", "make", "model", "base_sku"),
         weights=("weight", "serving_weight"),
@@ -301,15 +291,16 @@ all orders alone, the second and weaker rival.""",
     ),
     TableSpec(
         name="test_clicks",
-        not_null=("email_lower", "base_sku", "engagement_tier"),
+        key=("email_lower", "base_sku"),
+        not_null=("engagement_tier",),
         endpoints=(_user("test_clicks"), _product("test_clicks")),
         may_be_empty=True,
         steady=False,
         description="""One row an e-mail click in `[cutoff, as_of)` and its part: the first that the
 customer viewed within 30 minutes after it.
 
-Nobody but evaluation reads it. Dropped and counted: clicks of unknown users, without a view, on unknown
-parts.""",
+Nobody but evaluation reads it. Dropped and counted: clicks of machines and of unknown users, without a
+view, on unknown parts, and further clicks of a customer on one part.""",
     ),
     TableSpec(
         name="test_interactions",

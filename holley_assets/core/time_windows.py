@@ -67,13 +67,6 @@ class TimeWindows:
         return cls(**table.to_pylist()[0])
 
 
-def source_of(run: RunSettings) -> str:
-    """Where the customers of a run are from."""
-    if run.env == "prod":
-        return BIGQUERY_SOURCE
-    return SAMPLE_SOURCE if run.source_dir is None else PARQUET_SOURCE
-
-
 def resolve_windows(run: RunSettings, today: datetime.date) -> TimeWindows:
     """Windows and source of a run.
 
@@ -82,18 +75,28 @@ def resolve_windows(run: RunSettings, today: datetime.date) -> TimeWindows:
     """
     as_of = run.as_of or today
     cutoff = as_of - datetime.timedelta(days=run.test_days)
-    if run.intent_start >= cutoff:
+    intent_start = intent_start_of(run, as_of)
+    if intent_start >= cutoff:
+        wrong = (
+            f"HOLLEY_INTENT_START={intent_start} is not allowed; allowed: a date"
+            if run.intent_start
+            else f"HOLLEY_INTENT_DAYS={run.intent_days} is not allowed; allowed: a first day of events"
+        )
         raise SettingsError(
-            f"HOLLEY_INTENT_START={run.intent_start} is not allowed; allowed: a date before the cutoff "
-            f"{cutoff}, which is {'HOLLEY_AS_OF' if run.as_of else 'today'} ({as_of}) less "
-            f"HOLLEY_TEST_DAYS={run.test_days}"
+            f"{wrong} before the cutoff {cutoff}, which is {'HOLLEY_AS_OF' if run.as_of else 'today'} "
+            f"({as_of}) less HOLLEY_TEST_DAYS={run.test_days}"
         )
     if run.env == "prod":
-        return TimeWindows(as_of, cutoff, run.intent_start, BIGQUERY_SOURCE, "BigQuery")
+        return TimeWindows(as_of, cutoff, intent_start, BIGQUERY_SOURCE, "BigQuery")
     if run.source_dir is None:
-        return TimeWindows(as_of, cutoff, run.intent_start, SAMPLE_SOURCE, str(sample_folder(run, as_of)))
+        return TimeWindows(as_of, cutoff, intent_start, SAMPLE_SOURCE, str(sample_folder(run, as_of)))
     location = str(run.source_dir.expanduser().resolve())
-    return TimeWindows(as_of, cutoff, run.intent_start, PARQUET_SOURCE, location)
+    return TimeWindows(as_of, cutoff, intent_start, PARQUET_SOURCE, location)
+
+
+def intent_start_of(run: RunSettings, as_of: datetime.date) -> datetime.date:
+    """First day of interaction events: the one that is set, else so many days before the run's day."""
+    return run.intent_start or as_of - datetime.timedelta(days=run.intent_days)
 
 
 def on_tagged_day(run: RunSettings, tags: Mapping[str, str]) -> RunSettings:
@@ -117,5 +120,5 @@ def on_tagged_day(run: RunSettings, tags: Mapping[str, str]) -> RunSettings:
 def sample_folder(run: RunSettings, as_of: datetime.date) -> Path:
     """Folder of the generated sample; its name tells all that shapes the sample."""
     size = f"{run.sample_users}-users-traffic-{run.sample_traffic:g}"
-    name = f"{run.sample_kind}-{size}-seed-{run.sample_seed}-{run.intent_start}-to-{as_of}"
+    name = f"{run.sample_kind}-{size}-seed-{run.sample_seed}-{intent_start_of(run, as_of)}-to-{as_of}"
     return run.data_dir / "sample" / name

@@ -42,6 +42,26 @@ class RuleSettings(Section):
     )
     sql_make_minimum_orders: Count = Field(20, description="orders of a make before its own tier counts")
     sql_pair_minimum_orders: Count = Field(2, description="orders of the part within the segment or make")
+    minimum_visitors: Count = Field(
+        1,
+        description="distinct visitors that must have seen a price or an image for it to be believed; 3 is advised "
+        "for a public site",
+    )
+    plausible_price_factor: Annotated[float, Field(gt=1.0, le=1e6)] = Field(
+        10.0,
+        description="a price from events counts within this factor of the median listed price of its part type",
+    )
+    image_days: Days = Field(
+        30,
+        description="newest days of a view whose images are asked for the one that most visitors saw",
+    )
+    image_hosts: str | None = Field(
+        None,
+        min_length=1,
+        max_length=2000,
+        description="hosts that images may come from, separated by spaces, such as images.holley.com; unset: any; "
+        "advised for a public site",
+    )
 
     @field_validator("maximum_parts")
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -40,9 +39,14 @@ class RunSettings(Section):
         Path("data"), description="everything a local run writes lives under it; prod: scratch space"
     )
     as_of: Day | None = Field(None, description="the run's today, an ISO date in UTC; unset: today")
-    intent_start: Day = Field(
-        datetime.date(2025, 9, 1),
-        description="first day of interaction events; orders before it come from orders",
+    intent_start: Day | None = Field(
+        None,
+        description="first day of interaction events; orders before it come from orders; unset: the as-of day less "
+        "HOLLEY_INTENT_DAYS",
+    )
+    # An interaction of 180 days ago weighs exp(−180 / 30) = 0.25 % of one of today.
+    intent_days: Days = Field(
+        180, description="days of interaction events before the as-of day, where HOLLEY_INTENT_START is unset"
     )
     test_days: Days = Field(
         30, description="days between the cutoff and as_of, whose clicks are the test set"
@@ -58,6 +62,23 @@ class RunSettings(Section):
     order_weight: Positive = Field(5.0, description="base weight of an order")
     click_view_minutes: Annotated[int, Field(ge=1, le=1440)] = Field(
         30, description="a click's product is the first its user views within this many minutes"
+    )
+    # The least that tells a scanner from a person who opens two links of one e-mail in tabs.
+    machine_clicks: Annotated[int, Field(ge=2, le=1000)] = Field(
+        3, description="clicks of one user within HOLLEY_MACHINE_CLICK_SECONDS that only a machine makes"
+    )
+    machine_click_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        10, description="seconds within which so many clicks are a machine's"
+    )
+    machine_view_seconds: Annotated[int, Field(ge=0, le=3600)] = Field(
+        10, description="seconds after a machine's last click whose views are the machine's too"
+    )
+    consent_property: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="property of users that says no to e-mail (no, false, 0, unsubscribed, …): they get no row; "
+        "unset: consent is not looked at",
     )
     co_purchase_minimum_users: Count = Field(
         2, description="users who ordered both parts, for a co_purchased edge"

@@ -1,14 +1,44 @@
 -- One row is one part that fits one year, make and model, with the variant to show: the best-selling eligible
 -- one that fits, ties alphabetical. No variant is eligible: sku is NULL; the row stays, for the graph.
 -- Dropped rows are counted as pairs of vehicle and part number.
-WITH vehicles AS (
+WITH named_vehicles AS (
   SELECT
     -- Older exports hold the year as a number.
-    vehicle_year(CAST(v1_year AS STRING), @as_of) AS year,
+    TRIM(CAST(v1_year AS STRING)) AS year,
     vehicle_name(v1_make) AS make,
     vehicle_name(v1_model) AS model,
     products
   FROM `{data_company}.vehicle_product_fitment_data`
+),
+
+read_vehicles AS (
+  SELECT
+    vehicle_year(year, @as_of) AS year,
+    first_of_range(year) AS first_of_range,
+    last_of_range(year) AS last_of_range,
+    EXTRACT(YEAR FROM @as_of) + 1 AS next_year,
+    make_of(make) AS make,
+    model,
+    products
+  FROM named_vehicles
+),
+
+-- A range is cut to the years that there are. One without an end, such as 1998+, goes on to the year after the run's.
+vehicles AS (
+  SELECT
+    COALESCE(year, IF(first_of_range IS NULL, NULL, GREATEST(1900, full_year(first_of_range, next_year)))) AS first_year,
+    COALESCE(year, IF(last_of_range IS NULL, next_year, LEAST(next_year, full_year(last_of_range, next_year)))) AS last_year,
+    make,
+    model,
+    products
+  FROM read_vehicles
+),
+
+-- A range of years means each of them. A row without a usable year stays, to be counted.
+vehicle_years AS (
+  SELECT vehicles.make, vehicles.model, vehicles.products, year
+  FROM vehicles
+  LEFT JOIN UNNEST(GENERATE_ARRAY(vehicles.first_year, vehicles.last_year)) AS year
 ),
 
 listed_pairs AS (
@@ -17,7 +47,7 @@ listed_pairs AS (
     vehicles.make,
     vehicles.model,
     normal_sku(product.product_number) AS sku
-  FROM vehicles
+  FROM vehicle_years AS vehicles
   LEFT JOIN UNNEST(vehicles.products) AS product
 ),
 

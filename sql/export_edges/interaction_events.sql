@@ -1,5 +1,6 @@
 -- One row is one part in one event: viewed, put in a cart or ordered, by a registered user or a visitor.
 -- Three shapes of event name their parts: ProductId alone, Items_0.ProductId and on, SKUs_0 and on.
+-- What a machine that opens the links of an e-mail views counts nowhere: machine_bursts.
 WITH events AS (
   SELECT
     NULLIF(TRIM(user_id), '') AS user_id,
@@ -43,8 +44,8 @@ properties AS (
 item_properties AS (
   SELECT
     *,
-    IF(shape = 'single', 0, SAFE_CAST(REGEXP_EXTRACT(name, r'^[a-z]+_([0-9]+)') AS INT64)) AS item,
-    ENDS_WITH(name, 'productid') OR shape = 'skus' AS names_part,
+    IF(shape = 'single', 0, SAFE_CAST(REGEXP_EXTRACT(name, r'^[a-z]+[_.]([0-9]+)') AS INT64)) AS item,
+    ENDS_WITH(name, 'productid') OR ENDS_WITH(name, 'prodid') OR shape = 'skus' AS names_part,
     ENDS_WITH(name, 'price') AS names_price,
     ENDS_WITH(name, 'imageurl') AS names_image
   FROM properties
@@ -52,9 +53,9 @@ item_properties AS (
     CASE
       -- An event without properties names no part, and is counted.
       WHEN name IS NULL THEN TRUE
-      WHEN shape = 'single' THEN name IN ('productid', 'price', 'imageurl')
-      WHEN shape = 'items' THEN REGEXP_CONTAINS(name, r'^items_[0-9]+\.(productid|itemprice|imageurl)$')
-      ELSE REGEXP_CONTAINS(name, r'^skus_[0-9]+$')
+      WHEN shape = 'single' THEN name IN ('productid', 'prodid', 'price', 'imageurl')
+      WHEN shape = 'items' THEN REGEXP_CONTAINS(name, r'^items[_.][0-9]+[_.](productid|prodid|itemprice|imageurl)$')
+      ELSE REGEXP_CONTAINS(name, r'^skus[_.][0-9]+$')
     END
 ),
 
@@ -100,28 +101,46 @@ distinct_items AS (
     SUM(source_rows) - 1 AS duplicate_rows
   FROM read_items
   GROUP BY user_id, event_name, event_timestamp, sku
+),
+
+user_items AS (
+  SELECT distinct_items.*, user_accounts.email_lower
+  FROM distinct_items
+  LEFT JOIN `{working}.user_accounts` AS user_accounts ON user_accounts.user_id = distinct_items.user_id
+),
+
+machine_views AS (
+  SELECT DISTINCT user_items.user_id, user_items.event_timestamp
+  FROM user_items
+  JOIN `{working}.machine_bursts` AS bursts
+    ON bursts.visitor = COALESCE(user_items.email_lower, user_items.user_id)
+    AND user_items.event_timestamp >= bursts.first_click
+    AND user_items.event_timestamp <= TIMESTAMP_ADD(bursts.last_click, INTERVAL @machine_view_seconds SECOND)
+  WHERE user_items.event_name = 'viewed product'
 )
 
 SELECT
-  distinct_items.event_timestamp,
-  DATE(distinct_items.event_timestamp) AS event_date,
-  distinct_items.user_id,
-  user_accounts.email_lower,
-  CASE distinct_items.event_name
+  user_items.event_timestamp,
+  DATE(user_items.event_timestamp) AS event_date,
+  user_items.user_id,
+  user_items.email_lower,
+  CASE user_items.event_name
     WHEN 'viewed product' THEN 'view'
     WHEN 'cart update' THEN 'cart'
     ELSE 'order'
   END AS interaction,
-  distinct_items.sku,
-  base_sku(distinct_items.sku) AS base_sku,
-  distinct_items.price,
-  distinct_items.image,
+  user_items.sku,
+  base_sku(user_items.sku) AS base_sku,
+  user_items.price,
+  user_items.image,
   CASE
-    WHEN distinct_items.user_id IS NULL THEN 'no user_id'
-    WHEN distinct_items.event_timestamp IS NULL THEN 'no timestamp'
-    WHEN distinct_items.sku IS NULL THEN 'no SKU'
+    WHEN user_items.user_id IS NULL THEN 'no user_id'
+    WHEN user_items.event_timestamp IS NULL THEN 'no timestamp'
+    WHEN user_items.sku IS NULL THEN 'no SKU'
+    WHEN machine_views.user_id IS NOT NULL AND user_items.event_name = 'viewed product' THEN 'machine view'
   END AS drop_reason,
-  distinct_items.duplicate_rows
-FROM distinct_items
-LEFT JOIN `{working}.user_accounts` AS user_accounts ON user_accounts.user_id = distinct_items.user_id
+  user_items.duplicate_rows
+FROM user_items
+LEFT JOIN machine_views
+  ON machine_views.user_id = user_items.user_id AND machine_views.event_timestamp = user_items.event_timestamp
 ORDER BY event_timestamp, user_id, sku, event_name

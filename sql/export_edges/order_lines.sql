@@ -5,6 +5,7 @@
 WITH imported_lines AS (
   SELECT
     normal_email(SHIP_TO_EMAIL) AS buyer,
+    NULLIF(TRIM(SHIP_TO_EMAIL), '') IS NOT NULL AS has_email,
     normal_sku(ITEM) AS sku,
     base_sku(ITEM) AS base_sku,
     order_date(ORDER_DATE) AS order_date
@@ -14,6 +15,7 @@ WITH imported_lines AS (
 lines AS (
   SELECT
     buyer,
+    has_email,
     sku,
     base_sku,
     order_date,
@@ -22,10 +24,11 @@ lines AS (
     COUNT(*) - 1 AS duplicate_rows
   FROM imported_lines
   WHERE order_date IS NULL OR order_date < @as_of
-  GROUP BY buyer, sku, base_sku, order_date
+  GROUP BY buyer, has_email, sku, base_sku, order_date
   UNION ALL
   SELECT
     COALESCE(email_lower, user_id) AS buyer,
+    TRUE AS has_email,
     sku,
     base_sku,
     event_date AS order_date,
@@ -43,6 +46,7 @@ judged_lines AS (
     CASE
       WHEN order_date IS NULL THEN 'order date unparsable'
       WHEN sku IS NULL THEN 'no SKU'
+      WHEN buyer IS NULL AND has_email THEN 'e-mail invalid'
       WHEN buyer IS NULL THEN 'no e-mail'
     END AS drop_reason
   FROM lines

@@ -2,12 +2,15 @@
 -- that keeps it from being recommended. Every SKU of the catalogue and of the fitment data is here; orders and
 -- events of others are counted.
 -- Images, sales and prices that come from events exist twice: before @cutoff and, as serving_, before @as_of.
+-- Events are written by anybody's browser. A visitor has one word about a price and one about an image, at least
+-- @minimum_visitors must agree that there is one, and a price must be plausible: within @plausible_price_factor of the
+-- median listed price of its part type, or of the whole catalogue where fewer than five parts of the type have one.
 WITH listed_rows AS (
   SELECT
     COALESCE(normal_sku(PartNumber), '') AS sku,
     filled_text(PartType) AS part_type,
     positive_price(Price) AS listed_price,
-    tagged_refurbished(Tags) AS refurbished
+    COALESCE(LOWER(Tags) LIKE '%refurb%', FALSE) AS refurbished
   FROM `{data_company}.import_items`
 ),
 
@@ -56,7 +59,7 @@ skus AS (
 refurbished_skus AS (
   SELECT DISTINCT normal_sku(PartNumber) AS sku, TRUE AS listed
   FROM `{data_company}.import_items_tags`
-  WHERE tagged_refurbished(Tags)
+  WHERE LOWER(Tags) LIKE '%refurb%'
 ),
 
 sales AS (
@@ -69,34 +72,152 @@ sales AS (
   GROUP BY sku
 ),
 
-seen_prices AS (
-  SELECT
-    sku,
-    MAX(IF(event_date < @cutoff, price, NULL)) AS price,
-    MAX(price) AS serving_price,
-    COUNT(*) AS source_rows
+seen_skus AS (
+  SELECT sku, COUNT(*) AS source_rows
   FROM `{working}.interaction_events`
   GROUP BY sku
 ),
 
--- At most two rows a SKU: the latest image before the cutoff and the latest one after it.
-latest_images AS (
-  SELECT sku, image, event_date < @cutoff AS before_cutoff
+-- Every event counts in the view as of today, and those before the cutoff in both views.
+seen_values AS (
+  SELECT
+    sku, COALESCE(email_lower, user_id) AS visitor, event_timestamp, event_date, price, image, TRUE AS serving
   FROM `{working}.interaction_events`
-  WHERE image IS NOT NULL
-  QUALIFY ROW_NUMBER() OVER (
-    PARTITION BY sku, event_date < @cutoff
-    ORDER BY event_timestamp DESC, image
-  ) = 1
+  WHERE price IS NOT NULL OR image IS NOT NULL
+  UNION ALL
+  SELECT
+    sku, COALESCE(email_lower, user_id) AS visitor, event_timestamp, event_date, price, image, FALSE AS serving
+  FROM `{working}.interaction_events`
+  WHERE (price IS NOT NULL OR image IS NOT NULL) AND event_date < @cutoff
+),
+
+-- The price that a visitor saw last.
+visitor_prices AS (
+  SELECT sku, serving, price
+  FROM seen_values
+  WHERE price IS NOT NULL
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY sku, serving, visitor ORDER BY event_timestamp DESC, price DESC) = 1
+),
+
+placed_prices AS (
+  SELECT
+    sku,
+    serving,
+    price,
+    ROW_NUMBER() OVER (PARTITION BY sku, serving ORDER BY price) AS place,
+    COUNT(*) OVER (PARTITION BY sku, serving) AS visitors
+  FROM visitor_prices
+),
+
+-- The median is the one price in the middle, or the mean of the two.
+median_prices AS (
+  SELECT
+    sku,
+    AVG(IF(serving, NULL, price)) AS price,
+    AVG(IF(serving, price, NULL)) AS serving_price
+  FROM placed_prices
+  WHERE
+    visitors >= @minimum_visitors
+    AND 2 * place BETWEEN visitors AND visitors + 2
+  GROUP BY sku
+),
+
+placed_listed_prices AS (
+  SELECT
+    part_type,
+    listed_price,
+    ROW_NUMBER() OVER (PARTITION BY part_type ORDER BY listed_price) AS place,
+    COUNT(*) OVER (PARTITION BY part_type) AS parts,
+    ROW_NUMBER() OVER (ORDER BY listed_price) AS catalogue_place,
+    COUNT(*) OVER () AS catalogue_parts
+  FROM catalogue_parts
+  WHERE listed_price IS NOT NULL AND sku != ''
+),
+
+type_prices AS (
+  SELECT part_type, AVG(listed_price) AS usual_price
+  FROM placed_listed_prices
+  WHERE parts >= 5 AND 2 * place BETWEEN parts AND parts + 2
+  GROUP BY part_type
+),
+
+catalogue_price AS (
+  SELECT AVG(listed_price) AS usual_price
+  FROM placed_listed_prices
+  WHERE 2 * catalogue_place BETWEEN catalogue_parts AND catalogue_parts + 2
+),
+
+allowed_images AS (
+  SELECT
+    sku,
+    serving,
+    visitor,
+    image,
+    event_timestamp,
+    event_date,
+    IF(serving, @as_of, @cutoff) AS view_end,
+    MAX(event_date) OVER (PARTITION BY sku, serving) AS last_date
+  FROM seen_values
+  WHERE
+    image IS NOT NULL
+    AND (
+      @image_hosts = ''
+      OR STRPOS(CONCAT(' ', LOWER(@image_hosts), ' '), CONCAT(' ', image_host(image), ' ')) > 0
+    )
+),
+
+-- Images of the newest days of the view; a part that nobody saw in them keeps those of its own newest days.
+recent_images AS (
+  SELECT sku, serving, visitor, image, event_timestamp
+  FROM allowed_images
+  WHERE
+    event_date >= DATE_SUB(
+      IF(
+        last_date >= DATE_SUB(view_end, INTERVAL @image_days DAY), view_end, DATE_ADD(last_date, INTERVAL 1 DAY)
+      ),
+      INTERVAL @image_days DAY
+    )
+),
+
+image_words AS (
+  SELECT sku, serving, image, COUNT(DISTINCT visitor) AS visitors, MAX(event_timestamp) AS newest
+  FROM recent_images
+  GROUP BY sku, serving, image
+),
+
+majority_images AS (
+  SELECT sku, serving, image
+  FROM image_words
+  WHERE visitors >= @minimum_visitors
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY sku, serving ORDER BY visitors DESC, newest DESC, image) = 1
 ),
 
 seen_images AS (
   SELECT
     sku,
-    MAX(IF(before_cutoff, image, NULL)) AS image,
-    COALESCE(MAX(IF(before_cutoff, NULL, image)), MAX(image)) AS serving_image
-  FROM latest_images
+    MAX(IF(serving, NULL, image)) AS image,
+    MAX(IF(serving, image, NULL)) AS serving_image
+  FROM majority_images
   GROUP BY sku
+),
+
+seen_prices AS (
+  SELECT
+    seen_skus.sku,
+    seen_skus.source_rows,
+    plausible_price(
+      median_prices.price, COALESCE(type_prices.usual_price, catalogue_price.usual_price), @plausible_price_factor
+    ) AS price,
+    plausible_price(
+      median_prices.serving_price,
+      COALESCE(type_prices.usual_price, catalogue_price.usual_price),
+      @plausible_price_factor
+    ) AS serving_price
+  FROM seen_skus
+  CROSS JOIN catalogue_price
+  LEFT JOIN median_prices ON median_prices.sku = seen_skus.sku
+  LEFT JOIN catalogue_parts ON catalogue_parts.sku = seen_skus.sku
+  LEFT JOIN type_prices ON type_prices.part_type = catalogue_parts.part_type
 ),
 
 parts AS (

@@ -1,4 +1,5 @@
 -- One row is one user_id: its e-mail and its vehicle, each the latest value that is not empty.
+-- refuses_email: property @consent_property says no to e-mail; empty, nobody asks for it.
 -- An e-mail may own several user_ids; user_nodes merges them. A vehicle counts as a whole: where its year,
 -- make or model is unusable all three are NULL and vehicle_problem says why.
 WITH sources AS (
@@ -26,7 +27,7 @@ properties AS (
     sources.auxia_insertion_timestamp
   FROM sources
   CROSS JOIN UNNEST(sources.user_properties) AS property
-  WHERE LOWER(TRIM(property.property_name)) IN ('email', 'v1_year', 'v1_make', 'v1_model')
+  WHERE LOWER(TRIM(property.property_name)) IN ('email', 'v1_year', 'v1_make', 'v1_model', LOWER(TRIM(@consent_property)))
 ),
 
 latest_properties AS (
@@ -39,17 +40,52 @@ latest_properties AS (
   ) = 1
 ),
 
+told AS (
+  SELECT
+    user_id,
+    MAX(IF(name = 'email', value, NULL)) AS email,
+    MAX(IF(name = 'v1_year', value, NULL)) AS year,
+    MAX(IF(name = 'v1_make', value, NULL)) AS make,
+    MAX(IF(name = 'v1_model', value, NULL)) AS model,
+    LOGICAL_OR(
+      name = LOWER(TRIM(@consent_property))
+      AND REGEXP_CONTAINS(
+        value,
+        r'(?i)^(no?|false|f|0|off|none|den(y|ied)|declined?|refused?|opt(ed)?[ _-]?out|unsubscribed?|revoked?|withdrawn)$'
+      )
+    ) AS refuses_email,
+    LOGICAL_OR(STARTS_WITH(name, 'v1_')) AS has_vehicle,
+    MAX(IF(STARTS_WITH(name, 'v1_'), update_timestamp, NULL)) AS vehicle_updated_at
+  FROM latest_properties
+  GROUP BY user_id
+),
+
+named_accounts AS (
+  SELECT
+    user_id,
+    email,
+    year,
+    vehicle_name(make) AS make,
+    vehicle_name(model) AS model,
+    refuses_email,
+    has_vehicle,
+    vehicle_updated_at
+  FROM told
+),
+
 accounts AS (
   SELECT
     user_id,
-    normal_email(MAX(IF(name = 'email', value, NULL))) AS email_lower,
-    vehicle_year(MAX(IF(name = 'v1_year', value, NULL)), @as_of) AS year,
-    vehicle_name(MAX(IF(name = 'v1_make', value, NULL))) AS make,
-    vehicle_name(MAX(IF(name = 'v1_model', value, NULL))) AS model,
-    LOGICAL_OR(name != 'email') AS has_vehicle,
-    MAX(IF(name != 'email', update_timestamp, NULL)) AS vehicle_updated_at
-  FROM latest_properties
-  GROUP BY user_id
+    normal_email(email) AS email_lower,
+    email IS NOT NULL AS has_email,
+    refuses_email,
+    vehicle_year(year, @as_of) AS year,
+    make_of(make) AS make,
+    make_of(make) != make AS make_is_alias,
+    model,
+    has_vehicle,
+    vehicle_updated_at
+  FROM named_accounts
 ),
 
 judged_accounts AS (
@@ -57,6 +93,8 @@ judged_accounts AS (
     user_ids.user_id,
     user_ids.source_rows,
     accounts.email_lower,
+    accounts.has_email,
+    COALESCE(accounts.refuses_email, FALSE) AS refuses_email,
     accounts.year,
     accounts.make,
     accounts.model,
@@ -79,8 +117,10 @@ SELECT
   IF(vehicle_problem IS NULL, model, NULL) AS model,
   vehicle_problem,
   vehicle_updated_at,
+  refuses_email,
   CASE
     WHEN user_id IS NULL THEN 'no user_id'
+    WHEN email_lower IS NULL AND has_email THEN 'e-mail invalid'
     WHEN email_lower IS NULL THEN 'no e-mail'
   END AS drop_reason,
   IF(user_id IS NULL, source_rows - 1, 0) AS duplicate_rows

@@ -4,7 +4,13 @@
 -- somebody's address, and would stand in the model. It is UNKNOWN instead; no part fits it either way.
 -- cold: no view, cart or order in the window; warm: views only; hot: any cart or order.
 WITH users AS (
-  SELECT email_lower, year, make, model, vehicle_problem
+  SELECT
+    email_lower,
+    year,
+    make,
+    model,
+    -- Who says no under one of its user_ids has said no.
+    IF(LOGICAL_OR(refuses_email) OVER (PARTITION BY email_lower), 'no consent to e-mail', vehicle_problem) AS problem
   FROM `{working}.user_accounts`
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY email_lower
@@ -38,15 +44,15 @@ activity AS (
 SELECT
   users.email_lower,
   users.year,
-  IF(fitting_makes.make IS NULL AND users.vehicle_problem IS NULL, 'UNKNOWN', users.make) AS make,
-  IF(fitting_models.model IS NULL AND users.vehicle_problem IS NULL, 'UNKNOWN', users.model) AS model,
+  IF(fitting_makes.make IS NULL AND users.problem IS NULL, 'UNKNOWN', users.make) AS make,
+  IF(fitting_models.model IS NULL AND users.problem IS NULL, 'UNKNOWN', users.model) AS model,
   CASE WHEN activity.buying THEN 'hot' WHEN activity.active THEN 'warm' ELSE 'cold' END AS engagement_tier,
   CASE
     WHEN activity.serving_buying THEN 'hot'
     WHEN activity.email_lower IS NOT NULL THEN 'warm'
     ELSE 'cold'
   END AS serving_engagement_tier,
-  users.vehicle_problem AS drop_reason
+  users.problem AS drop_reason
 FROM users
 LEFT JOIN fitting_makes ON fitting_makes.make = users.make
 LEFT JOIN fitting_models ON fitting_models.make = users.make AND fitting_models.model = users.model

@@ -1,5 +1,6 @@
 -- One row is one click on an e-mail in [@cutoff, @as_of), with the part that it led to: the first that the
--- user, under any of its user_ids, viewed within @click_view_minutes.
+-- user, under any of its user_ids, viewed within @click_view_minutes. A machine's clicks, and further clicks that lead
+-- a user to the same part, are counted and left out: the test set is distinct users and parts.
 WITH clicks AS (
   SELECT
     NULLIF(TRIM(user_id), '') AS clicking_user_id,
@@ -16,6 +17,7 @@ named_clicks AS (
   SELECT
     users.email_lower,
     users.engagement_tier,
+    accounts.email_lower AS account_email,
     -- Two accounts of one e-mail that report one click report the same click.
     IF(users.email_lower IS NULL, clicks.clicking_user_id, NULL) AS unknown_user_id,
     clicks.click_timestamp,
@@ -25,6 +27,15 @@ named_clicks AS (
   LEFT JOIN `{working}.user_nodes` AS users ON users.email_lower = accounts.email_lower
 ),
 
+-- Bursts of one visitor do not overlap.
+judged_clicks AS (
+  SELECT named_clicks.*, bursts.visitor IS NOT NULL AS by_machine
+  FROM named_clicks
+  LEFT JOIN `{working}.machine_bursts` AS bursts
+    ON bursts.visitor = COALESCE(named_clicks.email_lower, named_clicks.account_email, named_clicks.unknown_user_id)
+    AND named_clicks.click_timestamp BETWEEN bursts.first_click AND bursts.last_click
+),
+
 distinct_clicks AS (
   SELECT
     email_lower,
@@ -32,9 +43,10 @@ distinct_clicks AS (
     unknown_user_id,
     click_timestamp,
     treatment_tracking_id,
+    by_machine,
     COUNT(*) - 1 AS duplicate_rows
-  FROM named_clicks
-  GROUP BY email_lower, engagement_tier, unknown_user_id, click_timestamp, treatment_tracking_id
+  FROM judged_clicks
+  GROUP BY email_lower, engagement_tier, unknown_user_id, click_timestamp, treatment_tracking_id, by_machine
 ),
 
 views AS (
@@ -58,20 +70,38 @@ viewed_clicks AS (
       distinct_clicks.treatment_tracking_id
     ORDER BY views.view_timestamp, views.sku
   ) = 1
+),
+
+judged_pairs AS (
+  SELECT
+    viewed_clicks.*,
+    CASE
+      WHEN viewed_clicks.by_machine THEN 'machine click'
+      WHEN viewed_clicks.email_lower IS NULL THEN 'user unknown or without vehicle'
+      WHEN viewed_clicks.base_sku IS NULL THEN 'no product view within the window'
+      WHEN products.base_sku IS NULL THEN 'product unknown'
+    END AS problem
+  FROM viewed_clicks
+  LEFT JOIN `{working}.product_nodes` AS products ON products.base_sku = viewed_clicks.base_sku
 )
 
 SELECT
-  viewed_clicks.click_timestamp,
-  viewed_clicks.email_lower,
-  viewed_clicks.base_sku,
-  viewed_clicks.treatment_tracking_id,
-  viewed_clicks.engagement_tier,
-  CASE
-    WHEN viewed_clicks.email_lower IS NULL THEN 'user unknown or without vehicle'
-    WHEN viewed_clicks.base_sku IS NULL THEN 'no product view within the window'
-    WHEN products.base_sku IS NULL THEN 'product unknown'
-  END AS drop_reason,
-  viewed_clicks.duplicate_rows
-FROM viewed_clicks
-LEFT JOIN `{working}.product_nodes` AS products ON products.base_sku = viewed_clicks.base_sku
+  click_timestamp,
+  email_lower,
+  base_sku,
+  treatment_tracking_id,
+  engagement_tier,
+  COALESCE(
+    problem,
+    IF(
+      ROW_NUMBER() OVER (
+        PARTITION BY problem, email_lower, base_sku
+        ORDER BY click_timestamp, treatment_tracking_id
+      ) > 1,
+      'another click of the user on the part',
+      NULL
+    )
+  ) AS drop_reason,
+  duplicate_rows
+FROM judged_pairs
 ORDER BY click_timestamp, email_lower, treatment_tracking_id

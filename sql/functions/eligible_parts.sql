@@ -14,11 +14,6 @@ CREATE TEMP FUNCTION part_type_excluded(part_type STRING) AS (
   )
 );
 
--- Whether tags call a part refurbished, in any case.
-CREATE TEMP FUNCTION tagged_refurbished(tags STRING) AS (
-  COALESCE(LOWER(tags) LIKE '%refurb%', FALSE)
-);
-
 -- The first rule that a part fails; NULL: it may be recommended.
 CREATE TEMP FUNCTION ineligible_reason(
   sku STRING,
@@ -39,4 +34,9 @@ CREATE TEMP FUNCTION ineligible_reason(
     WHEN type_excluded THEN 'part type excluded'
     WHEN NOT type_known AND price < unknown_type_minimum_price THEN 'part type unknown below minimum price'
   END
+);
+
+-- A price that visitors report, where it is within a factor of what is usual; where nothing is known, as it is.
+CREATE TEMP FUNCTION plausible_price(price FLOAT64, usual_price FLOAT64, factor FLOAT64) AS (
+  IF(usual_price IS NULL OR price BETWEEN usual_price / factor AND usual_price * factor, price, NULL)
 );

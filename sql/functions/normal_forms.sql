@@ -7,19 +7,36 @@ CREATE TEMP FUNCTION names_a_person(value STRING) AS (
   REGEXP_CONTAINS(value, r'(?i)[^\s@](?:@|%40)(?:[^\s@.]+\.)+\pL{2,}')
 );
 
--- SKU: upper, trimmed.
+-- SKU: upper, trimmed. A spreadsheet writes the number 8202 as 8202.0.
 CREATE TEMP FUNCTION normal_sku(value STRING) AS (
-  IF(names_a_person(value), NULL, NULLIF(UPPER(TRIM(value)), ''))
+  IF(
+    names_a_person(value),
+    NULL,
+    NULLIF(REGEXP_REPLACE(UPPER(TRIM(value)), r'^([0-9]+)\.0+$', r'\1'), '')
+  )
 );
 
 -- Base SKU: the SKU without the colour letter behind its last digit. 8202B and 8202R are one part.
 CREATE TEMP FUNCTION base_sku(value STRING) AS (
-  NULLIF(REGEXP_REPLACE(UPPER(TRIM(value)), r'([0-9])[BRGP]$', r'\1'), '')
+  REGEXP_REPLACE(normal_sku(value), r'([0-9])[BRGP]$', r'\1')
 );
 
--- E-mail: lower, trimmed.
+-- E-mail: lower, trimmed, one @, a domain with a dot, and no word that people and forms write in the place of an address:
+-- such a word would make one user of thousands of strangers. What may also be a name is such a word only where the
+-- domain repeats it.
 CREATE TEMP FUNCTION normal_email(value STRING) AS (
-  NULLIF(LOWER(TRIM(value)), '')
+  IF(
+    REGEXP_CONTAINS(
+      TRIM(value),
+      r'^[^@\s\pZ,;:<>()"\[\]\\]+@[^@\s\pZ,;:<>()"\[\]\\/.]+(\.[^@\s\pZ,;:<>()"\[\]\\/.]+)+$'
+    )
+      AND NOT REGEXP_CONTAINS(
+        TRIM(value),
+        r'(?i)^(?:(?:none|null|nil|n/a|no[._-]?e?-?mail|unknown|undefined|no-?reply|do-?not-?reply)@|.*@(?:none|null|no-?e?mail|unknown|undefined)\.|(?:na@na|no@no|test@test|e?mail@e?mail|example@example|asdf@asdf|abc@abc)\.)'
+      ),
+    LOWER(TRIM(value)),
+    NULL
+  )
 );
 
 -- Text that somebody filled in, trimmed: forms that were left empty arrive as the words NONE and NULL.
@@ -32,6 +49,12 @@ CREATE TEMP FUNCTION vehicle_name(value STRING) AS (
   UPPER(filled_text(value))
 );
 
+-- One name for each manufacturer; name is a vehicle_name. make_alias comes from make_aliases.csv in this folder; blanks,
+-- dots, dashes and underlines of an alias are one blank.
+CREATE TEMP FUNCTION make_of(name STRING) AS (
+  COALESCE(make_alias(REGEXP_REPLACE(name, r'[\s._-]+', ' ')), name)
+);
+
 -- Model year: an integer from 1900 to the year after the run's. '1967.0' is a year that was stored as a float.
 CREATE TEMP FUNCTION vehicle_year(value STRING, as_of DATE) AS (
   IF(
@@ -39,6 +62,28 @@ CREATE TEMP FUNCTION vehicle_year(value STRING, as_of DATE) AS (
       AND SAFE_CAST(SUBSTR(TRIM(value), 1, 4) AS INT64) BETWEEN 1900 AND EXTRACT(YEAR FROM as_of) + 1,
     SAFE_CAST(SUBSTR(TRIM(value), 1, 4) AS INT64),
     NULL
+  )
+);
+
+-- First and last year as a range writes them: 1967-1969, 67-69 or 1998+, which has no last. NULL: it is no range.
+CREATE TEMP FUNCTION first_of_range(value STRING) AS (
+  SAFE_CAST(
+    REGEXP_EXTRACT(
+      value, r'^([12][0-9]{3}|[0-9]{2})\s*(?:\+|[-–—]\s*(?:[12][0-9]{3}|[0-9]{2}))$'
+    ) AS INT64
+  )
+);
+
+CREATE TEMP FUNCTION last_of_range(value STRING) AS (
+  SAFE_CAST(REGEXP_EXTRACT(value, r'^(?:[12][0-9]{3}|[0-9]{2})\s*[-–—]\s*([12][0-9]{3}|[0-9]{2})$') AS INT64)
+);
+
+-- Year with its century. Two digits are of the century that makes them no later than next_year.
+CREATE TEMP FUNCTION full_year(year INT64, next_year INT64) AS (
+  IF(
+    year >= 100,
+    year,
+    next_year - MOD(next_year, 100) + year - IF(year > MOD(next_year, 100), 100, 0)
   )
 );
 
@@ -51,13 +96,30 @@ CREATE TEMP FUNCTION positive_price(value STRING) AS (
   )
 );
 
--- Image address: always https. http:// and //host/… name the same file.
+-- Image address: always https. http:// and //host/… name the same file. A host has a dot and ends in letters, so that
+-- neither a bare name nor a number is one; nothing that could end an attribute or a statement may stand in it.
 CREATE TEMP FUNCTION https_image(value STRING) AS (
   IF(
-    names_a_person(value),
+    names_a_person(value)
+      OR REGEXP_CONTAINS(
+        TRIM(value),
+        r'(?i)^(https?:)?//[^/?#]*\.(local|localhost|localdomain|internal|intranet|lan|corp|home|arpa)([:/?#]|$)'
+      ),
     NULL,
-    CONCAT('https://', REGEXP_EXTRACT(TRIM(value), r'^(?i:https?:)?//([^\s/]\S*)$'))
+    CONCAT(
+      'https://',
+      REGEXP_EXTRACT(
+        TRIM(value),
+        -- Printable ASCII without quotes (22, 27, 60), brackets and what a URL must escape.
+        r'^(?i:https?:)?//((?i:[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,})(?::[0-9]+)?(?:[/?#][!#-&*-;=?-Z_a-z~]*)?)$'
+      )
+    )
   )
+);
+
+-- Host of such an address, lower.
+CREATE TEMP FUNCTION image_host(image STRING) AS (
+  LOWER(REGEXP_EXTRACT(image, r'^https://([^/?#:]+)'))
 );
 
 -- A property's value as text, whichever of the three columns holds it. A whole number in the float column

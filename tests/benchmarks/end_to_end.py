@@ -36,6 +36,7 @@ from study import RESULTS_FOLDER, markdown, tell
 from holley_assets.core.table_specs import (
     TABLE_SPECS,
 )
+from holley_assets.core.time_windows import intent_start_of
 from holley_assets.sample_data.generate import generate_sample
 from holley_assets.sample_data.parameters import FULL_SCALE_USERS
 from holley_assets.settings import load_settings
@@ -94,7 +95,7 @@ def generate(folder: Path, arguments: argparse.Namespace, users: int) -> Measure
         kind=arguments.kind,
         seed=arguments.seed,
         as_of=arguments.as_of,
-        intent_start=load_settings().run.intent_start,
+        intent_start=intent_start_of(load_settings().run, arguments.as_of),
     )
     existed = folder.exists()
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:

@@ -14,14 +14,13 @@ def test_without_any_interaction_the_structure_is_there(shop, graph_tables):
     tables = shop.run_tables(graph_tables)
     counts = {name: len(rows) for name, rows in tables.items()}
     assert {name for name, count in counts.items() if count == 0} == {
+        "machine_bursts",
         "interaction_events",
         "order_lines",
         "daily_orders",
         "interacts_edges",
         "visitor_demand",
         "visitor_parts",
-        "visitor_sets",
-        "visitor_set_models",
         "co_purchased_edges",
         "co_viewed_edges",
         "user_purchases",

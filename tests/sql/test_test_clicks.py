@@ -58,8 +58,8 @@ def test_clicks_are_those_from_the_cutoff_to_as_of(mailed):
     clicks = ("2026-01-01T23:59:59", "2026-01-02", "2026-01-31T23:50", "2026-02-01")
     for number, at in enumerate(clicks):
         mailed.click("u1", at, f"t{number}")
-    for at in ("2026-01-02T00:01", "2026-01-31T23:59", "2026-02-01T00:01"):
-        mailed.view("u1", at, "A")
+    for at, sku in (("2026-01-02T00:01", "A"), ("2026-01-31T23:59", "B"), ("2026-02-01T00:01", "A")):
+        mailed.view("u1", at, sku)
     assert [row["treatment_tracking_id"] for row in mailed.run("test_clicks")] == ["t1", "t2"]
     assert mailed.dropped("test_clicks") == {}
 

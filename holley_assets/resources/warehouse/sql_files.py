@@ -8,6 +8,7 @@ them.
 
 from __future__ import annotations
 
+import csv
 import functools
 import re
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ _PACKAGE = Path(__file__).parents[2]
 # An installed package carries the queries inside; a checkout has them beside the package.
 SQL_FOLDER = _PACKAGE / "sql" if (_PACKAGE / "sql").is_dir() else _PACKAGE.parent / "sql"
 _FUNCTION_FOLDER = "functions"
+# Whoever calls a make by another name adds a line to it.
+MAKE_ALIASES = SQL_FOLDER / _FUNCTION_FOLDER / "make_aliases.csv"
 
 # Braces elsewhere, in a regular expression or a comment, are not placeholders.
 _PLACEHOLDER = re.compile(r"(?<=`)\{([^{}]*)\}(?=\.)")
@@ -28,6 +31,7 @@ _COMMENT = re.compile(r"--[^\n]*")
 _ORDER = re.compile(r"\nORDER BY (\w+(?:, \w+)*)\Z")
 # A table in a query, with the dataset names filled in.
 _REFERENCE = re.compile(r"`(?P<dataset>[\w.-]+)\.(?P<table>\w+)`")
+_MAKE = re.compile(r"[A-Z0-9][A-Z0-9 &+/-]{0,99}")
 _CALL = re.compile(r"(?<![\w.@])(\w+)\s*\(")
 
 
@@ -126,7 +130,32 @@ def shared_functions() -> dict[str, str]:
     text = "\n".join(
         path.read_text(encoding="utf-8") for path in sorted((SQL_FOLDER / _FUNCTION_FOLDER).glob("*.sql"))
     )
-    return {match[1]: match[0] for match in _FUNCTION.finditer(text)}
+    written = {match[1]: match[0] for match in _FUNCTION.finditer(text)}
+    return {"make_alias": make_alias_function(MAKE_ALIASES), **written}
+
+
+def make_alias_function(path: Path) -> str:
+    """``CREATE TEMP FUNCTION make_alias``: the make that an alias of the table at ``path`` means, else NULL.
+
+    Args:
+        path: CSV with columns alias, make and source.
+
+    Raises:
+        QueryError: a line has no such columns, a name that is not upper-case letters, digits and blanks, or an alias
+            that another line has too.
+    """
+    cases: dict[str, str] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file), start=2):
+            alias, make = row.get("alias") or "", row.get("make") or ""
+            if not (_MAKE.fullmatch(alias) and _MAKE.fullmatch(make)) or alias in cases:
+                raise QueryError(
+                    f"{path} line {number}: {alias!r},{make!r} is not usable; expected an alias that no other line "
+                    "has and a make, both of upper-case letters, digits, blanks and & + / -"
+                )
+            cases[alias] = make
+    branches = "\n".join(f"    WHEN '{alias}' THEN '{make}'" for alias, make in cases.items())
+    return f"CREATE TEMP FUNCTION make_alias(alias STRING) AS (\n  CASE alias\n{branches}\n  END\n);"
 
 
 def _called_functions(select: str) -> tuple[str, ...]:

@@ -44,7 +44,8 @@ def test_every_query_reads_source_tables_from_their_dataset(name):
 def test_every_definition_is_found_and_can_be_created_in_order():
     definitions = shared_functions()
     text = "".join(path.read_text() for path in (SQL_FOLDER / "functions").glob("*.sql"))
-    assert len(definitions) == text.count("CREATE TEMP FUNCTION")
+    # The function on aliases is written from its table.
+    assert definitions.keys() - {"make_alias"} == set(re.findall(r"CREATE TEMP FUNCTION (\w+)", text))
     query = to_duckdb(Query("all", tuple(definitions.values()), "SELECT 1"))
     with duckdb.connect() as connection:
         for function in query.functions:

@@ -1,0 +1,107 @@
+"""Clicks that security scanners make, and what they view."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def mailed(shop):
+    """A driver with two accounts, and parts A, B and C."""
+    shop.driver("u1")
+    shop.account("u1b", email="U1@x.com")
+    shop.driver("u2")
+    for sku in ("A", "B", "C"):
+        shop.item(sku)
+        shop.fits("1967", "FORD", "MUSTANG", sku)
+    return shop
+
+
+def pairs(rows):
+    return sorted((row["email_lower"], row["base_sku"]) for row in rows)
+
+
+@pytest.mark.parametrize(("last", "is_machine"), [("10:00:10", True), ("10:00:10.000001", False)])
+def test_three_clicks_within_ten_seconds_are_a_machine(mailed, last, is_machine):
+    for number, at in enumerate(("10:00:00", "10:00:09", last)):
+        mailed.click("u1", f"2026-01-10T{at}", f"t{number}")
+    mailed.view("u1", "2026-01-10T10:05", "A")
+    assert pairs(mailed.run("test_clicks")) == ([] if is_machine else [("u1@x.com", "A")])
+    expected = {"machine click": 3} if is_machine else {"another click of the user on the part": 2}
+    assert mailed.dropped("test_clicks") == expected
+
+
+def test_two_clicks_and_repeats_of_one_are_a_person(mailed):
+    for tracking_id in ("t1", "t2", "t2", "t2"):
+        mailed.click("u1", "2026-01-10T10:00", tracking_id)
+    mailed.click("u1b", "2026-01-10T10:00", "t2")
+    mailed.view("u1", "2026-01-10T10:00:01", "A")
+    assert pairs(mailed.run("test_clicks")) == [("u1@x.com", "A")]
+    assert mailed.dropped("test_clicks") == {"another click of the user on the part": 4}
+
+
+def test_burst_is_of_one_user_under_any_of_its_accounts(mailed):
+    for user, second in (("u1", 0), ("u1b", 1), ("u2", 2)):
+        mailed.click(user, f"2026-01-10T10:00:0{second}", user)
+    assert mailed.run("machine_bursts") == []
+    mailed.click("u1b", "2026-01-10T10:00:03", "t")
+    (burst,) = mailed.run("machine_bursts")
+    assert (burst["visitor"], burst["clicks"]) == ("u1@x.com", 3)
+    assert (burst["last_click"] - burst["first_click"]).total_seconds() == 3
+
+
+def test_long_burst_is_one_and_a_later_click_is_a_persons(mailed):
+    for second in (0, 4, 8, 12, 16, 40):
+        mailed.click("u1", f"2026-01-10T10:00:{second:02}", f"t{second}")
+    mailed.view("u1", "2026-01-10T10:00:45", "A")
+    (burst,) = mailed.run("machine_bursts")
+    assert (burst["clicks"], (burst["last_click"] - burst["first_click"]).total_seconds()) == (5, 16)
+    (row,) = mailed.run("test_clicks")
+    assert row["treatment_tracking_id"] == "t40"
+
+
+@pytest.mark.parametrize(
+    ("at", "kept"),
+    [
+        ("09:59:59.999999", True),
+        ("10:00:00", False),
+        ("10:00:05", False),
+        ("10:00:12", False),
+        ("10:00:12.000001", True),
+    ],
+)
+def test_views_in_the_burst_and_ten_seconds_after_it_count_nowhere(mailed, at, kept):
+    for second in (0, 1, 2):
+        mailed.click("u1", f"2026-01-10T10:00:0{second}", f"t{second}")
+    mailed.view("u1b", f"2026-01-10T{at}", "A", price=99, image="https://x.com/a.jpg")
+    mailed.view("u2", "2026-01-10T10:00:01", "B")
+    mailed.cart("u1", "2026-01-10T10:00:01", "C")
+    tables = mailed.run_tables(["interacts_edges", "product_nodes"])
+    viewed = {("u1@x.com", "A")} if kept else set()
+    edges = set(pairs(tables["interacts_edges"]))
+    assert edges == {("u1@x.com", "C"), ("u2@x.com", "B"), *viewed}
+    assert mailed.dropped("interaction_events") == ({} if kept else {"machine view": 1})
+
+
+def test_settings_of_a_machine(mailed):
+    for second in (0, 3):
+        mailed.click("u1", f"2026-01-10T10:00:0{second}", f"t{second}")
+    assert mailed.run("machine_bursts") == []
+    assert len(mailed.run("machine_bursts", machine_clicks=2)) == 1
+    assert mailed.run("machine_bursts", machine_clicks=2, machine_click_seconds=2) == []
+
+
+def test_two_thousand_scanned_clicks_leave_the_test_set_as_it_is(mailed):
+    mailed.click("u2", "2026-01-10T10:00", "t")
+    mailed.view("u2", "2026-01-10T10:01", "A")
+    honest = mailed.run("test_clicks")
+    for number in range(2000):
+        mailed.click(
+            "u1", f"2026-01-{2 + number // 100:02}T10:00:{number % 100 // 10:02}.{number % 10}", f"t{number}"
+        )
+    for day in range(2, 22):
+        mailed.view("u1", f"2026-01-{day:02}T10:00:05", "B")
+        mailed.view("u1", f"2026-01-{day:02}T10:00:15", "B")
+    assert mailed.run("test_clicks") == honest
+    assert mailed.dropped("test_clicks") == {"machine click": 2000}
+    assert mailed.dropped("interaction_events") == {"machine view": 40}
