@@ -21,10 +21,12 @@ from holley_assets.assets.history import history
 from holley_assets.assets.layers import layer_embeddings
 from holley_assets.assets.mixtures import mixture_weights
 from holley_assets.assets.model import embeddings, trained_checkpoint
+from holley_assets.assets.publisher import PublisherResource
 from holley_assets.assets.recommendations import recommendations
 from holley_assets.assets.report import eval_report
 from holley_assets.assets.run_comparison import run_comparison
 from holley_assets.assets.serving import build_serving_table, mixed_recommendations, sql_recommendations
+from holley_assets.assets.serving_switch import serving_switch
 from holley_assets.assets.sources import source_tables
 from holley_assets.assets.time_windows import time_windows
 from holley_assets.automation.alert_sensor import alert_sensor
@@ -38,6 +40,7 @@ from holley_assets.automation.serving_jobs import serve_graph_again, serve_sql_o
 from holley_assets.automation.upstream_sensor import upstream_sensor
 from holley_assets.checks.lineage import blocking_checks_upstream
 from holley_assets.checks.output_watch import output_watch
+from holley_assets.checks.provenance import lineage_of
 from holley_assets.checks.recommendation_checks import recommendation_checks
 from holley_assets.checks.serving_checks import serving_checks
 from holley_assets.checks.source_watch import source_watch
@@ -50,6 +53,7 @@ from holley_assets.core.asset_keys import (
     MIXED,
     SQL_RECOMMENDATIONS,
     STAGED,
+    TRAINED_CHECKPOINT,
 )
 from holley_assets.resources.io_manager import ParquetIOManager
 from holley_assets.resources.settings_resource import SettingsResource
@@ -82,20 +86,28 @@ _checks = [
     share_of_cold_users_is_usual,
 ]
 _settings = SettingsResource()
+_warehouse = WarehouseResource()
 
+# A model is older than what it scores, by design: which one may score is the registry's to say.
 definitions = dg.Definitions(
     assets=[
         *source_tables,
         *_made,
         champion_model,
+        serving_switch,
         embedding_tables,
-        build_recommendations_table(blocking_checks_upstream(STAGED, _made, _checks)),
+        build_recommendations_table(
+            blocking_checks_upstream(STAGED, _made, _checks),
+            lineage_of(STAGED, _made, without=[TRAINED_CHECKPOINT]),
+        ),
         build_serving_table(
             blocking_checks_upstream(MIXED, _made, _checks),
             required_without_graph=[
                 *blocking_checks_upstream(SQL_RECOMMENDATIONS, _made, _checks),
                 *(spec.key for spec in serving_checks.check_specs),
             ],
+            lineage=lineage_of(MIXED, _made, without=[TRAINED_CHECKPOINT]),
+            lineage_without_graph=lineage_of(MIXED, _made, without=[STAGED]),
         ),
     ],
     asset_checks=[*_checks, source_watch, output_watch],
@@ -104,7 +116,8 @@ definitions = dg.Definitions(
     sensors=[upstream_sensor, freshness_sensor, alert_sensor],
     resources={
         "settings": _settings,
-        "warehouse": WarehouseResource(),
+        "warehouse": _warehouse,
+        "publisher": PublisherResource(settings=_settings, warehouse=_warehouse),
         "io_manager": ParquetIOManager(settings=_settings),
     },
     executor=build_executor(load_section(ComputeSettings)),

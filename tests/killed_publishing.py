@@ -33,6 +33,7 @@ class Fuse:
 
     def __init__(self) -> None:
         self._left = -1
+        self.burnt = 0
 
     def light(self, step: int) -> None:
         """Count from now on."""
@@ -43,6 +44,7 @@ class Fuse:
         if self._left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         self._left -= 1
+        self.burnt += 1
 
 
 FUSE = Fuse()
@@ -95,9 +97,7 @@ def open_bigquery(folder: Path, url: str, project: str, working: str) -> Warehou
 
     requests.Session.send = counted_send  # type: ignore[method-assign,assignment]
     settings = BigQuerySettings(project=project, working_dataset=working, emulator=url)
-    return BigQueryWarehouse(
-        open_client(settings), None, settings, snapshots=2, temporary_directory=folder / "tmp"
-    )
+    return BigQueryWarehouse(open_client(settings), None, settings, temporary_directory=folder / "tmp")
 
 
 def publish(warehouse: Warehouse, dataset: str, path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 
-from holley_assets.resources.tracking.model_registry import RegisteredModel, open_model_registry
+from holley_assets.resources.tracking.model_registry import open_model_registry
+from holley_assets.resources.tracking.registered_model import RegisteredModel
 from holley_assets.settings import load_settings
 
 

@@ -72,9 +72,14 @@ def execute_cli(job: str, home: Path, settings: Mapping[str, str]) -> subprocess
 
 
 def execute_job(
-    job: str = "weekly_retrain", *, instance: dg.DagsterInstance | None = None, only: list[str] | None = None
+    job: str = "weekly_retrain",
+    *,
+    instance: dg.DagsterInstance | None = None,
+    only: list[str] | None = None,
+    config: Mapping[str, object] | None = None,
+    run_id: str | None = None,
 ) -> dg.ExecuteInProcessResult:
-    """Run a job, or some of its assets, in this process."""
+    """Run a job, or some of its assets, in this process; ``config`` is that of its steps, by name."""
     import torch
 
     from holley_assets.definitions import definitions
@@ -86,6 +91,8 @@ def execute_job(
         instance=instance or dg.DagsterInstance.ephemeral(),
         raise_on_error=False,
         asset_selection=[dg.AssetKey(asset) for asset in only] if only else None,
+        run_config={"ops": {step: {"config": values} for step, values in (config or {}).items()}},
+        run_id=run_id,
     )
 
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
+import re
 import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 
+from holley_assets.automation import leased_executor
 from holley_assets.definitions import definitions
+from holley_assets.resources.warehouse.interface import WarehouseError
+from holley_assets.resources.warehouse_resource import WarehouseResource
+from holley_assets.settings import load_settings
 
 PROJECT = Path(__file__).parent.parent
 GROUPS = {
@@ -49,6 +56,8 @@ GROUPS = {
         "vehicle_nodes",
         "visitor_demand",
         "visitor_parts",
+        "visitor_sets",
+        "visitor_set_models",
     },
     "model": {
         "champion_model",
@@ -73,7 +82,7 @@ GROUPS = {
         "mixture_weights",
         "run_comparison",
     },
-    "delivery": {"embedding_tables", "recommendations_table", "serving_table"},
+    "delivery": {"embedding_tables", "recommendations_table", "serving_switch", "serving_table"},
 }
 NOT_BLOCKING = {
     "delivered_table_is_fresh",
@@ -96,6 +105,12 @@ STANDING = {
     "table_is_there_and_did_not_shrink",
 }
 EXTERNAL = GROUPS["sources"]
+# Decided on by two jobs of its own.
+SWITCH = dg.AssetKey("serving_switch")
+# Whoever can write the tables that others read, and the jobs in which that happens.
+PUBLISHING = {"recommendations_table", "serving_table", "roll_back"}
+PUBLISHING_JOBS = {"weekly_retrain", "daily_score", "serve_sql_only", "serve_graph_again", "rollback"}
+DECIDING_JOBS = {"serve_sql_only", "serve_graph_again"}
 
 
 @pytest.fixture(scope="module")
@@ -238,14 +253,14 @@ def test_lineage_is_what_the_queries_read(graph: dg.AssetGraph) -> None:
 def test_every_made_asset_comes_after_the_time_windows(graph: dg.AssetGraph) -> None:
     windows = dg.AssetKey("time_windows")
     for node in graph.asset_nodes:
-        if node.is_materializable and node.key != windows:
+        if node.is_materializable and node.key not in (windows, SWITCH):
             assert windows in graph.get_ancestor_asset_keys(node.key), node.key
 
 
 def test_weekly_retrain_is_everything(graph: dg.AssetGraph) -> None:
     job = definitions.resolve_job_def("weekly_retrain")
     assert job.asset_layer.selected_asset_keys == {
-        node.key for node in graph.asset_nodes if node.is_materializable
+        node.key for node in graph.asset_nodes if node.is_materializable and node.key != SWITCH
     }
     assert job.asset_layer.asset_graph.asset_check_keys == {
         key for key in graph.asset_check_keys if key.name not in STANDING
@@ -277,8 +292,62 @@ def test_the_kill_switch_needs_no_graph_and_no_model() -> None:
         key.to_user_string()
         for key in definitions.resolve_job_def("serve_sql_only").asset_layer.selected_asset_keys
     }
-    assert {"sql_recommendations", "mixed_recommendations", "serving_table"} <= selected
+    assert {"serving_switch", "sql_recommendations", "mixed_recommendations", "serving_table"} <= selected
     assert not selected & {*GROUPS["model"], "recommendations", "recommendations_table"}
+
+
+def ops_with(resource: str) -> dict[str, set[str]]:
+    """Steps of every job that ask for a resource."""
+    found = {}
+    for job in definitions.resolve_all_job_defs():
+        ops = {node.definition for node in job.nodes_in_topological_order}
+        found[job.name] = {op.name for op in ops if resource in getattr(op, "required_resource_keys", ())}
+    return found
+
+
+def test_nobody_publishes_but_who_is_listed_here() -> None:
+    """Another way to the serving table must go through the publisher, and be thought of."""
+    by_job = ops_with("publisher")
+    implicit = {name for name in by_job if name.startswith("__")}
+    assert set().union(*by_job.values()) == PUBLISHING
+    assert {name for name, ops in by_job.items() if ops} - implicit == PUBLISHING_JOBS
+
+
+def test_only_the_publisher_calls_what_replaces_a_table_that_others_read() -> None:
+    callers = {
+        str(path.relative_to(PROJECT))
+        for path in (PROJECT / "holley_assets").rglob("*.py")
+        if re.search(r"\.(publish_staged|restore_snapshot)\(", path.read_text(encoding="utf-8"))
+    }
+    assert callers == {
+        "holley_assets/assets/publisher.py",
+        # BigQuery replaces a table by staging it first.
+        "holley_assets/resources/warehouse/bigquery/tables.py",
+    }
+
+
+def test_the_warehouse_lets_nobody_else_replace_the_serving_table(tmp_path: Path) -> None:
+    settings = load_settings()
+    run = settings.run.model_copy(update={"data_dir": tmp_path})
+    opened = WarehouseResource().open(settings.model_copy(update={"run": run}), tmp_path)
+    with pytest.raises(WarehouseError, match="by the publisher alone"):
+        opened.replace_table(
+            settings.serving_dataset, settings.serving.table, pa.table({"email_lower": ["x"]})
+        )
+
+
+def test_every_job_that_writes_holds_the_lease() -> None:
+    for job in definitions.resolve_all_job_defs():
+        creation = job.executor_def.executor_creation_fn
+        leased = isinstance(creation, functools.partial) and creation.func is leased_executor._create
+        assert leased == (job.name != "promote"), job.name
+
+
+def test_the_kill_switch_is_decided_on_by_two_jobs_before_anything_else(graph: dg.AssetGraph) -> None:
+    for job in definitions.resolve_all_job_defs():
+        if not job.name.startswith("__") and job.asset_layer.selected_asset_keys:
+            assert (SWITCH in job.asset_layer.selected_asset_keys) == (job.name in DECIDING_JOBS), job.name
+    assert graph.get(dg.AssetKey("time_windows")).parent_keys == {SWITCH}
 
 
 def test_graph_takes_the_tables_that_its_asset_loads() -> None:

@@ -18,7 +18,7 @@ from holley_assets.core.groups import (
 from holley_assets.core.metadata_keys import (
     MODEL_VERSION,
 )
-from holley_assets.resources.tracking.model_registry import RegisteredModel
+from holley_assets.resources.tracking.registered_model import RegisteredModel
 
 champion_model = dg.AssetSpec(
     CHAMPION_MODEL,
@@ -42,6 +42,9 @@ def champion_materialization(model: RegisteredModel) -> dg.AssetMaterialization:
             "registered_version": model.version,
             "as_of": model.as_of.isoformat(),
             "trained_by_run": model.dagster_run_id,
+            "source": model.source or "not noted",
+            "source_kind": model.source_kind or "not noted",
+            "window": model.window or "not noted",
             "outcome": model.outcome or "not evaluated",
             "promoted_by": model.promoted_by or "",
             "promoted_at": model.promoted_at.isoformat() if model.promoted_at else "",

@@ -2,44 +2,57 @@
 
 import datetime
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
-from holley_assets.assets.model_choice import (
-    is_first_delivery,
-)
-from holley_assets.assets.publishing import prove
-from holley_assets.checks.staged_table import publish_judged
-from holley_assets.core.asset_keys import (
-    DELIVERED_TABLE,
-    STAGED,
-)
-from holley_assets.core.failures import (
-    one_line,
-)
-from holley_assets.core.groups import (
-    DELIVERY,
-    OWNERS,
-)
-from holley_assets.core.metadata_keys import (
-    CHECKSUM,
-    MODEL_VERSION,
-)
-from holley_assets.core.output_tables import OUTPUT_DATASET, OUTPUT_TABLE
-from holley_assets.core.time_windows import (
-    TimeWindows,
-)
+from holley_assets.assets.model_choice import is_first_delivery
+from holley_assets.assets.publisher import Publication, PublisherResource
+from holley_assets.assets.publishing import PublicationRefused
+from holley_assets.checks.provenance import Lineage
+from holley_assets.core.asset_keys import DELIVERED_TABLE, STAGED
+from holley_assets.core.failures import one_line
+from holley_assets.core.groups import DELIVERY, OWNERS
+from holley_assets.core.metadata_keys import AS_OF, CHECKSUM, MODEL_VERSION
+from holley_assets.core.time_windows import TimeWindows
+from holley_assets.resources.lease import LeaseError
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.tracking.journal import TrackingJournal
+from holley_assets.resources.tracking.mlflow_store import TrackingError
 from holley_assets.resources.tracking.records import DeliveryRecord
 from holley_assets.resources.warehouse.interface import WarehouseError
-from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
+
+# What may stand in the way of a publication, each as one line that a person can act on.
+REFUSALS = (PublicationRefused, WarehouseError, TrackingError, LeaseError)
 
 
-def build_recommendations_table(required_checks: Sequence[dg.AssetCheckKey]) -> dg.AssetsDefinition:
-    """The asset that publishes the staged table once every one of ``required_checks`` has passed on it."""
+def publication_metadata(
+    publication: Publication, windows: TimeWindows, checks: int, seconds: float
+) -> Mapping[str, Any]:
+    """What the UI shows of a publication, whichever table it is of."""
+    return {
+        "dagster/row_count": publication.rows,
+        "dagster/table_name": publication.name,
+        "checks_passed": checks,
+        "staged_by_run": publication.proven.staged.run_id,
+        CHECKSUM: publication.proven.sha256,
+        AS_OF: windows.as_of.isoformat(),
+        **({"warnings": "; ".join(publication.warnings)} if publication.warnings else {}),
+        "seconds": round(seconds, 2),
+    }
+
+
+def build_recommendations_table(
+    required_checks: Sequence[dg.AssetCheckKey], lineage: Lineage
+) -> dg.AssetsDefinition:
+    """The asset that publishes the staged table once every one of ``required_checks`` has passed on it.
+
+    Args:
+        required_checks: blocking checks on the staged table and on all that it is made of.
+        lineage: what the staged table is made of.
+    """
 
     @dg.asset(
         key=DELIVERED_TABLE, group_name=DELIVERY, owners=OWNERS, kinds={"duckdb", "bigquery"}, deps=[STAGED]
@@ -47,35 +60,27 @@ def build_recommendations_table(required_checks: Sequence[dg.AssetCheckKey]) -> 
     def recommendations_table(
         context: dg.AssetExecutionContext,
         settings: SettingsResource,
-        warehouse: WarehouseResource,
+        publisher: PublisherResource,
         time_windows: pa.Table,
     ) -> dg.MaterializeResult:
         """The delivered table `temp_holley_gnn.recommendations`: one row a customer, replaced as a whole.
 
         Before it writes, it re-reads from the event log the verdict of every blocking check, on the staged
-        table and on everything that the table was made of, for exactly the data that it is about to publish.
-        One that failed, did not run or judged other data ends the run with a line that names it, and the
-        previous table stays as it was. What it publishes is the table in the warehouse that the checks ran on, by
-        its fingerprint. Readers see the old table or the new one, never a part of either. A model that is
-        delivered for the first time becomes the challenger in the model registry.
+        table and on everything that the table was made of, and holds it against what there is now: the rows, the
+        versions of all inputs, the settings of the rules, the day. Whatever differs ends the run with a line that
+        names it, and the previous table stays as it was. What it publishes is the table in the warehouse that the
+        checks ran on, by its fingerprint. Readers see the old table or the new one, never a part of either. Rows of an
+        older day than the table holds go beside it. A model that is delivered for the first time becomes the challenger
+        in the model registry.
         """
         started = time.monotonic()
-        proven = prove(context.instance, settings.store(), STAGED, required_checks)
         windows = TimeWindows.from_table(time_windows)
-        run_settings = settings.of_run(context.run)
-        with one_line(WarehouseError):
-            opened = warehouse.open(run_settings, windows.source_location, origin=origin_of(context))
-            rows = publish_judged(
-                opened,
-                context.instance,
-                required_checks,
-                STAGED,
-                proven.sha256,
-                OUTPUT_DATASET,
-                OUTPUT_TABLE,
+        with one_line(*REFUSALS):
+            publication = publisher.publish(
+                context, DELIVERED_TABLE, STAGED, checks=required_checks, lineage=lineage, windows=windows
             )
-        version = str(proven.staged.metadata[MODEL_VERSION])
-        journal = TrackingJournal(run_settings, settings.store())
+        version = str(publication.proven.staged.metadata[MODEL_VERSION])
+        journal = TrackingJournal(settings.of_run(context.run), settings.store())
         if is_first_delivery(context.instance, context.run, version):
             now = datetime.datetime.now(datetime.UTC)
             tracked = journal.record(
@@ -83,19 +88,15 @@ def build_recommendations_table(required_checks: Sequence[dg.AssetCheckKey]) -> 
             )
         else:
             tracked = journal.send()
-        if tracked.warning:
-            context.log.warning(tracked.warning)
+        for warning in [*publication.warnings, *([tracked.warning] if tracked.warning else [])]:
+            context.log.warning(warning)
         return dg.MaterializeResult(
             metadata={
-                "dagster/row_count": rows,
-                "dagster/table_name": f"{OUTPUT_DATASET}.{OUTPUT_TABLE}",
-                "checks_passed": len(required_checks),
-                "staged_by_run": proven.staged.run_id,
+                **publication_metadata(
+                    publication, windows, len(required_checks), time.monotonic() - started
+                ),
                 MODEL_VERSION: version,
                 **tracked.metadata,
-                CHECKSUM: proven.sha256,
-                "as_of": windows.as_of.isoformat(),
-                "seconds": round(time.monotonic() - started, 2),
             }
         )
 

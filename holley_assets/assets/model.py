@@ -129,9 +129,15 @@ def trained_checkpoint(
     version = result.checkpoint.version(windows.as_of)
     history = [epoch._asdict() for epoch in result.history]
     best = history[result.checkpoint.best_epoch]
+    learnt_from = {
+        "source": windows.source,
+        "source_kind": windows.source_kind,
+        "window": f"from {windows.intent_start} to before {windows.cutoff}",
+    }
     metadata: dict[str, Any] = {
         MODEL_VERSION: version,
         **reference_metadata(reference),
+        **learnt_from,
         "epochs": len(history) - 1,
         "best_epoch": result.checkpoint.best_epoch,
         "stopped_early": result.stopped_early,
@@ -160,6 +166,7 @@ def trained_checkpoint(
             # What a stage is called is no number of a curve.
             curves=[{name: value for name, value in epoch.items() if name != "stage"} for epoch in history],
             started_from=start.started_from,
+            learnt_from=learnt_from,
         )
     )
     if tracked.warning:

@@ -13,6 +13,7 @@ from holley_assets.core.event_log import (
     run_lineage,
 )
 from holley_assets.core.metadata_keys import MODEL_VERSION
+from holley_assets.core.time_windows import SAMPLE_SOURCE, source_of
 from holley_assets.resources.storage.artifacts import Reference
 from holley_assets.resources.tracking.mlflow_store import TrackingError
 from holley_assets.resources.tracking.model_registry import open_model_registry
@@ -52,11 +53,15 @@ def choose_checkpoint(instance: dg.DagsterInstance, run: dg.DagsterRun, settings
         return champion
     delivered = _delivered_versions(instance)
     for _, values in _metadata(instance, TRAINED_CHECKPOINT):
-        if values[MODEL_VERSION] in delivered:
+        if values[MODEL_VERSION] in delivered and _may_serve(values, settings):
             return ChosenModel(
                 _reference(values), str(values[MODEL_VERSION]), f"the newest that was delivered: {why_not}"
             )
-    raise dg.Failure("No model was promoted or delivered yet: run weekly_retrain first", allow_retries=False)
+    raise dg.Failure(
+        f"No model that may serve the customers of {source_of(settings.run)} was promoted or delivered yet: run "
+        "weekly_retrain first",
+        allow_retries=False,
+    )
 
 
 def is_first_delivery(instance: dg.DagsterInstance, run: dg.DagsterRun, model_version: str) -> bool:
@@ -80,6 +85,8 @@ def _champion(instance: dg.DagsterInstance, settings: Settings) -> tuple[ChosenM
         model = open_model_registry(settings).champion()
     except TrackingError as error:
         for _, values in _metadata(instance, CHAMPION_MODEL):
+            if not _may_serve(values, settings):
+                break
             reason = f"the champion by the event log, version {values['registered_version']}: {error}"
             return ChosenModel(_reference(values), str(values[MODEL_VERSION]), reason), ""
         return None, f"no champion is known, and the registry does not answer: {error}"
@@ -87,6 +94,11 @@ def _champion(instance: dg.DagsterInstance, settings: Settings) -> tuple[ChosenM
         return None, "no model was ever promoted"
     reason = f"the champion, version {model.version}, promoted by {model.promoted_by}"
     return ChosenModel(model.reference, model.model_version, reason), ""
+
+
+def _may_serve(values: Mapping[str, object], settings: Settings) -> bool:
+    """What learnt from a sample serves no real customers; who noted no source learnt before one was noted."""
+    return source_of(settings.run) == SAMPLE_SOURCE or values.get("source") != SAMPLE_SOURCE
 
 
 def _reference(values: Mapping[str, object]) -> Reference:

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 
-import dagster as dg
-
-from holley_assets.core.asset_keys import (
-    MIXED,
-    SERVING_TABLE,
-)
-from holley_assets.core.event_log import (
-    newest_materialization,
-)
-from holley_assets.core.metadata_keys import KILL_SWITCH
-from holley_assets.core.tags import KILL_SWITCH_TAG, ON
-from holley_assets.ranking.arms import BUCKETS
+from holley_assets.ranking.arms import ARM, BUCKETS
+from holley_assets.resources.serving_switch import Switch, read_switch
+from holley_assets.resources.warehouse.interface import MissingTableError, Warehouse
 from holley_assets.settings import ServingSettings, Settings
 
 
@@ -27,6 +19,7 @@ class ServingPlan:
         reason: in words, for people.
         touched: whether the run writes the table.
         graph_buckets: of 10,000 hash buckets, how many get the graph's parts.
+        assigned_buckets: how many the hash assigns to them, whether or not the kill switch is on.
         kill_switch: whether everybody is on the SQL pipeline because somebody said so.
         model_version: the champion, whose parts these are; empty where nobody gets the graph's.
     """
@@ -34,8 +27,17 @@ class ServingPlan:
     reason: str
     touched: bool = False
     graph_buckets: int = 0
+    assigned_buckets: int = 0
     kill_switch: bool = False
     model_version: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Present:
+    """A plan, and the switch as it was read for it."""
+
+    plan: ServingPlan
+    switch: Switch
 
 
 def plan_serving(
@@ -45,6 +47,7 @@ def plan_serving(
     ever_served: bool,
     staged: str | None,
     champion: str | None,
+    switch_words: str = "on",
 ) -> ServingPlan:
     """Decide. Pure, so that every case can be read in a test.
 
@@ -54,10 +57,15 @@ def plan_serving(
             serves by itself and there is nothing to take back.
         staged: version of the model that made the staged recommendations.
         champion: version of the champion.
+        switch_words: the switch's state, since when and why.
     """
+    assigned = serving.graph_percent * BUCKETS // 100
     if kill_switch and (ever_served or serving.mode != "shadow"):
         return ServingPlan(
-            "the kill switch is on: every user gets the SQL pipeline's parts", touched=True, kill_switch=True
+            f"the kill switch is {switch_words}; every user gets the SQL pipeline's parts",
+            touched=True,
+            assigned_buckets=assigned,
+            kill_switch=True,
         )
     if serving.mode == "shadow":
         return ServingPlan("HOLLEY_SERVING_MODE is shadow: the serving table is not touched")
@@ -71,51 +79,61 @@ def plan_serving(
     return ServingPlan(
         f"mode {serving.mode}: {serving.graph_percent} % of the users get the parts of champion {champion}",
         touched=True,
-        graph_buckets=serving.graph_percent * BUCKETS // 100,
+        graph_buckets=assigned,
+        assigned_buckets=assigned,
         model_version=champion,
     )
 
 
-def kill_switch_is_on(instance: dg.DagsterInstance, run: dg.DagsterRun, serving: ServingSettings) -> bool:
-    """Whether users must be on the SQL pipeline: by setting, by this run's job, or since an earlier one.
-
-    Once pulled it stays so, until the job that lets it go: no scheduled run puts the graph back.
-    """
-    if serving.kill_switch:
-        return True
-    asked = run.tags.get(KILL_SWITCH_TAG)
-    if asked is not None:
-        return asked == ON
-    newest = newest_materialization(instance, MIXED)
-    return bool(newest and newest.metadata.get(KILL_SWITCH))
-
-
-def plan_of_run(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, settings: Settings, staged: str | None
-) -> ServingPlan:
-    """The plan of a run.
+def present_plan(warehouse: Warehouse, settings: Settings, staged: str | None) -> Present:
+    """The plan as setting, record and registry have it now.
 
     The registry is asked only where the answer depends on it: the kill switch works without.
 
+    Args:
+        settings: as the environment has them now, not as a run froze them.
+        staged: version of the model that made the staged recommendations.
+
     Raises:
+        WarehouseError: the switch's record cannot be read.
         TrackingError: the registry cannot be reached.
     """
     serving = settings.serving
-    kill_switch = kill_switch_is_on(instance, run, serving)
+    switch = read_switch(warehouse, settings)
     champion = None
-    if serving.mode != "shadow" and not kill_switch:
+    if serving.mode != "shadow" and not switch.is_on:
         champion = champion_version(settings)
-    return plan_serving(
+    plan = plan_serving(
         serving,
-        kill_switch=kill_switch,
-        ever_served=newest_materialization(instance, SERVING_TABLE) is not None,
+        kill_switch=switch.is_on,
+        ever_served=switch.is_on and ever_served(warehouse, settings),
         staged=staged,
         champion=champion,
+        switch_words=switch.words,
     )
+    return Present(plan, switch)
+
+
+def ever_served(warehouse: Warehouse, settings: Settings) -> bool:
+    """Whether the serving table is one that this project filled: the SQL pipeline's own knows no arms.
+
+    Raises:
+        WarehouseError: the table cannot be looked at.
+    """
+    try:
+        found = warehouse.describe_table(settings.serving_dataset, settings.serving.table)
+    except MissingTableError:
+        return False
+    return ARM in found.columns
+
+
+def buckets_of(serving: ServingSettings) -> str:
+    """Digest of what is hashed before the address: tables of one digest have everybody in the same bucket."""
+    return hashlib.sha256(serving.hash_salt.encode()).hexdigest()[:12]
 
 
 def champion_version(settings: Settings) -> str | None:
-    """Version of the model that was promoted last; ``None`` while none ever was.
+    """Version of the model that serves; ``None`` while none was ever promoted.
 
     Raises:
         TrackingError: the registry cannot be reached.

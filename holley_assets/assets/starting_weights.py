@@ -11,7 +11,8 @@ from holley_assets.core.tags import FULL_REBUILD_TAG
 from holley_assets.resources.storage.artifacts import ArtifactError, ArtifactStore
 from holley_assets.resources.storage.interface import StorageError
 from holley_assets.resources.tracking.mlflow_store import TrackingError
-from holley_assets.resources.tracking.model_registry import RegisteredModel, open_model_registry
+from holley_assets.resources.tracking.model_registry import open_model_registry
+from holley_assets.resources.tracking.registered_model import RegisteredModel
 from holley_assets.settings import Settings
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from holley_assets.automation.leased_executor import leased
 from holley_assets.resources.step_resources import container_resources
 from holley_assets.settings import ComputeSettings, SettingsError, is_production
 
@@ -27,17 +28,17 @@ PRELOADED_IN_PRODUCTION = [
 
 
 def build_executor(compute: ComputeSettings) -> dg.ExecutorDefinition:
-    """The executor that ``HOLLEY_COMPUTE_EXECUTOR`` names.
+    """The executor that ``HOLLEY_COMPUTE_EXECUTOR`` names, under the lease of the run.
 
     Raises:
         SettingsError: it is ``k8s`` and dagster-k8s is not installed; one line.
     """
     if compute.executor == "k8s":
-        return _pods(compute)
+        return leased(_pods(compute))
     modules = [*PRELOADED_MODULES, *(PRELOADED_IN_PRODUCTION if is_production() else [])]
     start = {"forkserver": {"preload_modules": modules}}
-    return dg.multiprocess_executor.configured(
-        {"max_concurrent": compute.steps_at_once, "start_method": start}
+    return leased(
+        dg.multiprocess_executor.configured({"max_concurrent": compute.steps_at_once, "start_method": start})
     )
 
 

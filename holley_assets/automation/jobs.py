@@ -7,6 +7,7 @@ import dagster as dg
 from holley_assets.checks.source_watch import ANSWERS
 from holley_assets.core.asset_keys import (
     DELIVERED_TABLE,
+    SERVING_SWITCH,
     SERVING_TABLE,
 )
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
@@ -15,11 +16,14 @@ TRAINING = dg.AssetSelection.assets("trained_checkpoint")
 
 # What comes in and what goes out is checked by the daemon, whether or not anything runs.
 STANDING_CHECKS = dg.AssetSelection.checks_for_assets(
-    *SOURCE_TABLES, ANSWERS.asset_key, DELIVERED_TABLE, SERVING_TABLE
+    *SOURCE_TABLES, ANSWERS.asset_key, DELIVERED_TABLE, SERVING_TABLE, SERVING_SWITCH
 )
 
+# Decided on by two jobs of its own and by nobody else.
+SWITCH = dg.AssetSelection.assets(SERVING_SWITCH)
+
 # ``AssetSelection.all()`` leaves out checks that stand on their own; "everything" means those too.
-EVERYTHING = (dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks()) - STANDING_CHECKS
+EVERYTHING = (dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks()) - STANDING_CHECKS - SWITCH
 
 # Tags, since Dagster's Helm chart has no setting for either.
 RUN_TAGS = {
@@ -40,6 +44,7 @@ weekly_retrain = dg.define_asset_job(
 DELIVERING = (
     dg.AssetSelection.assets(DELIVERED_TABLE, SERVING_TABLE, "embedding_tables").upstream()
     - TRAINING
+    - SWITCH
     - STANDING_CHECKS
 ) | dg.AssetSelection.checks_for_assets("recommendations", "mixed_recommendations")
 

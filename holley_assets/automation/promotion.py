@@ -11,12 +11,8 @@ from holley_assets.resources.storage.artifacts import ArtifactError, ArtifactSto
 from holley_assets.resources.storage.interface import FileStore, StorageError
 from holley_assets.resources.tracking.journal import TrackingJournal
 from holley_assets.resources.tracking.mlflow_store import TrackingError
-from holley_assets.resources.tracking.model_registry import (
-    ModelRegistry,
-    PromotionRefused,
-    RegisteredModel,
-    open_model_registry,
-)
+from holley_assets.resources.tracking.model_registry import ModelRegistry, open_model_registry
+from holley_assets.resources.tracking.registered_model import PromotionRefused, RegisteredModel
 from holley_assets.settings import Settings
 
 _STAYS = "The champion stays"
@@ -32,7 +28,9 @@ class PromotionConfig(dg.Config):
         None, description="name of the weights, as in the delivered table; in the place of version"
     )
     force: bool = Field(
-        False, description="promote in spite of failed gates, missing checks or a newer champion"
+        False,
+        description="promote in spite of an outcome other than clear_win, failed gates, missing checks, a "
+        "rollback or a newer champion; the reason is kept. No sample's model is promoted for real customers",
     )
 
 
@@ -62,16 +60,17 @@ def restore_champion(
         TrackingError: the registry does not answer.
     """
     registry = open_model_registry(settings)
-    previous = registry.previous_champion()
-    if previous is not None:
-        require_checkpoint(previous, store)
+    pair = registry.leaving_and_returning()
+    if pair is not None:
+        require_checkpoint(pair[1], store)
     return registry.restore_previous_champion(by=by, reason=reason, now=now)
 
 
 @dg.op(
     name="promote_model",
     description="Makes the challenger, or the version that the configuration names, the champion. Refuses a "
-    "model whose gates failed, whose checks are missing or that is older than the champion, unless forced.",
+    "model that is no clear win, whose checks are missing, that was rolled back or is older than the champion, unless "
+    "forced; and one that learnt from a sample for real customers, always.",
     out=dg.Out(dg.Nothing),
 )
 def promote_op(context: dg.OpExecutionContext, config: PromotionConfig, settings: SettingsResource) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError
+from dagster._core.events import JobFailureData
 
 from holley_assets.automation.alert_texts import check_line, first_line, link, message, severity_of
 from holley_assets.automation.alerts import Alert, CheckNote, Severity
@@ -79,5 +80,13 @@ def _failures(instance: dg.DagsterInstance, run_id: str, *, checks_told: bool) -
             words = data.error.message if data.error else "failed"
         yield f"ERROR: step {event.step_key}: {first_line(str(words))}"
     if not steps:
-        said = next((entry.dagster_event.message for entry in entries if entry.dagster_event), None)
+        said = next((_run_error(entry.dagster_event) for entry in entries if entry.dagster_event), None)
         yield f"ERROR: the run died without a failed step: {said or 'Dagster says nothing of it'}"
+
+
+def _run_error(event: dg.DagsterEvent) -> str | None:
+    """What ended a run outside its steps, such as another run's lease; else what Dagster says of it."""
+    # A run that a daemon found dead has no such data.
+    data = event.event_specific_data
+    error = data.error if isinstance(data, JobFailureData) else None
+    return first_line(error.message.partition(": ")[2] or error.message) if error else event.message

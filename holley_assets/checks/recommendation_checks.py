@@ -19,6 +19,7 @@ from holley_assets.checks.violations import find_violations, open_tables, thresh
 from holley_assets.core.failures import (
     one_line,
 )
+from holley_assets.core.metadata_keys import AS_OF
 from holley_assets.core.time_windows import (
     TimeWindows,
 )
@@ -194,7 +195,8 @@ def check_in_warehouse(
             asset=asset,
             rules=rules,
         ):
-            yield result._replace(metadata={**result.metadata, **staged.metadata()})
+            day = {AS_OF: dg.MetadataValue.text(windows.as_of.isoformat())}
+            yield result._replace(metadata={**result.metadata, **staged.metadata(), **day})
 
 
 @dg.multi_asset_check(name="recommendation_checks", specs=recommendation_check_specs(CHECKED))

@@ -18,6 +18,7 @@ from holley_assets.core.event_log import (
     newest_materialization,
 )
 from holley_assets.core.metadata_keys import (
+    ASSIGNED_BUCKETS,
     GRAPH_BUCKETS,
     MODEL_VERSION,
 )
@@ -51,8 +52,10 @@ def serving_checks(
     if staged is None:
         raise dg.Failure(f"{_ASSET} was never materialized: there is nothing to check", allow_retries=False)
     parameters = {
-        "salt": settings.of_run(context.run).serving.salt,
+        # As the environment has it now, as the publisher will ask: a run that is repeated has older settings.
+        "salt": settings.load().serving.hash_salt,
         "graph_buckets": staged.metadata[GRAPH_BUCKETS],
+        "assigned_buckets": staged.metadata[ASSIGNED_BUCKETS],
         "graph_model_version": staged.metadata[MODEL_VERSION],
     }
     windows = TimeWindows.from_table(time_windows)

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import dagster as dg
 import pyarrow.parquet as pq
 
-from holley_assets.resources.warehouse.interface import Warehouse, staged_name
+from holley_assets.resources.warehouse.interface import Warehouse, WarehouseError, staged_name
 
 STAGED_TABLE = "staged_table"
 STAGED_FINGERPRINT = "staged_fingerprint"
@@ -77,42 +77,33 @@ def judged_table(instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey
     return found.pop() if len(found) == 1 else None
 
 
-def publish_judged(
+def judged_name(
     warehouse: Warehouse,
     instance: dg.DagsterInstance,
     checks: Iterable[dg.AssetCheckKey],
     asset: dg.AssetKey,
     version: str,
-    dataset: str,
-    table: str,
-) -> int:
-    """Put the staged table that the checks of ``asset`` judged in the place of ``dataset.table``.
+) -> str:
+    """Name of the staged table in the warehouse that the checks of ``asset`` judged, as it was when they did.
 
     Args:
         warehouse: the run's.
         instance: whose event log has the verdicts.
-        checks: those that must have passed; whether they did is :func:`..verdicts.unproven`'s to say.
+        checks: those on ``asset``; whether they passed is :func:`..verdicts.unproven`'s to say.
         asset: whose file was staged.
         version: the file's SHA-256, in hexadecimal.
-        dataset: of the table that customers get.
-        table: its name.
-
-    Returns:
-        rows published.
 
     Raises:
-        dg.Failure: the staged table is another, or not as it was when it was judged. Nothing was published.
-        WarehouseError: the warehouse refuses it.
+        WarehouseError: the staged table is another, is not as it was when it was judged, or is gone.
     """
-    staged = judged_table(instance, [check for check in checks if check.asset_key == asset])
+    staged = judged_table(instance, checks)
     if (
         staged is None
         or staged.name != staged_name(asset.path[-1], version)
         or fingerprint(warehouse, staged.name) != staged.fingerprint
     ):
-        raise dg.Failure(
+        raise WarehouseError(
             "Not published, the previous table stays: the staged table in the warehouse is not the one that the "
-            f"checks saw; run the checks on {asset.path[-1]} again",
-            allow_retries=False,
+            f"checks saw; run the checks on {asset.path[-1]} again"
         )
-    return warehouse.publish_staged(staged.name, dataset, table)
+    return staged.name

@@ -58,12 +58,13 @@ def previous_rows(instance: dg.DagsterInstance, asset: str, source_kind: str) ->
 
 @dataclasses.dataclass(frozen=True)
 class Materialization:
-    """A materialization: its place in the event log, its run, when it was (UTC), and its metadata as plain values."""
+    """A materialization: its place in the event log, its run, when it was (UTC), its metadata as plain values, tags."""
 
     storage_id: int
     run_id: str
     at: datetime.datetime
     metadata: Mapping[str, object]
+    tags: Mapping[str, str]
 
 
 def materializations(
@@ -83,7 +84,8 @@ def materializations(
             if record.asset_materialization is not None:
                 values = {name: value.value for name, value in record.asset_materialization.metadata.items()}
                 at = datetime.datetime.fromtimestamp(record.timestamp, tz=datetime.UTC)
-                yield Materialization(record.storage_id, record.run_id, at, values)
+                tags = record.asset_materialization.tags or {}
+                yield Materialization(record.storage_id, record.run_id, at, values, tags)
         if not page.has_more:
             return
         cursor = page.cursor

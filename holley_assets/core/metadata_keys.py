@@ -14,6 +14,12 @@ MODEL_VERSION = "model_version"
 ROLLED_BACK_FROM = "rolled_back_from"
 # Of 10,000 hash buckets, how many get the graph's parts.
 GRAPH_BUCKETS = "graph_buckets"
+# As many that the hash assigns to them, whether or not the kill switch keeps them from everybody.
+ASSIGNED_BUCKETS = "assigned_buckets"
+# Digest of what is hashed before the address: who is in which bucket.
+BUCKETS_OF = "buckets_of"
 KILL_SWITCH = "kill_switch"
+# Of a staged table and of the verdicts on it: the day that its rows are of.
+AS_OF = "as_of"
 # Why a check that the daemon evaluates has its verdict, in a few words.
 REASON = "reason"

@@ -199,6 +199,28 @@ Structure that a customer without history has: the model passes messages over it
         description="""One row a customer: the make and model of the car.""",
     ),
     TableSpec(
+        name="visitor_sets",
+        key=("set_number", "base_sku"),
+        weights=("parts",),
+        endpoints=(_product("visitor_sets"),),
+        may_be_empty=True,
+        steady=False,
+        description="""One row a set of parts that visitors without a registered car met, and one part of it.
+
+`visitors` met exactly this set before the cutoff, `serving_visitors` before `as_of`. No row names a visitor.""",
+    ),
+    TableSpec(
+        name="visitor_set_models",
+        key=("set_number", "vehicle_number"),
+        weights=("parts",),
+        may_be_empty=True,
+        steady=False,
+        description="""One row a set of `visitor_sets` and one make and model that all of its parts fit, with the \
+years.
+
+A set that no car fits as a whole is asked part by part: its number is then that of the part, negative.""",
+    ),
+    TableSpec(
         name="visitor_demand",
         key=("year", "make", "model", "base_sku"),
         weights=("weight", "serving_weight"),

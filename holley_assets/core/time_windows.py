@@ -67,6 +67,13 @@ class TimeWindows:
         return cls(**table.to_pylist()[0])
 
 
+def source_of(run: RunSettings) -> str:
+    """Where the customers of a run are from."""
+    if run.env == "prod":
+        return BIGQUERY_SOURCE
+    return SAMPLE_SOURCE if run.source_dir is None else PARQUET_SOURCE
+
+
 def resolve_windows(run: RunSettings, today: datetime.date) -> TimeWindows:
     """Windows and source of a run.
 

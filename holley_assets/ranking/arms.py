@@ -1,7 +1,9 @@
 """Who gets the graph's parts and who the SQL pipeline's: a salted hash of the address, and nothing else.
 
 A user's bucket never changes while the salt stays, and the graph has the buckets below a limit. A growing
-share only ever moves users from the SQL pipeline to the graph, and nobody back and forth.
+share only ever moves users from the SQL pipeline to the graph, and nobody back and forth. What the hash said of a user
+(the assigned arm) and what the user received are two columns: a comparison by what was received is biased, since a
+user of the graph's arm without a row of the graph gets the SQL pipeline's parts.
 """
 
 from __future__ import annotations
@@ -13,9 +15,9 @@ import pyarrow.compute as pc
 from holley_assets.ranking.recommendations import WIDE_SCHEMA
 
 BUCKETS = 10_000
-ARM = "arm"
+ARM, ASSIGNED_ARM = "arm", "assigned_arm"
 GRAPH_ARM, SQL_ARM = "graph", "sql"
-SERVING_SCHEMA = WIDE_SCHEMA.append(pa.field(ARM, pa.string()))
+SERVING_SCHEMA = WIDE_SCHEMA.append(pa.field(ARM, pa.string())).append(pa.field(ASSIGNED_ARM, pa.string()))
 # Fifteen of its 64 hexadecimal digits fit an INT64, and BigQuery computes the same with
 # MOD(CAST(CONCAT('0x', SUBSTR(TO_HEX(SHA256(CONCAT(salt, ':', email_lower))), 1, 15)) AS INT64), 10000).
 _BUCKET = f"CAST('0x' || substr(sha256($salt || ':' || email_lower), 1, 15) AS BIGINT) % {BUCKETS}"
@@ -31,7 +33,14 @@ def user_buckets(email_lower: pa.ChunkedArray | pa.Array, salt: str) -> pa.Array
     return found["bucket"].combine_chunks()
 
 
-def mix_arms(graph: pa.Table | None, sql: pa.Table, *, graph_buckets: int, salt: str) -> pa.Table:
+def mix_arms(
+    graph: pa.Table | None,
+    sql: pa.Table,
+    *,
+    graph_buckets: int,
+    assigned_buckets: int | None = None,
+    salt: str,
+) -> pa.Table:
     """One row a user: the graph's where the user's bucket is below the limit, else the SQL pipeline's.
 
     A user for whom the graph has no row (too few parts) gets the SQL pipeline's; one for whom that has none
@@ -40,22 +49,33 @@ def mix_arms(graph: pa.Table | None, sql: pa.Table, *, graph_buckets: int, salt:
     Args:
         graph: the graph's wide table; None where nobody gets its parts.
         sql: the SQL pipeline's.
-        graph_buckets: from 0 (nobody) to 10,000 (everybody).
+        graph_buckets: buckets whose users get the graph's parts, from 0 (nobody) to 10,000 (everybody).
+        assigned_buckets: buckets that are assigned to the graph; None: the same. They are more while the kill switch
+            keeps the graph's parts from everybody.
         salt: of the hash.
 
     Returns:
-        a table in :data:`SERVING_SCHEMA`, sorted by e-mail; its last column names the arm.
+        a table in :data:`SERVING_SCHEMA`, sorted by e-mail; its last columns name the arm that the user received
+        and the one that the hash assigned.
     """
-    if not 0 <= graph_buckets <= BUCKETS:
-        raise ValueError(f"graph_buckets is {graph_buckets}; it must be from 0 to {BUCKETS}")
+    assigned_buckets = graph_buckets if assigned_buckets is None else assigned_buckets
+    if not 0 <= graph_buckets <= assigned_buckets <= BUCKETS:
+        raise ValueError(
+            f"graph_buckets is {graph_buckets} and assigned_buckets {assigned_buckets}; they must be from 0 to "
+            f"{BUCKETS}, the first at most the second"
+        )
     if graph is None or graph_buckets == 0:
-        return _with_arm(sql, SQL_ARM)
-    chosen = graph.filter(pc.less(user_buckets(graph["email_lower"], salt), graph_buckets))
-    others = sql.filter(
-        pc.invert(pc.is_in(sql["email_lower"], value_set=chosen["email_lower"].combine_chunks()))
-    )
-    mixed = pa.concat_tables([_with_arm(chosen, GRAPH_ARM), _with_arm(others, SQL_ARM)])
-    return mixed.sort_by("email_lower")
+        mixed = _with_arm(sql, SQL_ARM)
+    else:
+        chosen = graph.filter(pc.less(user_buckets(graph["email_lower"], salt), graph_buckets))
+        others = sql.filter(
+            pc.invert(pc.is_in(sql["email_lower"], value_set=chosen["email_lower"].combine_chunks()))
+        )
+        mixed = pa.concat_tables([_with_arm(chosen, GRAPH_ARM), _with_arm(others, SQL_ARM)])
+        mixed = mixed.sort_by("email_lower")
+    of_graph = pc.less(user_buckets(mixed["email_lower"], salt), assigned_buckets)
+    assigned = pc.if_else(of_graph, GRAPH_ARM, SQL_ARM)
+    return mixed.append_column(SERVING_SCHEMA.field(ASSIGNED_ARM), assigned)
 
 
 def _with_arm(table: pa.Table, arm: str) -> pa.Table:

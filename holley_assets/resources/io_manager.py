@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from holley_assets.core.metadata_keys import CHECKSUM
+from holley_assets.resources.lease import FolderLease
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.interface import checksum
 from holley_assets.resources.table_metadata import parquet_metadata
@@ -46,7 +47,12 @@ class ParquetIOManager(dg.ConfigurableIOManager):
     settings: SettingsResource
 
     def handle_output(self, context: dg.OutputContext, obj: pa.Table | pa.RecordBatchReader | Path) -> None:
-        """Write ``obj`` and put rows, bytes, checksum, columns and a preview on the materialization."""
+        """Write ``obj`` and put rows, bytes, checksum, columns and a preview on the materialization.
+
+        Raises:
+            LeaseError: another run has taken over the data folder: this step outlived its run.
+        """
+        FolderLease(self.settings.data_dir()).require(context.run_id)
         store = self.settings.store()
         key = asset_file(context.asset_key)
         if isinstance(obj, Path):

@@ -10,6 +10,7 @@ import contextlib
 from pathlib import Path
 
 import dagster as dg
+from pydantic import ValidationError
 
 from holley_assets.core.event_log import run_lineage
 from holley_assets.resources.storage.bucket import BucketStore
@@ -51,16 +52,28 @@ class SettingsResource(dg.ConfigurableResource):
         return store.location(key)
 
     def of_run(self, run: dg.DagsterRun) -> Settings:
-        """Settings that ``run`` froze, or the run that it repeats; else the environment's.
+        """Settings that ``run`` froze, or the run that it repeats; else the environment's, which it freezes.
 
         The last case is a run that someone starts by hand on a part of the graph, without its first asset.
         """
+        found = self.frozen(run)
+        if found is None:
+            found = self.load()
+            self.freeze(found, run.run_id)
+        return found
+
+    def frozen(self, run: dg.DagsterRun) -> Settings | None:
+        """Settings that ``run`` froze, or the run that it repeats; ``None`` where none are kept that can be read."""
         store = self.store()
         for run_id in run_lineage(run):
             with contextlib.suppress(FileNotFoundError):
-                path = store.local_path(settings_key(run_id))
-                return Settings.model_validate_json(path.read_text(encoding="utf-8"))
-        return self.load()
+                text = store.local_path(settings_key(run_id)).read_text(encoding="utf-8")
+                try:
+                    return Settings.model_validate_json(text)
+                except ValidationError:
+                    # Of a version of this project with other settings.
+                    return None
+        return None
 
 
 def open_store(settings: Settings) -> FileStore:

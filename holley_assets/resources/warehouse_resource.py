@@ -17,6 +17,7 @@ from holley_assets.settings import Settings
 DATABASE_FILE = "warehouse.duckdb"
 ASSET_FOLDER = "assets"
 TEMPORARY_FOLDER = "tmp"
+LOCK_SECONDS = 10.0
 # What queries call the live pipeline's table.
 LIVE_RECOMMENDATIONS = "live_recommendations"
 
@@ -31,6 +32,7 @@ class WarehouseResource(dg.ConfigurableResource):
         assets: Mapping[str, Path] | None = None,
         *,
         origin: Origin | None = None,
+        lock_seconds: float = LOCK_SECONDS,
     ) -> Warehouse:
         """Warehouse over the source tables at ``source_location`` and the assets written so far.
 
@@ -40,6 +42,7 @@ class WarehouseResource(dg.ConfigurableResource):
                 settings say.
             assets: files that queries read in the place of assets of these names; BigQuery reads the tables
                 that queries of these names made.
+            lock_seconds: how long another process may hold DuckDB's file before an error says so.
             origin: the step that asks; BigQuery labels its jobs with it and counts what the run costs.
 
         Raises:
@@ -47,6 +50,7 @@ class WarehouseResource(dg.ConfigurableResource):
         """
         data_dir = settings.run.data_dir
         live = settings.evaluation.live_table
+        guarded = [(settings.serving_dataset, settings.serving.table)]
         if settings.run.env == "prod":
             # Seconds of imports that a local run does not need.
             from holley_assets.resources.warehouse.bigquery.client import open_client, open_read_client
@@ -56,11 +60,11 @@ class WarehouseResource(dg.ConfigurableResource):
                 open_client(settings.bigquery),
                 open_read_client(settings.bigquery),
                 settings.bigquery,
-                snapshots=settings.warehouse.snapshots,
                 temporary_directory=data_dir / TEMPORARY_FOLDER,
                 origin=origin,
                 spending=Spending(open_store(settings), origin.run_id) if origin else None,
                 stand_ins={LIVE_RECOMMENDATIONS: live} if live else {},
+                guarded=guarded,
             )
         named = (
             {LIVE_RECOMMENDATIONS: source_path(Path(source_location), live.rpartition(".")[2])}
@@ -73,7 +77,8 @@ class WarehouseResource(dg.ConfigurableResource):
             assets={**written, **named, **(assets or {})},
             database=data_dir / DATABASE_FILE,
             temporary_directory=data_dir / TEMPORARY_FOLDER,
-            snapshots=settings.warehouse.snapshots,
+            guarded=guarded,
+            lock_seconds=lock_seconds,
         )
 
 

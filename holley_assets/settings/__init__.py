@@ -10,6 +10,7 @@ from holley_assets.settings.bigquery import BigQuerySettings
 from holley_assets.settings.compute import ComputeSettings
 from holley_assets.settings.judging import CheckSettings, EvaluationSettings, RuleSettings
 from holley_assets.settings.learning import ModelSettings, TrainingSettings
+from holley_assets.settings.lease import LeaseSettings
 from holley_assets.settings.loading import (
     SECTIONS,
     Settings,
@@ -17,6 +18,7 @@ from holley_assets.settings.loading import (
     known_variables,
     load_section,
     load_settings,
+    load_settings_of_switch,
     unknown_variables,
 )
 from holley_assets.settings.run import RunSettings, is_production
@@ -46,6 +48,7 @@ __all__ = [
     "CheckSettings",
     "ComputeSettings",
     "EvaluationSettings",
+    "LeaseSettings",
     "ModelSettings",
     "RuleSettings",
     "RunSettings",
@@ -67,6 +70,7 @@ __all__ = [
     "known_variables",
     "load_section",
     "load_settings",
+    "load_settings_of_switch",
     "parse_day",
     "unknown_variables",
     "variable_name",

@@ -7,7 +7,7 @@ import functools
 import os
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -18,6 +18,7 @@ from holley_assets.settings.bigquery import BigQuerySettings
 from holley_assets.settings.compute import ComputeSettings
 from holley_assets.settings.judging import CheckSettings, EvaluationSettings, RuleSettings
 from holley_assets.settings.learning import ModelSettings, TrainingSettings
+from holley_assets.settings.lease import LeaseSettings
 from holley_assets.settings.run import RunSettings
 from holley_assets.settings.section import (
     PREFIX,
@@ -62,6 +63,7 @@ class Settings(BaseModel):
     storage: StorageSettings
     tracking: TrackingSettings
     compute: ComputeSettings
+    lease: LeaseSettings
     schedule: ScheduleSettings
     watch: WatchSettings
     alerts: AlertSettings
@@ -86,6 +88,7 @@ SECTIONS: dict[str, type[Section]] = {
     "storage": StorageSettings,
     "tracking": TrackingSettings,
     "compute": ComputeSettings,
+    "lease": LeaseSettings,
     "schedule": ScheduleSettings,
     "watch": WatchSettings,
     "alerts": AlertSettings,
@@ -134,14 +137,19 @@ def _shown(section: type[Section], field: str, value: object) -> str:
     return for_log(_USER_OF_ADDRESS.sub("//(hidden)@", str(value)), _LONGEST_SHOWN)
 
 
-def load_section(section: type[AnySection]) -> AnySection:
+def load_section(section: type[AnySection], read: Set[str] | None = None) -> AnySection:
     """Read and validate one section.
+
+    Args:
+        read: fields that are read; the others have their defaults, whatever the environment says. None reads all.
 
     Raises:
         SettingsError: one line that names each wrong variable, its value and what is allowed.
     """
+    left_out = section.model_fields.keys() - read if read is not None else set[str]()
+    defaults = {name: section.model_fields[name].get_default(call_default_factory=True) for name in left_out}
     try:
-        return section()
+        return section(**defaults)
     except ValidationError as error:
         problems = []
         for detail in error.errors():
@@ -219,3 +227,31 @@ def _load(environment: frozenset[tuple[str, str]]) -> Settings:
     if problems := shared_datasets(settings):
         raise SettingsError("; ".join(problems))
     return settings
+
+
+# Where the record of the kill switch is.
+_OF_SWITCH = {
+    "run": {"env", "data_dir"},
+    "serving": {"kill_switch", "project", "dataset", "table"},
+    "bigquery": set(BigQuerySettings.model_fields),
+    "warehouse": set[str](),
+}
+
+
+def load_settings_of_switch() -> Settings:
+    """What the kill switch's record is found by, validated; where other settings are wrong, their defaults.
+
+    Nothing that is wrong elsewhere, such as a source folder that is gone, may keep a person from pulling it.
+
+    Raises:
+        SettingsError: a setting is wrong by which the record is found.
+    """
+    try:
+        settings = load_settings()
+    except SettingsError:
+        needed = {name: load_section(SECTIONS[name], fields) for name, fields in _OF_SWITCH.items()}
+        rest = {name: of.model_construct() for name, of in SECTIONS.items() if name not in needed}
+        settings = Settings.model_construct(None, **needed, **rest)
+    # Steps may start in another folder than the run's.
+    run = settings.run.model_copy(update={"data_dir": settings.run.data_dir.expanduser().resolve()})
+    return settings.model_copy(update={"run": run})

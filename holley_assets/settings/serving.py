@@ -10,6 +10,8 @@ from pydantic_settings import SettingsConfigDict
 from holley_assets.settings.section import (
     PREFIX,
     WORKING_DATASET,
+    Days,
+    Name,
     Project,
     Section,
     is_identifier,
@@ -35,8 +37,21 @@ class ServingSettings(Section):
         max_length=200,
         description="of the hash that chooses them; another salt chooses others",
     )
+    experiment: Name | None = Field(
+        None,
+        description="name of the experiment on customers, hashed with the salt: another experiment chooses others, and "
+        "within one nobody changes arms but by a growing share",
+    )
     kill_switch: bool = Field(
         False, description="true: every run that writes the serving table puts all users on the SQL pipeline"
+    )
+    older_day: Literal["dated", "replace"] = Field(
+        "dated",
+        description="what a run of an older day than the delivered or the served table does: puts its rows "
+        "beside it as <table>_of_<YYYYMMDD>, which nobody serves from, or replaces the newer rows",
+    )
+    rollback_warning_days: Days = Field(
+        7, description="a rollback to rows older than this warns: they leave out what was ordered since"
     )
     project: Project | None = Field(
         None, description="prod: project of the serving table; unset: HOLLEY_BIGQUERY_PROJECT"
@@ -52,6 +67,11 @@ class ServingSettings(Section):
         if info.field_name == "dataset" and value.lower() == WORKING_DATASET.lower():
             raise ValueError(f"any dataset but {WORKING_DATASET}, whose tables nobody serves from")
         return value
+
+    @property
+    def hash_salt(self) -> str:
+        """What is hashed before the address, with a colon between them."""
+        return self.salt if self.experiment is None else f"{self.salt}:{self.experiment}"
 
     @property
     def graph_percent(self) -> int:

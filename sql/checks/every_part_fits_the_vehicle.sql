@@ -2,10 +2,10 @@
 -- model, or a row whose vehicle is not the user's.
 WITH fitting AS (
   SELECT DISTINCT
-    SAFE_CAST(SUBSTR(TRIM(CAST(vehicles.v1_year AS STRING)), 1, 4) AS INT64) AS year,
-    UPPER(TRIM(vehicles.v1_make)) AS make,
-    UPPER(TRIM(vehicles.v1_model)) AS model,
-    UPPER(TRIM(product.product_number)) AS sku
+    vehicle_year(CAST(vehicles.v1_year AS STRING), @as_of) AS year,
+    vehicle_name(vehicles.v1_make) AS make,
+    vehicle_name(vehicles.v1_model) AS model,
+    normal_sku(product.product_number) AS sku
   FROM `{data_company}.vehicle_product_fitment_data` AS vehicles
   CROSS JOIN UNNEST(vehicles.products) AS product
 )

@@ -1,9 +1,7 @@
--- One row is one slot whose price is missing or below the minimum, or whose part the catalogue sells below
+-- One row is one slot whose price is missing, no number or below the minimum, or whose part the catalogue sells below
 -- it. A part listed at two prices has the higher.
 WITH catalogue_prices AS (
-  SELECT
-    UPPER(TRIM(PartNumber)) AS sku,
-    MAX(SAFE_CAST(REGEXP_REPLACE(TRIM(Price), r'[$, ]', '') AS FLOAT64)) AS price
+  SELECT normal_sku(PartNumber) AS sku, MAX(positive_price(Price)) AS price
   FROM `{data_company}.import_items`
   GROUP BY sku
 )
@@ -15,8 +13,10 @@ SELECT
   delivered.price,
   catalogue_prices.price AS catalogue_price
 FROM `{working}.delivered_parts` AS delivered
-LEFT JOIN catalogue_prices ON catalogue_prices.sku = delivered.sku AND catalogue_prices.price > 0
+LEFT JOIN catalogue_prices ON catalogue_prices.sku = delivered.sku
 WHERE
   delivered.price IS NULL
-  OR NOT delivered.price >= @minimum_price
-  OR NOT COALESCE(catalogue_prices.price, delivered.price) >= @minimum_price
+  OR IS_NAN(delivered.price)
+  OR IS_INF(delivered.price)
+  OR delivered.price < @minimum_price
+  OR catalogue_prices.price < @minimum_price

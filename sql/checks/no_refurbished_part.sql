@@ -1,14 +1,12 @@
 -- One row is one slot with a part that either table of tags calls refurbished.
-WITH tagged_parts AS (
-  SELECT PartNumber, Tags FROM `{data_company}.import_items`
-  UNION ALL
-  SELECT PartNumber, Tags FROM `{data_company}.import_items_tags`
-),
-
-refurbished_parts AS (
-  SELECT DISTINCT UPPER(TRIM(PartNumber)) AS sku
-  FROM tagged_parts
-  WHERE LOWER(Tags) LIKE '%refurb%'
+WITH refurbished_parts AS (
+  SELECT normal_sku(PartNumber) AS sku
+  FROM `{data_company}.import_items`
+  WHERE tagged_refurbished(Tags)
+  UNION DISTINCT
+  SELECT normal_sku(PartNumber) AS sku
+  FROM `{data_company}.import_items_tags`
+  WHERE tagged_refurbished(Tags)
 )
 
 SELECT delivered.email_lower, delivered.slot, delivered.sku

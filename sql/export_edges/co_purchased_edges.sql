@@ -1,7 +1,6 @@
 -- One row is one pair of parts that at least @co_purchase_minimum_users buyers both ordered, on any days;
 -- base_sku is the alphabetical first of the two. Buyers need no vehicle.
--- Pairs grow with the square of what a buyer ordered: they are formed and counted on two integers, and named
--- at the end.
+-- Pairs grow with the square of what a buyer ordered: they are counted on two integers, and named at the end.
 -- earlier_users leaves out what registered users ordered on their last visit before @cutoff; see co_viewed_edges.
 WITH products AS (
   SELECT base_sku, ROW_NUMBER() OVER (ORDER BY base_sku) AS product
@@ -27,11 +26,6 @@ baskets AS (
   GROUP BY order_lines.buyer, products.product
 ),
 
-numbered_baskets AS (
-  SELECT DENSE_RANK() OVER (ORDER BY buyer) AS buyer, product, before_cutoff, earlier
-  FROM baskets
-),
-
 pairs AS (
   SELECT
     basket.product,
@@ -39,8 +33,8 @@ pairs AS (
     COUNTIF(basket.before_cutoff AND other_basket.before_cutoff) AS users,
     COUNTIF(basket.earlier AND other_basket.earlier) AS earlier_users,
     COUNT(*) AS serving_users
-  FROM numbered_baskets AS basket
-  JOIN numbered_baskets AS other_basket
+  FROM baskets AS basket
+  JOIN baskets AS other_basket
     ON other_basket.buyer = basket.buyer AND other_basket.product > basket.product
   GROUP BY basket.product, other_basket.product
   HAVING serving_users >= @co_purchase_minimum_users

@@ -32,7 +32,7 @@ visitor_parts AS (
 
 ranked_parts AS (
   SELECT
-    DENSE_RANK() OVER (ORDER BY visitor) AS visitor,
+    visitor,
     product,
     earlier,
     newest_date IS NOT NULL AND ROW_NUMBER() OVER (

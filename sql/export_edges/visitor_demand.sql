@@ -5,75 +5,9 @@
 --   P(c | parts) ∝ owners(c) × Π P(part | c),  P(part | c) = visitors of the part / visitors of all parts that fit c
 -- (Bayes' rule, parts independent given the car; the numerators are equal for all cars and cancel). weight sums
 -- these probabilities over visitors: the expected number of them that wanted the part for that car.
--- Who looks for more than one car at once, so that no car fits all parts, is asked for each part on its own: to
--- leave such visitors out would favour parts that fit many cars.
 -- Every visitor counts once in each view: before @cutoff, and, as serving_, before @as_of.
-WITH visits AS (
-  SELECT COALESCE(email_lower, user_id) AS visitor, base_sku, event_date AS visit_date
-  FROM `{working}.interaction_events`
-  UNION ALL
-  SELECT buyer AS visitor, base_sku, order_date AS visit_date
-  FROM `{working}.order_lines`
-  WHERE source = 'import_orders' AND counts_in_popularity
-),
-
--- What fits no car, such as a gift card, tells nothing about the car, and takes nothing from what the rest tells.
-fitting_parts AS (
-  SELECT DISTINCT base_sku
-  FROM `{working}.fits_edges`
-),
-
-visitor_parts AS (
-  SELECT visits.visitor, visits.base_sku, MIN(visits.visit_date) AS first_visit
-  FROM visits
-  JOIN fitting_parts ON fitting_parts.base_sku = visits.base_sku
-  LEFT JOIN `{working}.user_nodes` AS users ON users.email_lower = visits.visitor
-  WHERE users.email_lower IS NULL
-  GROUP BY visits.visitor, visits.base_sku
-),
-
--- A part is seen in one view or in both.
-view_parts AS (
-  SELECT visitor, base_sku, FALSE AS serving FROM visitor_parts WHERE first_visit < @cutoff
-  UNION ALL
-  SELECT visitor, base_sku, TRUE AS serving FROM visitor_parts
-),
-
--- Crawlers and resellers see parts for many cars.
-visitors AS (
-  SELECT visitor, serving, COUNT(*) AS parts, STRING_AGG(base_sku, '|' ORDER BY base_sku) AS part_set
-  FROM view_parts
-  GROUP BY visitor, serving
-  HAVING COUNT(*) <= @visitor_maximum_parts
-),
-
--- Visitors with the same parts have the same answer, and so have both views: one of them stands for all.
-set_visitors AS (
-  SELECT
-    visitor,
-    serving,
-    parts,
-    SUM(IF(serving, 0, 1)) OVER (PARTITION BY part_set) AS visitors,
-    SUM(IF(serving, 1, 0)) OVER (PARTITION BY part_set) AS serving_visitors,
-    ROW_NUMBER() OVER (PARTITION BY part_set ORDER BY visitor, serving) AS place
-  FROM visitors
-),
-
--- Numbers for sets, vehicles and parts: what follows joins millions of them.
-part_sets AS (
-  SELECT
-    visitor,
-    serving,
-    parts,
-    visitors,
-    serving_visitors,
-    ROW_NUMBER() OVER (ORDER BY visitor, serving) AS set_number
-  FROM set_visitors
-  WHERE place = 1
-),
-
-numbered_parts AS (
-  SELECT base_sku, COUNT(*) AS vehicles, ROW_NUMBER() OVER (ORDER BY base_sku) AS part_number
+WITH numbered_parts AS (
+  SELECT base_sku, ROW_NUMBER() OVER (ORDER BY base_sku) AS part_number
   FROM `{working}.fits_edges`
   GROUP BY base_sku
 ),
@@ -84,102 +18,39 @@ numbered_vehicles AS (
   GROUP BY make, model
 ),
 
-numbered_fits AS (
-  SELECT
-    numbered_parts.part_number,
-    numbered_vehicles.vehicle_number,
-    fits.first_year,
-    fits.last_year
-  FROM `{working}.fits_edges` AS fits
-  JOIN numbered_parts ON numbered_parts.base_sku = fits.base_sku
-  JOIN numbered_vehicles ON numbered_vehicles.make = fits.make AND numbered_vehicles.model = fits.model
-),
-
 set_parts AS (
   SELECT
-    part_sets.set_number,
-    part_sets.parts,
-    numbered_parts.part_number,
-    ROW_NUMBER() OVER (
-      PARTITION BY part_sets.set_number
-      ORDER BY numbered_parts.vehicles, numbered_parts.part_number
-    ) AS place
-  FROM part_sets
-  JOIN view_parts ON view_parts.visitor = part_sets.visitor AND view_parts.serving = part_sets.serving
-  JOIN numbered_parts ON numbered_parts.base_sku = view_parts.base_sku
+    visitor_sets.set_number, numbered_parts.part_number, visitor_sets.visitors, visitor_sets.serving_visitors
+  FROM `{working}.visitor_sets` AS visitor_sets
+  JOIN numbered_parts ON numbered_parts.base_sku = visitor_sets.base_sku
 ),
 
--- A car that all parts fit is among those of the part that fits the fewest.
-set_candidates AS (
-  SELECT set_parts.set_number, numbered_fits.vehicle_number
-  FROM set_parts
-  JOIN numbered_fits ON numbered_fits.part_number = set_parts.part_number
-  WHERE set_parts.place = 1
-),
-
--- Years in which all parts of a set fit a model.
-whole_set_models AS (
-  SELECT
-    set_candidates.set_number,
-    set_candidates.vehicle_number,
-    set_parts.parts,
-    MAX(numbered_fits.first_year) AS first_year,
-    MIN(numbered_fits.last_year) AS last_year
-  FROM set_candidates
-  JOIN set_parts ON set_parts.set_number = set_candidates.set_number
-  JOIN numbered_fits
-    ON numbered_fits.part_number = set_parts.part_number
-    AND numbered_fits.vehicle_number = set_candidates.vehicle_number
-  GROUP BY set_candidates.set_number, set_candidates.vehicle_number, set_parts.parts
-  HAVING COUNT(*) = set_parts.parts AND MAX(numbered_fits.first_year) <= MIN(numbered_fits.last_year)
-),
-
--- What remains, part by part. Their numbers are negative and clash with none.
+-- Parts of the sets that no model fits as a whole, each on its own. Their numbers are negative.
 single_sets AS (
   SELECT
     -set_parts.part_number AS set_number,
     set_parts.part_number,
-    SUM(part_sets.visitors) AS visitors,
-    SUM(part_sets.serving_visitors) AS serving_visitors
-  FROM part_sets
-  JOIN set_parts ON set_parts.set_number = part_sets.set_number
-  LEFT JOIN (SELECT DISTINCT set_number FROM whole_set_models) AS whole
-    ON whole.set_number = part_sets.set_number
+    SUM(set_parts.visitors) AS visitors,
+    SUM(set_parts.serving_visitors) AS serving_visitors
+  FROM set_parts
+  LEFT JOIN (SELECT DISTINCT set_number FROM `{working}.visitor_set_models`) AS whole
+    ON whole.set_number = set_parts.set_number
   WHERE whole.set_number IS NULL
   GROUP BY set_parts.part_number
 ),
 
-set_models AS (
-  SELECT set_number, vehicle_number, parts, first_year, last_year
-  FROM whole_set_models
-  UNION ALL
-  SELECT
-    single_sets.set_number,
-    numbered_fits.vehicle_number,
-    1 AS parts,
-    numbered_fits.first_year,
-    numbered_fits.last_year
-  FROM single_sets
-  JOIN numbered_fits ON numbered_fits.part_number = single_sets.part_number
-),
-
 counted_set_parts AS (
-  SELECT set_parts.set_number, set_parts.part_number, part_sets.visitors, part_sets.serving_visitors
+  SELECT set_number, part_number, visitors, serving_visitors
   FROM set_parts
-  JOIN part_sets ON part_sets.set_number = set_parts.set_number
   UNION ALL
   SELECT set_number, part_number, visitors, serving_visitors
   FROM single_sets
 ),
 
 part_visitors AS (
-  SELECT
-    view_parts.base_sku,
-    SUM(IF(view_parts.serving, 0, 1)) AS visitors,
-    SUM(IF(view_parts.serving, 1, 0)) AS serving_visitors
-  FROM view_parts
-  JOIN visitors ON visitors.visitor = view_parts.visitor AND visitors.serving = view_parts.serving
-  GROUP BY view_parts.base_sku
+  SELECT base_sku, SUM(visitors) AS visitors, SUM(serving_visitors) AS serving_visitors
+  FROM `{working}.visitor_sets`
+  GROUP BY base_sku
 ),
 
 car_visitors AS (
@@ -227,7 +98,7 @@ questions AS (
     first_year,
     last_year,
     ROW_NUMBER() OVER (ORDER BY vehicle_number, parts, first_year, last_year) AS question
-  FROM set_models
+  FROM `{working}.visitor_set_models` AS set_models
   GROUP BY vehicle_number, parts, first_year, last_year
 ),
 
@@ -274,7 +145,7 @@ answered_models AS (
     MAX(model_likelihoods.best_log_likelihood) OVER (
       PARTITION BY set_models.set_number, model_likelihoods.serving
     ) AS set_log_likelihood
-  FROM set_models
+  FROM `{working}.visitor_set_models` AS set_models
   JOIN questions
     ON questions.vehicle_number = set_models.vehicle_number
     AND questions.parts = set_models.parts

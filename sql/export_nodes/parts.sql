@@ -10,7 +10,7 @@ WITH listed_rows AS (
     COALESCE(normal_sku(PartNumber), '') AS sku,
     filled_text(PartType) AS part_type,
     positive_price(Price) AS listed_price,
-    COALESCE(LOWER(Tags) LIKE '%refurb%', FALSE) AS refurbished
+    tagged_refurbished(Tags) AS refurbished
   FROM `{data_company}.import_items`
 ),
 
@@ -59,7 +59,7 @@ skus AS (
 refurbished_skus AS (
   SELECT DISTINCT normal_sku(PartNumber) AS sku, TRUE AS listed
   FROM `{data_company}.import_items_tags`
-  WHERE LOWER(Tags) LIKE '%refurb%'
+  WHERE tagged_refurbished(Tags)
 ),
 
 sales AS (

@@ -14,6 +14,11 @@ CREATE TEMP FUNCTION part_type_excluded(part_type STRING) AS (
   )
 );
 
+-- Whether tags call a part refurbished, in any case.
+CREATE TEMP FUNCTION tagged_refurbished(tags STRING) AS (
+  COALESCE(LOWER(tags) LIKE '%refurb%', FALSE)
+);
+
 -- The first rule that a part fails; NULL: it may be recommended.
 CREATE TEMP FUNCTION ineligible_reason(
   sku STRING,

@@ -58,7 +58,6 @@ def open_live(
             client,
             None,
             BigQuerySettings(project=bigquery_emulator.project, working_dataset="live_work"),
-            snapshots=1,
             temporary_directory=tmp_path / "tmp",
             stand_ins={"live_recommendations": "live_pipeline.recommendations"},
         )

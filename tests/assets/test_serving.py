@@ -13,8 +13,10 @@ import pytest
 from promotion import promote_version
 from small_run import FinishedRun, execute_job, failure_of
 
-from holley_assets.assets import serving
+from holley_assets.assets import publisher, serving, serving_plan
 from holley_assets.ranking.arms import user_buckets
+from holley_assets.resources.warehouse.interface import Warehouse
+from holley_assets.settings import Settings
 
 SERVING = dg.AssetKey("serving_table")
 TABLE = "holley_serving.email_recommendations"
@@ -50,11 +52,16 @@ def serve(
     _, instance = continued_run
 
     def run(
-        job: str = "daily_score", only: list[str] | None = ONLY, **settings: str
+        job: str = "daily_score",
+        only: list[str] | None = ONLY,
+        why: dict[str, str] | None = None,
+        **settings: str,
     ) -> dg.ExecuteInProcessResult:
         for name, value in settings.items():
             monkeypatch.setenv(f"HOLLEY_SERVING_{name.upper()}", value)
-        return execute_job(job, instance=instance, only=only)
+        return execute_job(
+            job, instance=instance, only=only, config={"serving_switch": why} if why is not None else None
+        )
 
     return run
 
@@ -102,11 +109,11 @@ def test_a_rollout_that_grows_and_then_is_killed(
 
     assert serve(mode="rollout", share="25").success
     quarter = served(run)
-    assert quarter is not None and quarter.column_names[-1] == "arm"
+    assert quarter is not None and quarter.column_names[-2:] == ["arm", "assigned_arm"]
     buckets = user_buckets(quarter["email_lower"], "holley").to_pylist()
     for row, bucket in zip(quarter.to_pylist(), buckets, strict=True):
         arm = row.pop("arm")
-        assert arm == ("graph" if bucket < 2500 else "sql")
+        assert arm == row.pop("assigned_arm") == ("graph" if bucket < 2500 else "sql")
         assert row == (graph if arm == "graph" else sql)[row["email_lower"]]
 
     assert serve(share="50").success
@@ -125,7 +132,7 @@ def test_a_rollout_that_grows_and_then_is_killed(
         "visitor_demand",
     ):
         (run.data_dir / "assets" / f"{asset}.parquet").unlink()
-    killed = serve("serve_sql_only", only=None)
+    killed = serve("serve_sql_only", only=None, why={"by": "ada", "reason": "complaints"})
     assert killed.success
     assert not {"graphs", "embeddings", "recommendations"} & {
         event.step_key for event in killed.all_events if event.step_key
@@ -134,14 +141,7 @@ def test_a_rollout_that_grows_and_then_is_killed(
     assert everybody is not None and graph_users(everybody) == set()
     assert {row["email_lower"] for row in everybody.to_pylist()} == set(sql)
 
-    # No scheduled run puts the graph back; the job that says so does.
-    shutil.copytree(continued_run[0].data_dir.parent / "kept", run.data_dir / "assets", dirs_exist_ok=True)
-    assert serve(mode="full").success
-    assert graph_users(_table(served(run))) == set()
-    assert serve("serve_graph_again").success
-    assert graph_users(_table(served(run))) == set(graph)
-    assert serve(kill_switch="true").success
-    assert graph_users(_table(served(run))) == set()
+    assert everybody["assigned_arm"].to_pylist() == half["assigned_arm"].to_pylist()
 
 
 def test_a_mixed_table_that_breaks_a_promise_is_not_served(
@@ -178,11 +178,18 @@ def test_a_champion_that_changed_since_staging_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run, _ = continued_run
-    monkeypatch.setattr(serving, "champion_version", lambda settings: "20260101-other")
+    monkeypatch.setattr(publisher, "present_plan", other_champion)
     result = serve(mode="full")
     assert not result.success
-    assert "the champion is 20260101-other" in failure_of(result, "serving_table")
+    assert "only the champion 20260101-other fills" in failure_of(result, "serving_table")
     assert served(run) is None
+
+
+def other_champion(warehouse: Warehouse, settings: Settings, staged: str | None) -> serving_plan.Present:
+    """The plan where somebody promoted another model since the rows were staged."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(serving_plan, "champion_version", lambda _: "20260101-other")
+        return serving_plan.present_plan(warehouse, settings, staged)
 
 
 def _table(table: pa.Table | None) -> pa.Table:

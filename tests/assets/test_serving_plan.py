@@ -45,6 +45,7 @@ def test_nobody_but_the_champion_fills_it(mode: str, staged: str | None, champio
 def test_the_kill_switch_wins_over_every_mode(mode: str) -> None:
     found = plan(mode, kill_switch=True, staged=None, champion=None)
     assert (found.touched, found.graph_buckets, found.kill_switch) == (True, 0, True)
+    assert found.assigned_buckets == {"shadow": 0, "ab": 5000, "rollout": 1000, "full": 10_000}[mode]
 
 
 def test_there_is_nothing_to_take_back_where_the_graph_never_served() -> None:
@@ -55,7 +56,7 @@ def test_there_is_nothing_to_take_back_where_the_graph_never_served() -> None:
     ("variable", "value", "allowed"),
     [
         ("HOLLEY_SERVING_MODE", "everybody", "shadow, ab, rollout or full"),
-        ("HOLLEY_SERVING_SHARE", "101", "a number up to 100"),
+        ("HOLLEY_SERVING_SHARE", "101", "a whole number from 0 to 100"),
         ("HOLLEY_SERVING_DATASET", "temp_holley_gnn", "whose tables nobody serves from"),
         ("HOLLEY_SERVING_TABLE", "emails; DROP TABLE x", "letters, digits and _"),
         ("HOLLEY_SERVING_KILL_SWITCH", "perhaps", "true or false"),

@@ -19,7 +19,8 @@ from holley_assets.core.asset_keys import (
 )
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.tracking.journal import TrackingJournal
-from holley_assets.resources.tracking.model_registry import PromotionRefused, open_model_registry
+from holley_assets.resources.tracking.model_registry import open_model_registry
+from holley_assets.resources.tracking.registered_model import PromotionRefused
 
 NOW = datetime.datetime(2026, 2, 9, tzinfo=datetime.UTC)
 RESOURCE = SettingsResource()

@@ -11,6 +11,8 @@ import pytest
 from small_run import failure_of
 from tracking_world import delivery_of, evaluation_of, training_of
 
+from holley_assets.assets.model_choice import choose_checkpoint
+from holley_assets.assets.publisher import PublisherResource
 from holley_assets.automation import rollback as rollback_module
 from holley_assets.automation.rollback import rollback
 from holley_assets.core.asset_keys import (
@@ -18,10 +20,14 @@ from holley_assets.core.asset_keys import (
     DELIVERED_TABLE,
     SERVING_TABLE,
 )
+from holley_assets.ranking.arms import SERVING_SCHEMA
+from holley_assets.ranking.recommendations import WIDE_SCHEMA
+from holley_assets.resources.serving_switch import State, record_decision
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.tracking.journal import TrackingJournal
 from holley_assets.resources.tracking.mlflow_store import TrackingError
 from holley_assets.resources.tracking.model_registry import open_model_registry
+from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
 from holley_assets.resources.warehouse.interface import Warehouse
 from holley_assets.resources.warehouse_resource import WarehouseResource
 
@@ -57,31 +63,54 @@ def crown(*names: str) -> None:
 
 
 def tables() -> Warehouse:
-    return WarehouseResource().open(RESOURCE.load(), RESOURCE.load().run.data_dir)
+    """The warehouse without the guard that keeps everybody but the publisher from the serving table."""
+    data_dir = RESOURCE.load().run.data_dir
+    return DuckDBWarehouse(
+        sources={}, assets={}, database=data_dir / "warehouse.duckdb", temporary_directory=data_dir / "tmp"
+    )
 
 
 def fill(table: tuple[str, str], *versions: str, day: int) -> None:
-    rows = pa.table(
-        {"email_lower": [f"{v}@x" for v in versions], "model_version": versions, "day": [day] * len(versions)}
+    """Rows of February ``day``: one of each version, and in the serving table each user in the arm of the row."""
+    users = [f"{v}-{n}@x.org" for v in versions for n in range(3)]
+    models = [v for v in versions for _ in range(3)]
+    columns: dict[str, object] = {
+        name: pa.nulls(len(users), WIDE_SCHEMA.field(name).type) for name in WIDE_SCHEMA.names
+    }
+    columns |= {
+        "email_lower": users,
+        "model_version": models,
+        "generated_at": [datetime.datetime(2026, 2, day, tzinfo=datetime.UTC)] * len(users),
+    }
+    if table == SERVED:
+        columns |= {
+            name: ["sql" if model == "sql" else "graph" for model in models]
+            for name in ("arm", "assigned_arm")
+        }
+    tables().replace_table(
+        *table, pa.table(columns, schema=SERVING_SCHEMA if table == SERVED else WIDE_SCHEMA)
     )
-    tables().replace_table(*table, rows)
 
 
 def content(table: tuple[str, str]) -> tuple[set[str], int]:
     """Model versions in a table, and its day."""
     found = tables().read_table(*table)
-    return set(found["model_version"].to_pylist()), found["day"][0].as_py()
+    return set(found["model_version"].to_pylist()), found["generated_at"][0].as_py().day
 
 
-def serve(instance: dg.DagsterInstance) -> None:
-    """What a run says that published the serving table."""
-    instance.report_runless_asset_event(dg.AssetMaterialization(SERVING_TABLE))
+def pull(state: State) -> None:
+    opened = WarehouseResource().open(RESOURCE.load(), RESOURCE.load().run.data_dir)
+    record_decision(opened, RESOURCE.load(), state, by="bob", reason="wrong parts", run_id=f"run-{state}")
 
 
-def execute(instance: dg.DagsterInstance, **config: str) -> dg.ExecuteInProcessResult:
+def execute(instance: dg.DagsterInstance, **config: object) -> dg.ExecuteInProcessResult:
+    warehouse = WarehouseResource()
     return rollback.execute_in_process(
         run_config={"ops": {"roll_back": {"config": {"by": "grace", "reason": "complaints", **config}}}},
-        resources={"settings": RESOURCE, "warehouse": WarehouseResource()},
+        resources={
+            "settings": RESOURCE,
+            "publisher": PublisherResource(settings=RESOURCE, warehouse=warehouse),
+        },
         instance=instance,
         raise_on_error=False,
     )
@@ -94,14 +123,15 @@ def champion() -> str:
 
 
 @pytest.fixture
-def week(instance: dg.DagsterInstance) -> dg.DagsterInstance:
+def week(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> dg.DagsterInstance:
     """Two champions in turn: the second filled both tables twice, and a third model was staged since."""
+    monkeypatch.setenv("HOLLEY_SERVING_MODE", "full")
+    monkeypatch.setenv("HOLLEY_AS_OF", "2026-02-06")
     crown("first", "second")
     for day, version in ((1, FIRST), (2, FIRST), (3, SECOND), (4, SECOND), (5, THIRD)):
         fill(DELIVERED, version, day=day)
     for day, versions in ((1, ["sql"]), (2, [FIRST, "sql"]), (3, [SECOND, "sql"]), (4, [SECOND, "sql"])):
         fill(SERVED, *versions, day=day)
-    serve(instance)
     return instance
 
 
@@ -126,7 +156,11 @@ def test_a_rollback_that_was_cut_off_is_run_again(
     with monkeypatch.context() as patch:
         patch.setattr(rollback_module, "restore_champion", down)
         assert "Not rolled back: the server is down" in failure_of(execute(week), "roll_back")
-    assert (champion(), content(SERVED)) == (SECOND, ({FIRST, "sql"}, 2))
+    assert (champion(), content(SERVED)) == (FIRST, ({FIRST, "sql"}, 2)), (
+        "the decision holds from its word on"
+    )
+    chosen = choose_checkpoint(week, dg.DagsterRun(job_name="daily_score"), RESOURCE.load())
+    assert chosen.model_version == FIRST, "the next daily run does not deliver what was rolled back"
     assert execute(week).success
     assert (champion(), content(SERVED), content(DELIVERED)) == (FIRST, ({FIRST, "sql"}, 2), ({FIRST}, 2))
 
@@ -145,16 +179,88 @@ def test_in_shadow_only_the_delivered_table_comes_back(instance: dg.DagsterInsta
     crown("first", "second")
     fill(DELIVERED, FIRST, day=1)
     fill(DELIVERED, SECOND, day=2)
+    for versions in ([FIRST, "sql"], [SECOND, "sql"]):
+        fill(SERVED, *versions, day=2)
     assert execute(instance).success
     assert (champion(), content(DELIVERED)) == (FIRST, ({FIRST}, 1))
+    assert content(SERVED) == ({SECOND, "sql"}, 2), "in shadow mode the serving table is not touched"
 
 
-def test_without_a_table_to_go_back_to_nothing_is_touched(instance: dg.DagsterInstance) -> None:
+@pytest.mark.parametrize("pulled_by", ["setting", "record"])
+def test_while_the_kill_switch_is_on_no_graph_row_comes_back(
+    week: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, pulled_by: str
+) -> None:
+    if pulled_by == "setting":
+        monkeypatch.setenv("HOLLEY_SERVING_KILL_SWITCH", "true")
+    else:
+        pull("on")
+    assert execute(week).success
+    assert (champion(), content(SERVED), content(DELIVERED)) == (FIRST, ({"sql"}, 1), ({FIRST}, 2))
+
+
+def test_a_switch_that_is_pulled_between_plan_and_replacement_holds(
+    week: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = rollback_module.plan_return
+
+    def pulled_then(*arguments: object) -> list[rollback_module.Return]:
+        planned = plan(*arguments)  # type: ignore[arg-type]
+        pull("on")
+        return planned
+
+    monkeypatch.setattr(rollback_module, "plan_return", pulled_then)
+    refused = failure_of(execute(week), "roll_back")
+    assert "the kill switch is on since" in refused and "by bob: wrong parts; run serve_sql_only" in refused
+    assert content(SERVED) == ({SECOND, "sql"}, 4)
+    monkeypatch.undo()
+
+
+def test_only_a_version_within_the_present_share_comes_back(
+    week: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLLEY_SERVING_MODE", "rollout")
+    monkeypatch.setenv("HOLLEY_SERVING_SHARE", "0")
+    assert execute(week, dry_run=True).success
+    assert execute(week).success
+    assert (champion(), content(SERVED)) == (FIRST, ({"sql"}, 1))
+
+
+def test_a_dry_run_says_what_there_is_and_touches_nothing(week: dg.DagsterInstance) -> None:
+    assert execute(week, dry_run=True).success
+    assert (champion(), content(SERVED), content(DELIVERED)) == (SECOND, ({SECOND, "sql"}, 4), ({THIRD}, 5))
+    observed = {}
+    for key in (SERVING_TABLE, DELIVERED_TABLE):
+        (record,) = week.fetch_observations(dg.AssetRecordsFilter(asset_key=key), limit=5).records
+        assert record.asset_observation is not None
+        observed[key] = record.asset_observation.metadata
+        assert f"of 2026-02-02, {FIRST}" in str(observed[key]["comes_back"].value)
+        assert observed[key]["old"].value is False
+    rows = [dict(record.data) for record in observed[SERVING_TABLE]["kept"].records]  # type: ignore[union-attr]
+    assert [(row["day"], row["models"], row["rows"]) for row in rows] == [
+        ("2026-02-04", f"{SECOND} and sql", 6),
+        ("2026-02-03", f"{SECOND} and sql", 6),
+        ("2026-02-02", f"{FIRST} and sql", 6),
+        ("2026-02-01", "sql", 3),
+    ]
+
+
+def test_rows_that_are_old_are_warned_of(week: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLLEY_AS_OF", "2026-02-09")
+    assert execute(week, dry_run=True).success
+    monkeypatch.setenv("HOLLEY_AS_OF", "2026-02-10")
+    assert execute(week, dry_run=True).success
+    records = week.fetch_observations(dg.AssetRecordsFilter(asset_key=SERVING_TABLE), limit=5).records
+    assert [record.asset_observation.metadata["old"].value for record in records] == [True, False]  # type: ignore
+
+
+def test_without_a_table_to_go_back_to_nothing_is_touched(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     crown("first", "second")
     fill(DELIVERED, FIRST, day=1)
     fill(DELIVERED, SECOND, day=2)
     fill(SERVED, SECOND, "sql", day=2)
-    serve(instance)
+    monkeypatch.setenv("HOLLEY_SERVING_MODE", "full")
     refused = failure_of(execute(instance), "roll_back")
     assert refused.startswith("Not rolled back: no kept version of holley_serving.email_recommendations")
     assert "serve_sql_only" in refused and "\n" not in refused

@@ -128,3 +128,24 @@ def test_the_table_has_a_row_a_measure() -> None:
     assert table.num_rows == len(compare(summary()))
     assert set(table["previous_run"].to_pylist()) == {"a-run"}
     assert measures_table([], None).num_rows == 0
+
+
+def test_the_limit_of_a_drop_is_two_standard_errors_of_the_difference() -> None:
+    """√(0.3 · 0.7 / 300 + 0.25 · 0.75 / 400) is 0.0341870; where chance says less, the threshold holds."""
+    now = summary(0.25, 400)
+    measures = compare_runs(
+        summary(0.30, 300), now, {"scores": SCORES}, users_changed=None, vectors={}, thresholds=Thresholds()
+    )
+    limits = {measure.name: measure.limit for measure in measures}
+    assert limits["overall_hit_rate_at_4_drop"] == pytest.approx(2 * 0.0341870, rel=1e-5)
+    many = compare_runs(
+        summary(0.30, 10**9),
+        summary(0.25, 10**9),
+        {"scores": SCORES},
+        users_changed=None,
+        vectors={},
+        thresholds=Thresholds(),
+    )
+    assert {measure.name: measure.limit for measure in many}[
+        "overall_hit_rate_at_4_drop"
+    ] == Thresholds().hit_rate_drop

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -17,9 +18,13 @@ from dagster._serdes import serialize_value
 from production.production_world import Production, running_production
 from small_run import execute_job, failure_of
 
+from holley_assets.assets import publisher
 from holley_assets.definitions import definitions
 from holley_assets.ranking.arms import user_buckets
+from holley_assets.resources.serving_switch import record_decision
+from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.bigquery.schema import columns_of_schema
+from holley_assets.resources.warehouse.interface import Warehouse
 
 OUTPUT = "temp_holley_gnn"
 SLOTS = [
@@ -186,7 +191,7 @@ def test_the_champion_fills_its_arm_of_the_serving_table(serving: pa.Table, week
     rows = serving.to_pylist()
     assert {row["arm"] for row in rows} == set(versions)
     for row, bucket in zip(rows, buckets, strict=True):
-        assert row["arm"] == ("graph" if bucket < 5000 else "sql")
+        assert row["arm"] == row["assigned_arm"] == ("graph" if bucket < 5000 else "sql")
         assert row["model_version"] == versions[row["arm"]]
 
 
@@ -197,7 +202,46 @@ def test_both_arms_are_what_was_staged(production: Production, serving: pa.Table
     }
     for row in serving.to_pylist():
         arm = row.pop("arm")
+        del row["assigned_arm"]
         assert row == staged[arm][row["email_lower"]]
+
+
+def test_the_lease_on_the_working_dataset_was_held_and_let_go(production: Production, weekly: Weekly) -> None:
+    with production.bigquery.client() as client:
+        leases = [
+            client.get_table(item)
+            for item in client.list_tables("temp_holley_gnn_work")
+            if item.table_id.startswith("holley_lease_")
+        ]
+    assert [lease.description for lease in leases] == ["free"]
+
+
+def test_a_pulled_switch_stops_the_publication_within_its_statement(
+    production: Production, serving: pa.Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLLEY_SERVING_MODE", "ab")
+    settings = SettingsResource().load()
+    asked = publisher.present_plan
+
+    def ask_then_pull(warehouse: Warehouse, *others: Any) -> Any:
+        present = asked(warehouse, *others)
+        record_decision(warehouse, settings, "on", by="ada", reason="wrong parts", run_id="in between")
+        return present
+
+    with production.instance() as instance, monkeypatch.context() as patched:
+        patched.setattr(publisher, "present_plan", ask_then_pull)
+        result = execute_job("daily_score", instance=instance, only=["serving_table"])
+    assert "the kill switch is on since" in failure_of(result, "serving_table")
+    assert rows_by_email(production.table("holley_serving", "email_recommendations")) == rows_by_email(
+        serving
+    )
+    with production.instance() as instance:
+        assert execute_job(
+            "daily_score", instance=instance, only=["mixed_recommendations", "serving_table"]
+        ).success
+    switched = production.table("holley_serving", "email_recommendations")
+    assert set(switched["arm"].to_pylist()) == {"sql"}
+    assert set(switched["assigned_arm"].to_pylist()) == {"graph", "sql"}
 
 
 def test_the_table_before_stays_as_a_snapshot(

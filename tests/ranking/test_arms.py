@@ -59,7 +59,7 @@ def test_nobody_goes_back_as_the_share_grows() -> None:
 
 def test_each_row_is_whole_and_its_arm_s_own() -> None:
     mixed = mix_arms(wide(USERS, "m1"), wide(USERS, "sql"), graph_buckets=2500, salt="holley")
-    assert mixed.schema.equals(SERVING_SCHEMA) and mixed.column_names[-1] == "arm"
+    assert mixed.schema.equals(SERVING_SCHEMA) and mixed.column_names[-2:] == ["arm", "assigned_arm"]
     assert mixed["email_lower"].to_pylist() == sorted(USERS)
     for row in mixed.to_pylist():
         version = "m1" if row["arm"] == "graph" else "sql"
@@ -76,6 +76,33 @@ def test_without_the_graph_everybody_is_on_sql() -> None:
     for graph in (None, wide(USERS, "m1")):
         mixed = mix_arms(graph, wide(USERS, "sql"), graph_buckets=0, salt="x")
         assert set(arms(mixed).values()) == {"sql"} and mixed.num_rows == len(USERS)
+
+
+def test_what_the_hash_said_stands_beside_what_the_user_received() -> None:
+    bucket_of = dict(zip(USERS, user_buckets(pa.array(USERS), "x").to_pylist(), strict=True))
+    graph, sql = wide(USERS[:2000], "m1"), wide(USERS, "sql")
+    before: set[str] = set()
+    for buckets in (0, 1000, 5000, 10_000):
+        rows = mix_arms(graph, sql, graph_buckets=buckets, salt="x").to_pylist()
+        for row in rows:
+            assigned = "graph" if bucket_of[row["email_lower"]] < buckets else "sql"
+            received = assigned if row["email_lower"] in USERS[:2000] else "sql"
+            assert (row["assigned_arm"], row["arm"]) == (assigned, received)
+        chosen = {row["email_lower"] for row in rows if row["assigned_arm"] == "graph"}
+        assert before <= chosen, "a growing share takes nobody away"
+        before = chosen
+    assert before == set(USERS)
+
+
+def test_the_kill_switch_changes_what_is_received_and_not_what_was_assigned() -> None:
+    graph, sql = wide(USERS, "m1"), wide(USERS, "sql")
+    served = mix_arms(graph, sql, graph_buckets=5000, salt="x")
+    killed = mix_arms(graph, sql, graph_buckets=0, assigned_buckets=5000, salt="x")
+    assert set(arms(killed).values()) == {"sql"}
+    assert killed.sort_by("email_lower")["assigned_arm"].equals(served["assigned_arm"])
+    assert set(killed["assigned_arm"].to_pylist()) == {"graph", "sql"}
+    with pytest.raises(ValueError, match="the first at most the second"):
+        mix_arms(graph, sql, graph_buckets=5000, assigned_buckets=1000, salt="x")
 
 
 @pytest.mark.parametrize("buckets", [-1, 10_001])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -31,17 +31,22 @@ def emulator(bigquery_emulator: BigQueryEmulator) -> BigQueryEmulator:
 def open_warehouse(emulator: BigQueryEmulator, tmp_path: Path) -> Open:
     """Opens the warehouse for a step of a run; keywords change its settings."""
 
-    def open_(run_id: str | None = None, step: str = "fitment", **settings: object) -> BigQueryWarehouse:
+    def open_(
+        run_id: str | None = None,
+        step: str = "fitment",
+        guarded: Collection[tuple[str, str]] = (),
+        **settings: object,
+    ) -> BigQueryWarehouse:
         values = emulator.settings(**{"working_dataset": WORKING, "retry_seconds": 10.0, **settings})
         origin = Origin(run_id, step) if run_id else None
         return BigQueryWarehouse(
             open_client(values),
             None,
             values,
-            snapshots=2,
             temporary_directory=tmp_path / "tmp",
             origin=origin,
             spending=Spending(FolderStore(tmp_path / "store"), run_id) if run_id else None,
+            guarded=guarded,
         )
 
     return open_

@@ -66,6 +66,8 @@ GRAPH_TABLES = [
     "visitor_demand",
     "co_viewed_edges",
     "visitor_parts",
+    "visitor_sets",
+    "visitor_set_models",
     "co_purchased_edges",
     "fitment",
     "user_purchases",

@@ -21,6 +21,8 @@ def test_without_any_interaction_the_structure_is_there(shop, graph_tables):
         "interacts_edges",
         "visitor_demand",
         "visitor_parts",
+        "visitor_sets",
+        "visitor_set_models",
         "co_purchased_edges",
         "co_viewed_edges",
         "user_purchases",

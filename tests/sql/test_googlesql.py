@@ -12,17 +12,15 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlglot
+from sqlglot import exp
 
 from holley_assets.ranking.recommendations import WIDE_SCHEMA
 from holley_assets.resources.warehouse.duckdb.transpile import to_duckdb
 from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
 from holley_assets.resources.warehouse.interface import DUPLICATE_REASON
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
-from holley_assets.resources.warehouse.sql_files import (
-    Query,
-    query_names,
-    read_query,
-)
+from holley_assets.resources.warehouse.sql_files import Query, query_names, read_query, shared_functions
 from holley_assets.settings import load_settings
 
 googlesql = pytest.importorskip("googlesql", reason="the package zetasql is not installed")
@@ -270,7 +268,8 @@ def world(
         **shop_parameters,
         "minimum_users": 1,
         "salt": "ß",
-        "graph_buckets": 5000,
+        "graph_buckets": 4000,
+        "assigned_buckets": 5000,
         "graph_model_version": "m",
     }
     return World(shop_class(folder), parameters, query_names())
@@ -469,3 +468,124 @@ def test_every_statement_is_valid_for_the_types_of_its_inputs(engine: Any, world
             if column not in ("drop_reason", "duplicate_rows")
         }
         assert googlesql.arrow_columns(world.table(name).schema) == expected, name
+
+
+STRANGE_VALUES = [
+    *(
+        "100",
+        "$1,200.50",
+        f"{NBSP}75 ",
+        "1$0",
+        "1e1",
+        "4 5",
+        "",
+        "-5",
+        "0",
+        "0.00",
+        ".5",
+        "5.",
+        ".",
+        "$",
+        "1,20",
+        "1,2000",
+    ),
+    *("nan", "inf", "NaN", "Infinity", "٣", "0x10", "1_000", "12345678901234567890", "9" * 400),
+    *(
+        "1967",
+        "1967.0",
+        "1967.",
+        "67",
+        "1967-1969",
+        "67-69",
+        "1998+",
+        "1899",
+        "1900",
+        "2027",
+        "2028",
+        "NONE",
+        "None",
+        "19 67",
+    ),
+    *("8202b", "8202.0", "8202B.0", f"\t8202R{WIDE}", "B", "8", "stß-1B", "ŉ5P", "8202BB", "İ9g"),
+    *(
+        "A@x.com",
+        f"{NBSP}İ@Straße.com",
+        "@",
+        "test@test",
+        "a@b@c.com",
+        "a@x.com, b@x.com",
+        "n/a",
+        "none@none.com",
+    ),
+    *(
+        "//x.com/a.jpg",
+        "HTTP://x.com/a",
+        "https:///a",
+        "https://x.com/a b",
+        "x.jpg",
+        f"https://x.com/ß{NBSP}",
+        "ftp://x.com",
+    ),
+    *(
+        "Friday, January 10, 2025",
+        "fri,JAN 1,2025",
+        "Friday, Janvier 10, 2025",
+        "Gasket",
+        "Engine Bolt Kit",
+        "WHEEL CAP SET",
+    ),
+    *("Chevy", "MERCEDES  BENZ", "refurbİshed", "Refurb"),
+]
+
+
+@pytest.mark.parametrize("name", sorted(shared_functions()))
+def test_shared_functions_agree(engine: Any, name: str) -> None:
+    """Every function of sql/functions that reads one text, of every strange text; with no text it is NULL or false."""
+    functions = tuple(shared_functions().values())
+    definition = sqlglot.parse_one(shared_functions()[name], read="bigquery").find(exp.UserDefinedFunction)
+    kinds = [parameter.args["kind"].sql(dialect="bigquery") for parameter in definition.expressions]
+    if kinds.count("STRING") != 1:
+        pytest.skip("it does not read one text; the queries that call it are compared")
+    given = {
+        "STRING": "value",
+        "DATE": "DATE '2026-02-01'",
+        "INT64": "CAST(2027 AS INT64)",
+        "FLOAT64": "CAST(0.1 AS FLOAT64)",
+    }
+    call = f"{name}({', '.join(given[kind] for kind in kinds)})"
+    assert_agree(engine, call, [*STRANGE_VALUES, *strange_texts(), None], functions)
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("order_date('Friday, January 10, 2025')", datetime.date(2025, 1, 10)),
+        ("order_date('fri,DEC 1,2025')", datetime.date(2025, 12, 1)),
+        ("order_date('February 28, 2025')", datetime.date(2025, 2, 28)),
+        ("order_date('Friday, February 29, 2025')", None),
+        ("order_date('Friday, January 10, 25')", None),
+        ("order_date('Frittag, January 10, 2025')", None),
+        ("order_date('2025-01-10')", None),
+        ("positive_price('$1,200.50')", 1200.5),
+        ("positive_price('\u00a050\t')", 50.0),
+        ("positive_price('1$0')", None),
+        ("positive_price('1e1')", None),
+        ("positive_price('4 5')", None),
+        ("positive_price('0')", None),
+        ("positive_price('nan')", None),
+        ("normal_sku('\u3000stß-1\t')", "STSS-1"),
+        ("base_sku(' 8202r\u00a0')", "8202"),
+        ("base_sku('8202BB')", "8202BB"),
+        ("vehicle_year('1967.0', DATE '2026-02-01')", 1967),
+        ("vehicle_year('2027', DATE '2026-02-01')", 2027),
+        ("vehicle_year('2028', DATE '2026-02-01')", None),
+        ("vehicle_year('1899', DATE '2026-02-01')", None),
+        ("vehicle_year('1900', DATE '2026-02-01')", 1900),
+        ("normal_email('\u00a0A@X.com\t')", "a@x.com"),
+    ],
+)
+def test_right_values_on_both_engines(engine: Any, call: str, expected: Any) -> None:
+    functions = tuple(shared_functions().values())
+    (row,) = engine.rows(f"SELECT {call} AS found", functions=functions)
+    assert row["found"] == expected
+    assert_agree(engine, call, ["once"], functions)

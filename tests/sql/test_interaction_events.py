@@ -217,3 +217,34 @@ def test_one_product_under_two_event_names_is_no_duplicate(shop):
     shop.event("u", "Consumer Website Order", "2025-10-02", SKUs_0="A")
     assert len(shop.run("interaction_events")) == 3
     assert shop.dropped("interaction_events") == {}
+
+
+def test_names_of_properties_are_trimmed_of_any_white_space(shop):
+    shop.event("u", "Viewed Product", "2025-10-01", **{"\u00a0ProductId\t": "A1", " Price ": "60"})
+    shop.event(
+        "u", "Cart Update", "2025-10-02", **{" Items_0.ProductId\u3000": "A2", "\tItems_0.ItemPrice": "61"}
+    )
+    assert summary(shop.run("interaction_events")) == [("cart", "A2", 61.0, None), ("view", "A1", 60.0, None)]
+
+
+def test_a_value_in_two_columns_is_the_text_then_the_whole_number(shop):
+    """Text, whole number, float: the first that says something."""
+    for day, values, expected in (
+        (1, ("60", 70, 80.0), 60.0),
+        (2, (None, 70, 80.0), 70.0),
+        (3, ("n/a", None, 80.0), 80.0),
+        (4, ("0", 70, 80.0), 70.0),
+    ):
+        shop.view("u", f"2025-10-0{day}", f"A{day}")
+        price = dict(zip(("string_value", "long_value", "double_value"), values, strict=True))
+        shop.rows["ingestion_unified_schema_incremental"][-1]["event_properties"].append(
+            {"property_name": "Price", **price}
+        )
+        (row,) = (row for row in shop.run("interaction_events") if row["sku"] == f"A{day}")
+        assert row["price"] == expected
+
+
+def test_of_two_prices_and_images_of_one_event_the_higher_and_the_first_count(shop):
+    for price, image in (("60", "https://b.com/1"), ("70", "https://a.com/2"), ("65", "https://c.com/3")):
+        shop.view("u", "2025-10-01", "A1", price=price, image=image)
+    assert summary(shop.run("interaction_events")) == [("view", "A1", 70.0, "https://a.com/2")]

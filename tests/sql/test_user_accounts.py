@@ -106,3 +106,20 @@ def test_what_is_told_at_or_after_as_of_is_not_known_yet(shop):
     shop.account("u3", None, email="undated@x.com")
     rows = shop.run("user_accounts")
     assert [row["email_lower"] for row in rows] == ["old@x.com", "undated@x.com"]
+
+
+def test_names_of_properties_are_trimmed_of_any_white_space(shop):
+    values = {
+        "\u00a0email\t": "a@x.com",
+        " V1_Year\u3000": "1967",
+        "v1_make ": "FORD",
+        "\tv1_model": "MUSTANG",
+    }
+    shop.attributes("u", values, "2025-08-01")
+    (row,) = shop.run("user_accounts")
+    assert (row["email_lower"], row["year"], row["make"], row["model"]) == (
+        "a@x.com",
+        1967,
+        "FORD",
+        "MUSTANG",
+    )

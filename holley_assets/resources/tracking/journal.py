@@ -145,6 +145,7 @@ class _Connection:
                 as_of=record.as_of,
                 metrics=record.statistics,
                 started_from=record.started_from,
+                learnt_from=record.learnt_from,
             )
             return trained, model.version
         found = self._registry.by_model_version(record.model_version)

@@ -10,16 +10,22 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Self
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
+from holley_assets.core.time_windows import source_of
 from holley_assets.resources.storage.artifacts import Reference
 from holley_assets.resources.tracking.mlflow_store import as_tracking_errors, open_client, store_uri
+from holley_assets.resources.tracking.registered_model import (
+    PromotionRefused,
+    RegisteredModel,
+    objections,
+    require_source,
+)
 from holley_assets.settings import Settings, TrackingSettings
 from holley_assets.texts import for_mlflow_key
 
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
     from mlflow.entities.model_registry import RegisteredModel as MlflowModel
 
 REGISTERED_MODEL = "holley-gnn"
@@ -33,80 +39,20 @@ _DESCRIPTION = (
 )
 
 
-class PromotionRefused(RuntimeError):  # noqa: N818  (an answer, not an error)
-    """A model may not become the champion. The message is one line that says why."""
-
-
-@dataclasses.dataclass(frozen=True)
-class RegisteredModel:
-    """One version of the registered model.
-
-    Attributes:
-        version: its number in the registry, from 1 up.
-        model_version: name of the weights, as in the delivered table.
-        reference: the checkpoint, with its checksum.
-        dagster_run_id: the run that trained it.
-        as_of: the day of its data.
-        outcome: decision of its report; None before evaluation.
-        gates_passed: whether every gate of the report passed; None before evaluation.
-        checks_passed: whether every blocking check of its run passed.
-        failed_gates: names of the gates that did not pass.
-        started_from: what its training started from, in words; None for a training from nothing.
-        promoted_by: who last made it the champion; None for one that never was.
-        promoted_at: when, UTC.
-        promotion_reason: why.
-    """
-
-    version: int
-    model_version: str
-    reference: Reference
-    dagster_run_id: str
-    as_of: datetime.date
-    outcome: str | None = None
-    gates_passed: bool | None = None
-    checks_passed: bool = False
-    failed_gates: tuple[str, ...] = ()
-    started_from: str | None = None
-    promoted_by: str | None = None
-    promoted_at: datetime.datetime | None = None
-    promotion_reason: str | None = None
-
-    @property
-    def age(self) -> tuple[datetime.date, int]:
-        """Sorts versions by the day of their data, then by when they were registered."""
-        return self.as_of, self.version
-
-    @classmethod
-    def _from_mlflow(cls, found: ModelVersion) -> Self:
-        tags = found.tags
-        gates: dict[str, bool] = json.loads(tags["gates"]) if "gates" in tags else {}
-        return cls(
-            version=int(found.version),
-            model_version=tags["model_version"],
-            reference=Reference(**json.loads(tags["checkpoint"])),
-            dagster_run_id=tags["dagster_run_id"],
-            as_of=datetime.date.fromisoformat(tags["as_of"]),
-            outcome=tags.get("outcome"),
-            gates_passed=_flag(tags.get("gates_passed")),
-            checks_passed=bool(_flag(tags.get("checks_passed"))),
-            failed_gates=tuple(sorted(name for name, passed in gates.items() if not passed)),
-            started_from=tags.get("started_from"),
-            promoted_by=tags.get("promoted_by"),
-            promoted_at=datetime.datetime.fromisoformat(tags["promoted_at"])
-            if "promoted_at" in tags
-            else None,
-            promotion_reason=tags.get("promotion_reason"),
-        )
-
-
 class ModelRegistry:
     """The versions of :data:`REGISTERED_MODEL`.
+
+    Args:
+        uri: of MLflow.
+        waiting: how long MLflow is waited for.
+        source: where the customers are from that a champion serves: sample, parquet or bigquery.
 
     Raises:
         TrackingError: from every method, where the registry cannot be reached or written.
     """
 
-    def __init__(self, uri: str, waiting: TrackingSettings) -> None:
+    def __init__(self, uri: str, waiting: TrackingSettings, source: str) -> None:
+        self._source = source
         with as_tracking_errors():
             self._client = open_client(uri, waiting)
 
@@ -121,14 +67,20 @@ class ModelRegistry:
         as_of: datetime.date,
         metrics: Mapping[str, float | int | None],
         started_from: str | None = None,
+        learnt_from: Mapping[str, str] | None = None,
     ) -> RegisteredModel:
         """Register what a training made. The same weights of the same run are one version, however often.
 
         Args:
             mlflow_run: the training's MLflow run, with its curves and a copy of the checkpoint.
             metrics: validation metrics and graph statistics, by name.
+            learnt_from: ``source``, ``source_kind`` and ``window`` of its data.
         """
-        facts = {"checkpoint": json.dumps(dataclasses.asdict(reference)), **_numbers("training", metrics)}
+        facts = {
+            "checkpoint": json.dumps(dataclasses.asdict(reference)),
+            **(learnt_from or {}),
+            **_numbers("training", metrics),
+        }
         for known in self.versions(dagster_run_id=dagster_run_id, model_version=model_version):
             # A step that is tried again writes its checkpoint again.
             self._tag(known.version, facts)
@@ -178,8 +130,12 @@ class ModelRegistry:
 
     @as_tracking_errors()
     def champion(self) -> RegisteredModel | None:
-        """The version that serves; ``None`` while none was ever promoted."""
-        return self._aliased(CHAMPION)
+        """The version that serves: the newest that was promoted and not sent away; ``None`` without one.
+
+        A rollback sends a champion away first and puts everything else back then, so that one that is cut off in
+        between delivers nothing of it.
+        """
+        return next(self._serving(), None)
 
     @as_tracking_errors()
     def challenger(self) -> RegisteredModel | None:
@@ -189,7 +145,7 @@ class ModelRegistry:
     @as_tracking_errors()
     def get(self, version: int) -> RegisteredModel:
         """A version by its number."""
-        return RegisteredModel._from_mlflow(self._client.get_model_version(REGISTERED_MODEL, str(version)))
+        return RegisteredModel.from_mlflow(self._client.get_model_version(REGISTERED_MODEL, str(version)))
 
     @as_tracking_errors()
     def by_model_version(self, model_version: str) -> RegisteredModel | None:
@@ -219,25 +175,52 @@ class ModelRegistry:
         """
         _require_who_and_why(by, reason)
         model, champion = self.get(version), self.champion()
+        require_source(model, self._source)
         if champion is not None and champion.version == version:
             return champion
-        objections = _objections(model, champion)
-        if objections and not forced:
+        objected = objections(model, champion)
+        if objected and not forced:
             raise PromotionRefused(
-                f"version {version} ({model.model_version}) is not promoted, because {'; '.join(objections)}. "
+                f"version {version} ({model.model_version}) is not promoted, because {'; '.join(objected)}. "
                 "Set force, with the reason, to promote it all the same"
             )
         previous = {"previous_champion": str(champion.version)} if champion is not None else {}
-        overruled = {"overruled": "; ".join(objections)} if objections else {}
+        overruled = {"overruled": "; ".join(objected)} if objected else {}
         self._tag(version, {**_decision(by, reason, now), **previous, **overruled})
+        for tag in ("withdrawn_by", "withdrawn_at", "withdrawal_reason"):
+            if model.withdrawn_by is not None:
+                self._client.delete_model_version_tag(REGISTERED_MODEL, str(version), tag)
         self._crown([*self._succession(), version])
         return self.get(version)
 
     @as_tracking_errors()
-    def previous_champion(self) -> RegisteredModel | None:
-        """The version that :meth:`restore_previous_champion` would bring back."""
+    def leaving_and_returning(self) -> tuple[RegisteredModel, RegisteredModel] | None:
+        """The champion that a rollback sends away and the one that it brings back; ``None`` without both.
+
+        One that was sent away by a rollback that was cut off is still the one that leaves.
+        """
         succession = self._succession()
-        return self.get(succession[-2]) if len(succession) > 1 else None
+        if not succession:
+            return None
+        leaving = self.get(succession[-1])
+        returning = next((model for model in self._serving() if model.version != leaving.version), None)
+        return (leaving, returning) if returning is not None else None
+
+    @as_tracking_errors()
+    def withdraw_champion(self, *, by: str, reason: str, now: datetime.datetime) -> None:
+        """Send the champion away: from now on it serves nobody, and the one before it is the champion.
+
+        Raises:
+            PromotionRefused: nobody or no reason is named, or there was no champion before.
+        """
+        _require_who_and_why(by, reason)
+        pair = self.leaving_and_returning()
+        if pair is None:
+            raise PromotionRefused("there was none before the present one")
+        if pair[0].withdrawn_by is None:
+            # Who, the tag that decides, comes last.
+            withdrawal = {"withdrawal_reason": reason, "withdrawn_at": now.isoformat(), "withdrawn_by": by}
+            self._tag(pair[0].version, withdrawal)
 
     @as_tracking_errors()
     def restore_previous_champion(self, *, by: str, reason: str, now: datetime.datetime) -> RegisteredModel:
@@ -246,16 +229,22 @@ class ModelRegistry:
         Raises:
             PromotionRefused: nobody or no reason is named, or there was no champion before.
         """
-        _require_who_and_why(by, reason)
-        succession = self._succession()
-        if len(succession) < 2:
-            raise PromotionRefused("there was none before the present one")
-        leaving, returning = succession[-1], succession[-2]
-        withdrawal = {"withdrawn_by": by, "withdrawn_at": now.isoformat(), "withdrawal_reason": reason}
-        self._tag(leaving, withdrawal)
+        self.withdraw_champion(by=by, reason=reason, now=now)
+        pair = self.leaving_and_returning()
+        assert pair is not None, "withdraw_champion has seen both"
+        returning = pair[1].version
         self._tag(returning, _decision(by, reason, now))
-        self._crown(succession[:-1])
+        succession = self._succession()
+        last = len(succession) - succession[::-1].index(returning)
+        self._crown(succession[:last])
         return self.get(returning)
+
+    def _serving(self) -> Iterator[RegisteredModel]:
+        """Champions so far, newest first, without those that were sent away or may not serve this source."""
+        for version in reversed(self._succession()):
+            model = self.get(version)
+            if model.withdrawn_by is None and model.may_serve(self._source):
+                yield model
 
     def _crown(self, succession: list[int]) -> None:
         """Write the succession, then the alias, which alone decides who is champion."""
@@ -299,7 +288,7 @@ class ModelRegistry:
             versions = self._client.search_model_versions(
                 " AND ".join(conditions), order_by=["version_number DESC"], page_token=page
             )
-            found += [RegisteredModel._from_mlflow(version) for version in versions]
+            found += [RegisteredModel.from_mlflow(version) for version in versions]
             page = versions.token or ""
         return found
 
@@ -310,23 +299,7 @@ class ModelRegistry:
 
 def open_model_registry(settings: Settings) -> ModelRegistry:
     """Registry of the settings' tracking server, or of the SQLite store under ``HOLLEY_DATA_DIR``."""
-    return ModelRegistry(store_uri(settings), settings.tracking)
-
-
-def _objections(model: RegisteredModel, champion: RegisteredModel | None) -> list[str]:
-    """What speaks against making ``model`` the champion."""
-    objections = []
-    if not model.checks_passed:
-        objections.append("its checks did not all pass, or its table was never delivered")
-    if model.gates_passed is None:
-        objections.append("it was never evaluated")
-    elif not model.gates_passed:
-        objections.append(f"gates failed: {', '.join(model.failed_gates)}; its outcome is {model.outcome}")
-    if champion is not None and model.age < champion.age:
-        objections.append(
-            f"it is of {model.as_of}, older than the champion, version {champion.version} of {champion.as_of}"
-        )
-    return objections
+    return ModelRegistry(store_uri(settings), settings.tracking, source_of(settings.run))
 
 
 def _require_who_and_why(by: str, reason: str) -> None:
@@ -343,7 +316,3 @@ def _numbers(prefix: str, values: Mapping[str, float | int | None]) -> dict[str,
     """Numbers as tags; a tag's name may not hold ``@``."""
     known = {for_mlflow_key(name): value for name, value in values.items() if value is not None}
     return {f"{prefix}.{name}": f"{value:.6g}" for name, value in known.items()}
-
-
-def _flag(value: str | None) -> bool | None:
-    return None if value is None else value == "true"

@@ -32,6 +32,7 @@ class TrainingRecord(_Record):
         statistics: numbers without a step, such as node counts and the best validation MRR.
         curves: one mapping an epoch, with its number as ``epoch``.
         started_from: what the weights started from; None for nothing.
+        learnt_from: ``source``, ``source_kind`` and ``window`` of the data.
     """
 
     kind: Literal["training"] = "training"
@@ -43,6 +44,7 @@ class TrainingRecord(_Record):
     statistics: Mapping[str, Number | None]
     curves: Sequence[Mapping[str, Number | None]]
     started_from: str | None
+    learnt_from: Mapping[str, str] = {}
 
 
 class EvaluationRecord(_Record):

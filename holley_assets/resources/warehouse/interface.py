@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
@@ -31,6 +31,18 @@ class WarehouseError(RuntimeError):
 
 class MissingTableError(WarehouseError):
     """There is no such table, by the word of a warehouse that answers."""
+
+
+class ChangedError(WarehouseError):
+    """A record that a decision rests on has changed since it was read. Nothing was replaced."""
+
+
+class Unchanged(NamedTuple):
+    """A condition of a replacement: a table that only ever grows still has as many rows as when it was read."""
+
+    dataset: str
+    table: str
+    rows: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +88,7 @@ class Warehouse(Protocol):
     ) -> int:
         """Put ``data`` in the place of a table, at once; returns its rows.
 
-        The table as it was becomes a snapshot, unless told otherwise; the oldest snapshots go.
+        The table as it was becomes a snapshot, unless told otherwise.
         """
 
     def stage_table(self, table: str, data: Path, version: str) -> str:
@@ -85,20 +97,40 @@ class Warehouse(Protocol):
     def with_staged(self, staged: Mapping[str, str]) -> Self:
         """The same warehouse, where queries that read an asset of these names read a staged table instead."""
 
-    def publish_staged(self, staged: str, dataset: str, table: str, *, keep_snapshot: bool = True) -> int:
-        """Put a staged table in the place of a table, at once, as :meth:`replace_table` does; returns its rows."""
+    def publish_staged(
+        self,
+        staged: str,
+        dataset: str,
+        table: str,
+        *,
+        keep_snapshot: bool = True,
+        unless_changed: Unchanged | None = None,
+    ) -> int:
+        """Put a staged table in the place of a table, at once, as :meth:`replace_table` does; returns its rows.
+
+        The condition is looked at within the transaction or statement that replaces the table. A guarded table is
+        replaced under a condition alone.
+        """
 
     def read_table(self, dataset: str, table: str) -> pa.Table:
         """Read a table that :meth:`replace_table` wrote, or one of its snapshots."""
 
-    def distinct_values(self, dataset: str, table: str, column: str) -> set[object]:
-        """What stands in a column of such a table, found where the table is."""
+    def append_rows(self, dataset: str, table: str, rows: pa.Table) -> None:
+        """Add rows to a table that only ever grows, at once; it is made with its first rows."""
+
+    def value_counts(self, dataset: str, table: str, columns: Sequence[str]) -> dict[tuple[object, ...], int]:
+        """Rows of each combination of values in columns of such a table, counted where the table is."""
+
+    def drop_snapshot(self, dataset: str, table: str, snapshot: str) -> None:
+        """Remove a snapshot of a table."""
 
     def list_snapshots(self, dataset: str, table: str) -> list[str]:
         """Names of the snapshots of a table, newest first."""
 
-    def restore_snapshot(self, dataset: str, table: str, snapshot: str) -> int:
-        """Put a snapshot in the place of its table, at once; returns its rows.
+    def restore_snapshot(
+        self, dataset: str, table: str, snapshot: str, *, unless_changed: Unchanged | None = None
+    ) -> int:
+        """Put a snapshot in the place of its table, at once, as :meth:`publish_staged` does; returns its rows.
 
         The table as it was becomes a snapshot in its turn, so that a restoration can be undone.
         """
@@ -113,6 +145,20 @@ def check_identifiers(*names: str) -> None:
     for name in names:
         if not is_identifier(name):
             raise WarehouseError(f"{name!r} is not an identifier; expected letters, digits and _")
+
+
+def require_condition(
+    guarded: Collection[tuple[str, str]], dataset: str, table: str, condition: Unchanged | None
+) -> None:
+    """Make sure that a guarded table is replaced under a condition alone.
+
+    Raises:
+        WarehouseError: it would be replaced without one.
+    """
+    if condition is None and (dataset, table) in guarded:
+        raise WarehouseError(
+            f"{dataset}.{table} is replaced by the publisher alone, which asks the kill switch"
+        )
 
 
 def staged_name(table: str, version: str) -> str:

@@ -19,14 +19,20 @@ GATES = {"hit_rate_at_4_cold": True, "mrr_cold": True}
 def registry(empty_mlflow_database: bytes, tmp_path: Path) -> ModelRegistry:
     path = tmp_path / "mlflow.db"
     path.write_bytes(empty_mlflow_database)
-    return ModelRegistry(f"sqlite:///{path}", TrackingSettings())
+    return ModelRegistry(f"sqlite:///{path}", TrackingSettings(), "sample")
 
 
 def reference(run: str, digest: str = "0" * 64) -> Reference:
     return Reference(run, f"runs/{run}/model.pt", digest, 7)
 
 
-def trained(registry: ModelRegistry, run: str, day: int = 1, digest: str = "0" * 64) -> RegisteredModel:
+def trained(
+    registry: ModelRegistry,
+    run: str,
+    day: int = 1,
+    digest: str = "0" * 64,
+    learnt_from: dict[str, str] | None = None,
+) -> RegisteredModel:
     return registry.register(
         mlflow_run="m" * 32,
         dagster_run_id=run,
@@ -34,6 +40,7 @@ def trained(registry: ModelRegistry, run: str, day: int = 1, digest: str = "0" *
         reference=reference(run, digest),
         as_of=datetime.date(2026, 2, day),
         metrics={"best_validation_mrr": 0.25, "nodes.user": 1000},
+        learnt_from=learnt_from,
     )
 
 
@@ -135,15 +142,56 @@ def test_the_way_back_goes_through_every_champion_there_was(registry: ModelRegis
     # Forced back to an older one, which is a promotion like any other.
     promote(registry, versions[1], forced=True, reason="complaints")
     went_back = []
-    for _ in range(3):
+    for _ in range(2):
         restored = registry.restore_previous_champion(by="grace", reason="worse mail", now=NOW)
         assert restored == registry.champion() and restored.promoted_by == "grace"
         went_back.append(restored.version)
-    assert went_back == [versions[2], versions[1], versions[0]]
+    assert went_back == [versions[2], versions[0]], "what was rolled back once is passed over"
     with pytest.raises(PromotionRefused, match="there was none before"):
         registry.restore_previous_champion(by="grace", reason="worse mail", now=NOW)
     tags = registry._client.get_model_version("holley-gnn", str(versions[2])).tags
     assert tags["withdrawal_reason"] == "worse mail"
+    with pytest.raises(PromotionRefused, match="grace rolled it back: worse mail"):
+        promote(registry, versions[2])
+    again = promote(registry, versions[2], forced=True, reason="it was the mail")
+    assert again == registry.champion() and again.withdrawn_by is None
+
+
+@pytest.mark.parametrize("outcome", ["marginal", "neutral", "worse", "inconclusive"])
+def test_without_force_only_a_clear_win_is_promoted(registry: ModelRegistry, outcome: str) -> None:
+    version = trained(registry, "run-1").version
+    registry.record_evaluation(version, metrics={}, outcome=outcome, gates=GATES)
+    registry.mark_challenger(version)
+    with pytest.raises(
+        PromotionRefused, match=f"its outcome is {outcome}, and without force only a clear_win"
+    ):
+        promote(registry, version)
+    assert registry.champion() is None
+    forced = promote(registry, version, forced=True, reason="we know why")
+    tags = registry._client.get_model_version("holley-gnn", str(forced.version)).tags
+    assert outcome in tags["overruled"] and tags["promotion_reason"] == "we know why"
+
+
+@pytest.mark.parametrize("source", ["parquet", "bigquery"])
+def test_what_learnt_from_a_sample_never_serves_real_customers(
+    registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    learnt_from = {
+        "source": "sample",
+        "source_kind": "sample segment-2000-users",
+        "window": "from x to before y",
+    }
+    model = trained(registry, "sampled", learnt_from=learnt_from)
+    assert (model.source, model.source_kind, model.window) == tuple(learnt_from.values())
+    promote(registry, model.version, forced=True, reason="a demonstration")
+    assert registry.champion() is not None, "it serves customers of a sample"
+    monkeypatch.setattr(registry, "_source", source)
+    for forced in (False, True):
+        with pytest.raises(PromotionRefused, match=r"learnt from a sample \(sample segment-2000-users\)"):
+            promote(registry, model.version, forced=forced, reason="trust me")
+    assert registry.champion() is None
+    real = trained(registry, "real", learnt_from={**learnt_from, "source": source})
+    assert promote(registry, real.version, forced=True, reason="ours") == registry.champion()
 
 
 def test_a_promotion_that_was_cut_off_never_was(
@@ -156,10 +204,12 @@ def test_a_promotion_that_was_cut_off_never_was(
         killed.setattr(type(registry._client), "set_registered_model_alias", _die)
         with pytest.raises(KeyboardInterrupt):
             promote(registry, third)
+        champion = registry.champion()
+        assert champion is not None and champion.version == second
         with pytest.raises(KeyboardInterrupt):
             registry.restore_previous_champion(by="grace", reason="worse", now=NOW)
     champion = registry.champion()
-    assert champion is not None and champion.version == second
+    assert champion is not None and champion.version == first, "a rollback counts from its decision on"
     restored = registry.restore_previous_champion(by="grace", reason="worse", now=NOW)
     assert restored.version == first
 

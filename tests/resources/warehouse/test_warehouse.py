@@ -16,7 +16,12 @@ import pytest
 
 from holley_assets.resources.warehouse.duckdb import warehouse as warehouse_module
 from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
-from holley_assets.resources.warehouse.interface import WarehouseError, snapshot_name
+from holley_assets.resources.warehouse.interface import (
+    ChangedError,
+    Unchanged,
+    WarehouseError,
+    snapshot_name,
+)
 from holley_assets.resources.warehouse.sql_files import Query, QueryError
 
 DATASET, TABLE = "temp_holley_gnn", "recommendations"
@@ -31,7 +36,6 @@ def warehouse(tmp_path: Path) -> DuckDBWarehouse:
         database=tmp_path / "warehouse.duckdb",
         temporary_directory=tmp_path / "tmp",
         lock_seconds=0.5,
-        snapshots=2,
     )
 
 
@@ -235,12 +239,60 @@ class TestReplaceTable:
             warehouse.replace_table(DATASET, TABLE, table(name))
             written.append(warehouse.describe_table(DATASET, TABLE).last_modified)
         snapshots = warehouse.list_snapshots(DATASET, TABLE)
-        assert snapshots == [snapshot_name(TABLE, at) for at in reversed(written[1:3])], "two are kept"
+        assert snapshots == [snapshot_name(TABLE, at) for at in reversed(written[:3])]
+        warehouse.drop_snapshot(DATASET, TABLE, snapshots[2])
+        assert warehouse.list_snapshots(DATASET, TABLE) == snapshots[:2]
+        with pytest.raises(WarehouseError, match="is not a snapshot"):
+            warehouse.drop_snapshot(DATASET, TABLE, TABLE)
         assert warehouse.restore_snapshot(DATASET, TABLE, snapshots[1]) == 1
         assert warehouse.read_table(DATASET, TABLE).to_pydict() == {"email_lower": ["second"]}
         undone = warehouse.list_snapshots(DATASET, TABLE)[0]
         assert warehouse.read_table(DATASET, undone).to_pydict() == {"email_lower": ["fourth"]}
         assert warehouse.describe_table(DATASET, TABLE).last_modified > written[-1]
+
+    def test_a_guarded_table_is_replaced_while_its_condition_holds_and_never_without_one(self, tmp_path):
+        warehouse = DuckDBWarehouse(
+            sources={},
+            assets={},
+            database=tmp_path / "guarded.duckdb",
+            temporary_directory=tmp_path,
+            guarded=[("served", TABLE)],
+        )
+        pq.write_table(table("new"), tmp_path / "new.parquet")
+        staged = warehouse.stage_table(TABLE, tmp_path / "new.parquet", "0123456789abcdef")
+        record = Unchanged("served", "record", 1)
+        with pytest.raises(ChangedError, match=r"served.record has 0 rows, it had 1"):
+            warehouse.publish_staged(staged, "served", TABLE, unless_changed=record)
+        warehouse.append_rows("served", "record", table("first decision"))
+        assert warehouse.publish_staged(staged, "served", TABLE, unless_changed=record) == 1
+        assert warehouse.publish_staged(staged, "served", TABLE, unless_changed=record) == 1
+        (snapshot,) = warehouse.list_snapshots("served", TABLE)
+        warehouse.append_rows("served", "record", table("second decision"))
+        for replace in (
+            lambda: warehouse.publish_staged(staged, "served", TABLE, unless_changed=record),
+            lambda: warehouse.restore_snapshot("served", TABLE, snapshot, unless_changed=record),
+        ):
+            with pytest.raises(ChangedError, match=r"has 2 rows, it had 1"):
+                replace()
+        for replace in (
+            lambda: warehouse.publish_staged(staged, "served", TABLE),
+            lambda: warehouse.restore_snapshot("served", TABLE, snapshot),
+            lambda: warehouse.replace_table("served", TABLE, table("by hand")),
+        ):
+            with pytest.raises(WarehouseError, match="by the publisher alone"):
+                replace()
+        assert warehouse.list_snapshots("served", TABLE) == [snapshot], "what is refused leaves no version"
+        assert (
+            warehouse.restore_snapshot("served", TABLE, snapshot, unless_changed=record._replace(rows=2)) == 1
+        )
+
+    def test_rows_are_counted_by_values(self, warehouse):
+        warehouse.replace_table(DATASET, TABLE, table("a", "b", "a"))
+        assert warehouse.value_counts(DATASET, TABLE, ["email_lower"]) == {("a",): 2, ("b",): 1}
+        with pytest.raises(WarehouseError, match="has not the columns"):
+            warehouse.value_counts(DATASET, TABLE, ["arm"])
+        with pytest.raises(WarehouseError, match="is not an identifier"):
+            warehouse.value_counts(DATASET, TABLE, ["email_lower, 1"])
 
     def test_a_table_may_be_replaced_without_a_snapshot(self, warehouse):
         assert warehouse.list_snapshots(DATASET, TABLE) == []

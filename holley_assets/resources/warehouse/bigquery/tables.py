@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,11 +20,14 @@ from holley_assets.resources.warehouse.bigquery.jobs import job_labels
 from holley_assets.resources.warehouse.bigquery.reads import download
 from holley_assets.resources.warehouse.bigquery.schema import columns_of_schema, schema_of_arrow
 from holley_assets.resources.warehouse.interface import (
+    ChangedError,
     MissingTableError,
     Origin,
+    Unchanged,
     WarehouseError,
     check_identifiers,
     check_snapshot,
+    require_condition,
     snapshot_name,
     snapshots_of,
     staged_name,
@@ -34,6 +37,8 @@ from holley_assets.settings import BigQuerySettings, is_project
 
 # Metadata come within a second. Without a limit a connection that is cut without a word holds up its caller for ever.
 _ANSWER_SECONDS = 10.0
+# By which a statement that failed for its condition is told from one that failed otherwise.
+_CHANGED = "holley: the condition of this replacement does not hold"
 
 
 class BigQueryTables:
@@ -43,7 +48,7 @@ class BigQueryTables:
         client: BigQuery's.
         read_client: the Storage API's; without it rows are read in pages.
         settings: project, datasets and patience.
-        snapshots: how many earlier versions of a table are kept.
+        guarded: dataset and name of the tables that are replaced under a condition alone.
         temporary_directory: for files on their way.
         origin: the step of a run that asks.
     """
@@ -54,14 +59,14 @@ class BigQueryTables:
         read_client: BigQueryReadClient | None,
         settings: BigQuerySettings,
         *,
-        snapshots: int,
         temporary_directory: Path,
         origin: Origin | None = None,
+        guarded: Collection[tuple[str, str]] = (),
     ) -> None:
         self._client = client
         self._read_client = read_client
         self._settings = settings
-        self._snapshots = snapshots
+        self._guarded = guarded
         self._temporary_directory = temporary_directory
         self._origin = origin
         self._retry = patience(settings.retry_seconds)
@@ -100,6 +105,7 @@ class BigQueryTables:
             WarehouseError: a name is not an identifier, or BigQuery refuses a step.
         """
         self.full_name(dataset, table)
+        require_condition(self._guarded, dataset, table, None)
         with self._folder() as folder:
             path = data if isinstance(data, Path) else folder / f"{table}.parquet"
             if isinstance(data, pa.Table):
@@ -135,20 +141,63 @@ class BigQueryTables:
         self.expire(staged)
         return staged
 
-    def publish_staged(self, staged: str, dataset: str, table: str, *, keep_snapshot: bool = True) -> int:
+    def publish_staged(
+        self,
+        staged: str,
+        dataset: str,
+        table: str,
+        *,
+        keep_snapshot: bool = True,
+        unless_changed: Unchanged | None = None,
+    ) -> int:
         """Put a staged table in the place of ``dataset.table``; returns its rows.
 
-        First the table as it was is copied to a snapshot. Then one copy job replaces the table: readers see the
-        old one or the new one, and whoever is killed in between leaves one of them. Each step may be repeated.
+        First the table as it was is copied to a snapshot. Then one job replaces the table: readers see the old one or
+        the new one, and whoever is killed in between leaves one of them. Each step may be repeated. Without a
+        condition the job is a copy, which costs nothing; with one it is a query that looks at the condition as it
+        reads the rows, and fails as a whole where that does not hold.
 
         Raises:
-            WarehouseError: there is no such staged table, or BigQuery refuses a step.
+            ChangedError: the condition does not hold; the table was not replaced.
+            WarehouseError: there is no such staged table, BigQuery refuses a step, or the table is guarded and no
+                condition was named.
         """
         self.full_name(dataset, table)
+        require_condition(self._guarded, dataset, table, unless_changed)
         source = self.full_name(self._settings.working_dataset, staged)
         if self._find(source) is None:
             raise WarehouseError(f"{source} does not exist or has expired: stage and check the table again")
-        return self._put(source, dataset, table, keep_snapshot=keep_snapshot)
+        return self._put(source, dataset, table, keep_snapshot=keep_snapshot, condition=unless_changed)
+
+    def append_rows(self, dataset: str, table: str, rows: pa.Table) -> None:
+        """Add rows to ``dataset.table`` with one load job; the table is made with its first rows.
+
+        Raises:
+            WarehouseError: a name is not an identifier, or BigQuery refuses the rows.
+        """
+        target = self.full_name(dataset, table)
+        config = bigquery.LoadJobConfig(
+            source_format=bigquery.SourceFormat.PARQUET,
+            write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
+            schema=schema_of_arrow(rows.schema),
+            labels=job_labels(self._origin, table),
+        )
+        with self._folder() as folder, readable_errors(f"adding rows to {target}"):
+            path = folder / f"{table}.parquet"
+            pq.write_table(rows, path, compression="zstd")
+            with path.open("rb") as file:
+                self._client.load_table_from_file(file, target, job_config=config).result(retry=self._retry)
+
+    def drop_snapshot(self, dataset: str, table: str, snapshot: str) -> None:
+        """Remove a snapshot of ``dataset.table``.
+
+        Raises:
+            WarehouseError: it is none, or BigQuery refuses.
+        """
+        check_snapshot(table, snapshot)
+        name = self.full_name(dataset, snapshot)
+        with readable_errors(f"removing {name}"):
+            self._client.delete_table(name, not_found_ok=True, retry=self._retry)
 
     def list_snapshots(self, dataset: str, table: str) -> list[str]:
         """Names of the snapshots of ``dataset.table``, newest first.
@@ -161,18 +210,23 @@ class BigQueryTables:
             listed = [item.table_id for item in self._client.list_tables(place, retry=self._retry)]
         return snapshots_of(table, listed)
 
-    def restore_snapshot(self, dataset: str, table: str, snapshot: str) -> int:
-        """Put a snapshot in the place of ``dataset.table``, with one copy job; returns its rows.
+    def restore_snapshot(
+        self, dataset: str, table: str, snapshot: str, *, unless_changed: Unchanged | None = None
+    ) -> int:
+        """Put a snapshot in the place of ``dataset.table``, with one job; returns its rows.
 
         Raises:
-            WarehouseError: there is no such snapshot, or BigQuery refuses a step.
+            ChangedError: the condition does not hold; the table was not replaced.
+            WarehouseError: there is no such snapshot, BigQuery refuses a step, or the table is guarded and no
+                condition was named.
         """
         check_snapshot(table, snapshot)
         self.full_name(dataset, table)
+        require_condition(self._guarded, dataset, table, unless_changed)
         source = self.full_name(dataset, snapshot)
         if self._find(source) is None:
             raise WarehouseError(f"{source} does not exist")
-        return self._put(source, dataset, table, keep_snapshot=True)
+        return self._put(source, dataset, table, keep_snapshot=True, condition=unless_changed)
 
     def full_name(self, dataset: str, table: str) -> str:
         """``project.dataset.table`` of a table; ``dataset`` may name a project, or else is of the client's.
@@ -194,18 +248,43 @@ class BigQueryTables:
             found.expires = datetime.datetime.now(datetime.UTC) + hours
             self._client.update_table(found, ["expires"], retry=self._retry)
 
-    def _put(self, source: str, dataset: str, table: str, *, keep_snapshot: bool) -> int:
+    def _put(
+        self, source: str, dataset: str, table: str, *, keep_snapshot: bool, condition: Unchanged | None
+    ) -> int:
         target = self.full_name(dataset, table)
         current = self._find(target) if keep_snapshot else None
         if current is not None:
             self._copy(target, self.full_name(dataset, snapshot_name(table, _modified(current))))
-        self._copy(source, target)
-        if keep_snapshot:
-            for expired in self.list_snapshots(dataset, table)[self._snapshots :]:
-                name = self.full_name(dataset, expired)
-                with readable_errors(f"removing {name}"):
-                    self._client.delete_table(name, not_found_ok=True, retry=self._retry)
+        if condition is None:
+            self._copy(source, target)
+        else:
+            self._replace_unless_changed(source, target, condition)
         return self.describe_table(dataset, table).rows
+
+    def _replace_unless_changed(self, source: str, target: str, condition: Unchanged) -> None:
+        """One statement that reads the condition and the rows, and replaces the table as a whole or not at all."""
+        record = self.full_name(condition.dataset, condition.table)
+        if self._find(record) is None:
+            raise ChangedError(f"{record} is gone, it had {condition.rows} rows")
+        text = (
+            f"SELECT replacement.* FROM `{source}` AS replacement "
+            f"WHERE IF((SELECT COUNT(*) FROM `{record}`) = {int(condition.rows)}, TRUE, ERROR('{_CHANGED}'))"
+        )
+        config = bigquery.QueryJobConfig(
+            destination=target,
+            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+            use_legacy_sql=False,
+            use_query_cache=False,
+            labels=job_labels(self._origin, target.rpartition(".")[2]),
+        )
+        try:
+            with readable_errors(f"replacing {target}"):
+                job = self._client.query(text, job_config=config, retry=self._retry, job_retry=None)
+                job.result(retry=self._retry, job_retry=None)
+        except WarehouseError as error:
+            if _CHANGED in str(error) or _CHANGED in str(error.__cause__):
+                raise ChangedError(f"{record} has no longer {condition.rows} rows") from error
+            raise
 
     def _copy(self, source: str, target: str) -> None:
         config = bigquery.CopyJobConfig(

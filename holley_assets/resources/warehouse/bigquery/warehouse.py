@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -51,12 +51,12 @@ class BigQueryWarehouse(BigQueryTables):
         client: BigQuery's.
         read_client: the Storage API's; without it rows are read in pages.
         settings: project, datasets, costs and patience.
-        snapshots: how many earlier versions of an output table are kept.
         temporary_directory: for files on their way.
         origin: the step of a run that asks.
         spending: what the run's queries cost.
         stand_ins: ``dataset.table`` or ``project.dataset.table`` that queries read in the place of assets of
             these names.
+        guarded: dataset and name of the output tables that are replaced under a condition alone.
     """
 
     def __init__(
@@ -65,19 +65,19 @@ class BigQueryWarehouse(BigQueryTables):
         read_client: BigQueryReadClient | None,
         settings: BigQuerySettings,
         *,
-        snapshots: int,
         temporary_directory: Path,
         origin: Origin | None = None,
         spending: Spending | None = None,
         stand_ins: Mapping[str, str] | None = None,
+        guarded: Collection[tuple[str, str]] = (),
     ) -> None:
         super().__init__(
             client,
             read_client,
             settings,
-            snapshots=snapshots,
             temporary_directory=temporary_directory,
             origin=origin,
+            guarded=guarded,
         )
         self._spending = spending
         self._stand_ins = dict(stand_ins or {})
@@ -120,19 +120,22 @@ class BigQueryWarehouse(BigQueryTables):
         places = sorted({self.full_name(dataset, "any_table").rpartition(".")[0] for dataset in wanted})
         require_writable(self._client, places, self._retry)
 
-    def distinct_values(self, dataset: str, table: str, column: str) -> set[object]:
-        """What stands in ``column`` of ``dataset.table``, each value once.
+    def value_counts(self, dataset: str, table: str, columns: Sequence[str]) -> dict[tuple[object, ...], int]:
+        """Rows of ``dataset.table`` for each combination of values in ``columns``.
 
         Raises:
-            WarehouseError: there is no such table, or BigQuery refuses the query.
+            WarehouseError: there is no such table or column, or BigQuery refuses the query.
         """
-        check_identifiers(column)
+        check_identifiers(*columns)
         written = self.describe_table(dataset, table).last_modified
         runner = QueryRunner(self._client, self._settings, self._origin, self._spending)
-        text = f"SELECT DISTINCT {column} FROM `{self.full_name(dataset, table)}`"
+        names = ", ".join(columns)
+        text = (
+            f"SELECT {names}, COUNT(*) AS row_count FROM `{self.full_name(dataset, table)}` GROUP BY {names}"
+        )
         # Named for the state of the table: a finished job answers for no later one.
-        job = runner.run(runner.plan(f"{snapshot_name(table, written)}_{column}", text, {}))
-        return {value for (value,) in job.result(retry=self._retry)}
+        job = runner.run(runner.plan(f"{snapshot_name(table, written)}_{'_'.join(columns)}", text, {}))
+        return {tuple(values): int(rows) for *values, rows in job.result(retry=self._retry)}
 
     def with_staged(self, staged: Mapping[str, str]) -> Self:
         """The same warehouse, where queries that read an asset of these names read a staged table instead."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -15,10 +15,13 @@ from holley_assets.resources.warehouse.duckdb.errors import without_quoted_value
 from holley_assets.resources.warehouse.duckdb.files import parquet_relation, quote
 from holley_assets.resources.warehouse.duckdb.parquet_sources import column_type
 from holley_assets.resources.warehouse.interface import (
+    ChangedError,
     MissingTableError,
+    Unchanged,
     WarehouseError,
     check_identifiers,
     check_snapshot,
+    require_condition,
     snapshot_name,
     snapshots_of,
     staged_name,
@@ -36,13 +39,15 @@ class DuckDBTables:
     Args:
         database: DuckDB file; made when first written.
         lock_seconds: how long to wait for another process that holds the database.
-        snapshots: how many earlier versions of a table are kept.
+        guarded: dataset and name of the tables that are replaced under a condition alone.
     """
 
-    def __init__(self, database: Path, *, lock_seconds: float, snapshots: int) -> None:
+    def __init__(
+        self, database: Path, *, lock_seconds: float, guarded: Collection[tuple[str, str]] = ()
+    ) -> None:
         self._database = database
         self._lock_seconds = lock_seconds
-        self._snapshots = snapshots
+        self._guarded = guarded
 
     def describe_table(self, dataset: str, table: str) -> TableDescription:
         """Columns, rows and age of ``dataset.table``, without reading its rows.
@@ -81,6 +86,7 @@ class DuckDBTables:
             WarehouseError: a name is not an identifier, or another process holds the database.
         """
         check_identifiers(dataset, table)
+        require_condition(self._guarded, dataset, table, None)
         self._database.parent.mkdir(parents=True, exist_ok=True)
         with self._transaction(dataset) as connection:
             if isinstance(data, Path):
@@ -110,17 +116,44 @@ class DuckDBTables:
             )
         return staged
 
-    def publish_staged(self, staged: str, dataset: str, table: str, *, keep_snapshot: bool = True) -> int:
+    def publish_staged(
+        self,
+        staged: str,
+        dataset: str,
+        table: str,
+        *,
+        keep_snapshot: bool = True,
+        unless_changed: Unchanged | None = None,
+    ) -> int:
         """Put a staged table in the place of ``dataset.table``, in one transaction; returns its rows.
 
         Raises:
-            WarehouseError: there is no such staged table, or another process holds the database.
+            ChangedError: the condition does not hold; nothing was replaced.
+            WarehouseError: there is no such staged table, another process holds the database, or the table is
+                guarded and no condition was named.
         """
         check_identifiers(dataset, table)
+        require_condition(self._guarded, dataset, table, unless_changed)
         with self._existing_table(STAGING, staged) as (_, source):
             pass
         with self._transaction(dataset) as connection:
+            _require_unchanged(connection, unless_changed)
             return self._replace(connection, dataset, table, source, keep_snapshot=keep_snapshot)
+
+    def append_rows(self, dataset: str, table: str, rows: pa.Table) -> None:
+        """Add rows to ``dataset.table``, in one transaction; the table is made with its first rows.
+
+        Raises:
+            WarehouseError: a name is not an identifier, or another process holds the database.
+        """
+        name = _qualified(dataset, table)
+        self._database.parent.mkdir(parents=True, exist_ok=True)
+        with self._transaction(dataset) as connection:
+            connection.register("appended", rows)
+            if table in _tables(connection, dataset):
+                connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM appended")
+            else:
+                connection.execute(f"CREATE TABLE {name} AS FROM appended")
 
     def attach_staged(self, connection: duckdb.DuckDBPyConnection, staged: str) -> str:
         """Make a staged table readable from a connection to elsewhere; returns its name there.
@@ -143,16 +176,32 @@ class DuckDBTables:
         with self._existing_table(dataset, table) as (connection, name):
             return connection.execute(f"SELECT * FROM {name}").to_arrow_table()
 
-    def distinct_values(self, dataset: str, table: str, column: str) -> set[object]:
-        """What stands in ``column`` of ``dataset.table``, each value once.
+    def value_counts(self, dataset: str, table: str, columns: Sequence[str]) -> dict[tuple[object, ...], int]:
+        """Rows of ``dataset.table`` for each combination of values in ``columns``.
 
         Raises:
-            WarehouseError: there is no such table, or another process holds the database.
+            WarehouseError: there is no such table or column, or another process holds the database.
         """
-        check_identifiers(column)
+        check_identifiers(*columns)
+        names = ", ".join(f'"{column}"' for column in columns)
         with self._existing_table(dataset, table) as (connection, name):
-            found = connection.execute(f'SELECT DISTINCT "{column}" FROM {name}').fetchall()
-        return {value for (value,) in found}
+            try:
+                found = connection.execute(
+                    f"SELECT {names}, count(*) FROM {name} GROUP BY {names}"
+                ).fetchall()
+            except duckdb.BinderException as error:
+                raise WarehouseError(f"{dataset}.{table} has not the columns {names}") from error
+        return {tuple(values): int(rows) for *values, rows in found}
+
+    def drop_snapshot(self, dataset: str, table: str, snapshot: str) -> None:
+        """Remove a snapshot of ``dataset.table``.
+
+        Raises:
+            WarehouseError: it is none, or another process holds the database.
+        """
+        check_snapshot(table, snapshot)
+        with self._transaction(dataset) as connection:
+            connection.execute(f"DROP TABLE IF EXISTS {_qualified(dataset, snapshot)}")
 
     def list_snapshots(self, dataset: str, table: str) -> list[str]:
         """Names of the snapshots of ``dataset.table``, newest first.
@@ -166,16 +215,22 @@ class DuckDBTables:
         with self._connection(read_only=True) as connection:
             return snapshots_of(table, _tables(connection, dataset))
 
-    def restore_snapshot(self, dataset: str, table: str, snapshot: str) -> int:
+    def restore_snapshot(
+        self, dataset: str, table: str, snapshot: str, *, unless_changed: Unchanged | None = None
+    ) -> int:
         """Put a snapshot in the place of ``dataset.table``, in one transaction; returns its rows.
 
         Raises:
-            WarehouseError: there is no such snapshot, or another process holds the database.
+            ChangedError: the condition does not hold; nothing was replaced.
+            WarehouseError: there is no such snapshot, another process holds the database, or the table is
+                guarded and no condition was named.
         """
         check_snapshot(table, snapshot)
+        require_condition(self._guarded, dataset, table, unless_changed)
         with self._existing_table(dataset, snapshot):
             pass
         with self._transaction(dataset) as connection:
+            _require_unchanged(connection, unless_changed)
             return self._replace(
                 connection, dataset, table, _qualified(dataset, snapshot), keep_snapshot=True
             )
@@ -197,8 +252,6 @@ class DuckDBTables:
         # DuckDB does not remember when a table was written.
         written = datetime.datetime.now(datetime.UTC).isoformat()
         connection.execute(f"COMMENT ON TABLE {name} IS {quote(written)}")
-        for expired in snapshots_of(table, _tables(connection, dataset))[self._snapshots :]:
-            connection.execute(f"DROP TABLE {_qualified(dataset, expired)}")
         (rows,) = connection.execute(f"SELECT count(*) FROM {name}").fetchone()
         return int(rows)
 
@@ -255,6 +308,17 @@ class DuckDBTables:
                         f"{self._database} cannot be opened after {self._lock_seconds:g} s ({reason})"
                     ) from error
                 time.sleep(0.1)
+
+
+def _require_unchanged(connection: duckdb.DuckDBPyConnection, condition: Unchanged | None) -> None:
+    if condition is None:
+        return
+    rows = 0
+    if condition.table in _tables(connection, condition.dataset):
+        name = _qualified(condition.dataset, condition.table)
+        (rows,) = connection.execute(f"SELECT count(*) FROM {name}").fetchone()
+    if rows != condition.rows:
+        raise ChangedError(f"{condition.dataset}.{condition.table} has {rows} rows, it had {condition.rows}")
 
 
 def _tables(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:

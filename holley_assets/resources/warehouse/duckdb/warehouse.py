@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -40,7 +40,7 @@ class DuckDBWarehouse(DuckDBTables):
         temporary_directory: where a query that needs more memory spills.
         memory_limit: the most memory a query takes before it spills, as DuckDB writes it.
         lock_seconds: how long to wait for another process that holds the database.
-        snapshots: how many earlier versions of an output table are kept.
+        guarded: dataset and name of the output tables that are replaced under a condition alone.
 
     No connection outlives a call: DuckDB locks a database for as long as one process holds it open.
     """
@@ -54,9 +54,9 @@ class DuckDBWarehouse(DuckDBTables):
         temporary_directory: Path,
         memory_limit: str = "4GB",
         lock_seconds: float = 10.0,
-        snapshots: int = 8,
+        guarded: Collection[tuple[str, str]] = (),
     ) -> None:
-        super().__init__(database, lock_seconds=lock_seconds, snapshots=snapshots)
+        super().__init__(database, lock_seconds=lock_seconds, guarded=guarded)
         self._sources = sources
         self._assets = assets
         self._temporary_directory = temporary_directory

@@ -27,9 +27,7 @@ def require(emulator: BigQueryEmulator, tmp_path: Path) -> Callable[..., None]:
     def require_(*datasets: str, **settings: object) -> None:
         values = emulator.settings(**{"working_dataset": WORKING, "retry_seconds": 1.0, **settings})
         client = open_client(values)
-        BigQueryWarehouse(client, None, values, snapshots=1, temporary_directory=tmp_path).require_writable(
-            datasets
-        )
+        BigQueryWarehouse(client, None, values, temporary_directory=tmp_path).require_writable(datasets)
 
     return require_
 

@@ -103,7 +103,7 @@ def both(
     settings = BigQuerySettings(project=bigquery_emulator.project, working_dataset="parity")
     with bigquery_emulator.client() as client:
         client.create_dataset("parity")
-        bigquery = BigQueryWarehouse(client, None, settings, snapshots=1, temporary_directory=folder / "tmp")
+        bigquery = BigQueryWarehouse(client, None, settings, temporary_directory=folder / "tmp")
         expected = make_tables(duckdb, folder / "duckdb")
         yield Both(folder, duckdb, bigquery, expected, make_tables(bigquery, folder / "bigquery"))
 

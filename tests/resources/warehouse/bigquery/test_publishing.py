@@ -8,7 +8,13 @@ import pytest
 from resources.conftest import OUTPUT, WORKING
 
 from holley_assets.resources.warehouse.bigquery.warehouse import BigQueryWarehouse
-from holley_assets.resources.warehouse.interface import MissingTableError, WarehouseError, snapshot_name
+from holley_assets.resources.warehouse.interface import (
+    ChangedError,
+    MissingTableError,
+    Unchanged,
+    WarehouseError,
+    snapshot_name,
+)
 
 TABLE = "recommendations"
 OTHER_PROJECT = "email-system"
@@ -30,7 +36,9 @@ class TestPublishing:
             warehouse.replace_table(OUTPUT, TABLE, table(name))
             written.append(warehouse.describe_table(OUTPUT, TABLE).last_modified)
         snapshots = warehouse.list_snapshots(OUTPUT, TABLE)
-        assert snapshots == [snapshot_name(TABLE, at) for at in reversed(written[1:3])], "two are kept"
+        assert snapshots == [snapshot_name(TABLE, at) for at in reversed(written[:3])]
+        warehouse.drop_snapshot(OUTPUT, TABLE, snapshots[2])
+        assert warehouse.list_snapshots(OUTPUT, TABLE) == snapshots[:2]
         assert warehouse.restore_snapshot(OUTPUT, TABLE, snapshots[1]) == 1
         assert delivered(warehouse) == ["second"]
         described = warehouse.describe_table(OUTPUT, TABLE)
@@ -47,7 +55,7 @@ class TestPublishing:
         for name in ("first", "second"):
             warehouse.replace_table(other, "served", table(name))
         assert warehouse.describe_table(other, "served").location == f"{other}.served"
-        assert warehouse.distinct_values(other, "served", "email_lower") == {"second"}
+        assert warehouse.value_counts(other, "served", ["email_lower"]) == {("second",): 1}
         (snapshot,) = warehouse.list_snapshots(other, "served")
         assert warehouse.restore_snapshot(other, "served", snapshot) == 1
         assert warehouse.read_table(other, "served").to_pydict() == {"email_lower": ["first"]}
@@ -76,13 +84,45 @@ class TestPublishing:
         with pytest.raises(WarehouseError, match="does not exist or has expired: stage and check"):
             warehouse.publish_staged("recommendations_staged_gone", OUTPUT, TABLE)
 
-    def test_values_of_a_column_are_those_of_now(self, open_warehouse):
+    def test_a_guarded_table_is_replaced_while_its_condition_holds_and_never_without_one(
+        self, open_warehouse, tmp_path
+    ):
+        warehouse = open_warehouse(guarded=[(OUTPUT, "guarded")])
+        pq.write_table(table("new", "newer"), tmp_path / "new.parquet")
+        staged = warehouse.stage_table("guarded", tmp_path / "new.parquet", "0123456789abcdef")
+        record = Unchanged(OUTPUT, "record", 1)
+        with pytest.raises(ChangedError, match="is gone"):
+            warehouse.publish_staged(staged, OUTPUT, "guarded", unless_changed=record)
+        warehouse.append_rows(OUTPUT, "record", table("first decision"))
+        assert warehouse.publish_staged(staged, OUTPUT, "guarded", unless_changed=record) == 2
+        assert warehouse.publish_staged(staged, OUTPUT, "guarded", unless_changed=record) == 2
+        (snapshot,) = warehouse.list_snapshots(OUTPUT, "guarded")
+        warehouse.append_rows(OUTPUT, "record", table("second decision"))
+        before = warehouse.read_table(OUTPUT, "guarded").to_pydict()
+        for replace in (
+            lambda: warehouse.publish_staged(staged, OUTPUT, "guarded", unless_changed=record),
+            lambda: warehouse.restore_snapshot(OUTPUT, "guarded", snapshot, unless_changed=record),
+        ):
+            with pytest.raises(ChangedError, match="has no longer 1 rows"):
+                replace()
+        for replace in (
+            lambda: warehouse.publish_staged(staged, OUTPUT, "guarded"),
+            lambda: warehouse.restore_snapshot(OUTPUT, "guarded", snapshot),
+            lambda: warehouse.replace_table(OUTPUT, "guarded", table("by hand")),
+        ):
+            with pytest.raises(WarehouseError, match="by the publisher alone"):
+                replace()
+        assert warehouse.read_table(OUTPUT, "guarded").to_pydict() == before
+        two = record._replace(rows=2)
+        assert warehouse.restore_snapshot(OUTPUT, "guarded", snapshot, unless_changed=two) == 2
+
+    def test_rows_are_counted_by_values_as_they_are_now(self, open_warehouse):
         warehouse = open_warehouse("run-values")
-        for names in (("a", "b", "a"), ("c",)):
+        for names, counts in ((("a", "b", "a"), {("a",): 2, ("b",): 1}), (("c",), {("c",): 1})):
             warehouse.replace_table(OUTPUT, "valued", table(*names), keep_snapshot=False)
-            assert warehouse.distinct_values(OUTPUT, "valued", "email_lower") == set(names)
+            assert warehouse.value_counts(OUTPUT, "valued", ["email_lower"]) == counts
         with pytest.raises(WarehouseError, match="is not an identifier"):
-            warehouse.distinct_values(OUTPUT, "valued", "email_lower, 1")
+            warehouse.value_counts(OUTPUT, "valued", ["email_lower, 1"])
 
     def test_embeddings_arrive_as_arrays(self, open_warehouse):
         rows = pa.table(

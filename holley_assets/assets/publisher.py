@@ -1,0 +1,244 @@
+"""The publisher: the one way to the tables that others read.
+
+Weekly and daily runs, a rollback, the kill switch, an asset alone, a run that is repeated: all publish here, by one
+procedure. It proves that the rows are what the checks judged, asks the kill switch, the mode, the share and the
+champion again, last, as they are now, and replaces the table on the condition that nobody decided otherwise meanwhile.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import dagster as dg
+
+from holley_assets.assets.kept_versions import drop_expired, latest_day
+from holley_assets.assets.publishing import ProvenTable, PublicationRefused, prove
+from holley_assets.assets.serving_plan import Present, buckets_of, present_plan
+from holley_assets.checks.provenance import Lineage
+from holley_assets.checks.staged_table import judged_name
+from holley_assets.core.asset_keys import DELIVERED_TABLE, SERVING_TABLE
+from holley_assets.core.metadata_keys import (
+    ASSIGNED_BUCKETS,
+    BUCKETS_OF,
+    GRAPH_BUCKETS,
+    KILL_SWITCH,
+    MODEL_VERSION,
+)
+from holley_assets.core.output_tables import OUTPUT_DATASET, OUTPUT_TABLE
+from holley_assets.core.time_windows import TimeWindows
+from holley_assets.ranking.arms import BUCKETS
+from holley_assets.resources.run_lease import require_lease
+from holley_assets.resources.serving_switch import Switch, begin_record
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.warehouse.interface import ChangedError, Unchanged, Warehouse
+from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
+from holley_assets.settings import ServingSettings, Settings
+
+# Decisions that may come while one publication asks: more is no accident.
+_ATTEMPTS = 5
+
+Context = dg.AssetExecutionContext | dg.OpExecutionContext
+
+
+class Target(NamedTuple):
+    """A table that others read, and the asset that stands for it."""
+
+    asset: dg.AssetKey
+    dataset: str
+    table: str
+
+    @property
+    def name(self) -> str:
+        """``dataset.table``."""
+        return f"{self.dataset}.{self.table}"
+
+
+class Publication(NamedTuple):
+    """What was published.
+
+    Attributes:
+        rows: of the table.
+        name: of the table that holds them; a dated one where they are older than what is served.
+        proven: the staged table.
+        switch: the kill switch as it was; None for the delivered table, which nobody serves from.
+        warnings: what a person should know, a line each.
+    """
+
+    rows: int
+    name: str
+    proven: ProvenTable
+    switch: Switch | None
+    warnings: list[str]
+
+
+class PublisherResource(dg.ConfigurableResource):
+    """Publishes staged tables and puts earlier versions back. Whoever may do so asks for this resource."""
+
+    settings: SettingsResource
+    warehouse: WarehouseResource
+
+    def target(self, asset: dg.AssetKey) -> Target:
+        """The table behind an asset, as the settings have it now."""
+        if asset == DELIVERED_TABLE:
+            return Target(asset, OUTPUT_DATASET, OUTPUT_TABLE)
+        assert asset == SERVING_TABLE, "two assets stand for tables that others read"
+        settings = self.settings.load()
+        return Target(asset, settings.serving_dataset, settings.serving.table)
+
+    def open(self, context: Context, source_location: str) -> Warehouse:
+        """The warehouse of the run, with the serving table of the settings as they are now."""
+        present = self.settings.load()
+        frozen = self.settings.of_run(context.run)
+        settings = frozen.model_copy(update={"serving": present.serving})
+        return self.warehouse.open(settings, source_location, origin=origin_of(context))
+
+    def publish(
+        self,
+        context: Context,
+        asset: dg.AssetKey,
+        staged: dg.AssetKey,
+        *,
+        checks: Sequence[dg.AssetCheckKey],
+        lineage: Lineage,
+        windows: TimeWindows,
+    ) -> Publication:
+        """Put the staged table that the checks judged in the place of the table behind ``asset``.
+
+        Args:
+            asset: whose table is replaced.
+            staged: whose rows are published.
+            checks: all that must have passed, on ``staged`` and on what it was made from.
+            lineage: what ``staged`` was made from.
+            windows: of the run.
+
+        Raises:
+            PublicationRefused: the rows are not what was judged, or the serving table may not be filled with them.
+            LeaseError: another run holds the lease.
+            WarehouseError: the warehouse refuses a step.
+            TrackingError: nobody can say who the champion is.
+        """
+        require_lease(context.run.run_id)
+        present = self.settings.load()
+        proven = prove(
+            context.instance, self.settings, staged, checks=checks, lineage=lineage, day=windows.as_of
+        )
+        opened = self.open(context, windows.source_location)
+        name = judged_name(
+            opened,
+            context.instance,
+            [check for check in checks if check.asset_key == staged],
+            staged,
+            proven.sha256,
+        )
+        target = self.target(asset)
+        dated = _dated(opened, present.serving, target, windows.as_of)
+        if dated is not None:
+            rows = opened.publish_staged(name, target.dataset, dated, keep_snapshot=False)
+            warning = (
+                f"{target.name} holds rows of a later day than {windows.as_of} and stays; these are in "
+                f"{target.dataset}.{dated} (HOLLEY_SERVING_OLDER_DAY)"
+            )
+            return Publication(rows, f"{target.dataset}.{dated}", proven, None, [warning])
+        if asset != SERVING_TABLE:
+            rows = opened.publish_staged(name, target.dataset, target.table)
+            return Publication(rows, target.name, proven, None, self._drop_expired(opened, present, target))
+
+        def ask() -> Present:
+            facts = proven.staged.metadata
+            model = str(facts[MODEL_VERSION]) if facts[GRAPH_BUCKETS] else None
+            asked = present_plan(opened, present, model)
+            _require_plan(asked, facts, present.serving)
+            return asked
+
+        def replace(condition: Unchanged) -> int:
+            return opened.publish_staged(name, target.dataset, target.table, unless_changed=condition)
+
+        rows, switch = _replace_as_decided(opened, present, ask, replace)
+        return Publication(rows, target.name, proven, switch, self._drop_expired(opened, present, target))
+
+    def restore(
+        self, context: Context, opened: Warehouse, target: Target, snapshot: str, ask: Callable[[], Present]
+    ) -> int:
+        """Put an earlier version of a table back; returns its rows.
+
+        Args:
+            ask: makes sure that the version may be served, as everything is now; for the serving table alone.
+
+        Raises:
+            PublicationRefused: it may not be served.
+            LeaseError: another run holds the lease.
+            WarehouseError: the warehouse refuses a step.
+            TrackingError: nobody can say who the champion is.
+        """
+        require_lease(context.run.run_id)
+        if target.asset != SERVING_TABLE:
+            return opened.restore_snapshot(target.dataset, target.table, snapshot)
+
+        def replace(condition: Unchanged) -> int:
+            return opened.restore_snapshot(target.dataset, target.table, snapshot, unless_changed=condition)
+
+        rows, _ = _replace_as_decided(opened, self.settings.load(), ask, replace)
+        return rows
+
+    def _drop_expired(self, opened: Warehouse, settings: Settings, target: Target) -> list[str]:
+        """Let old versions go; what stands in the way is a warning, for the table is published."""
+        return drop_expired(opened, settings, target.dataset, target.table)
+
+
+def _replace_as_decided(
+    opened: Warehouse,
+    settings: Settings,
+    ask: Callable[[], Present],
+    replace: Callable[[Unchanged], int],
+) -> tuple[int, Switch]:
+    """Ask and replace, again where somebody decided something in between."""
+    begin_record(opened, settings)
+    for _ in range(_ATTEMPTS):
+        asked = ask()
+        try:
+            return replace(asked.switch.record), asked.switch
+        except ChangedError:
+            continue
+    raise PublicationRefused(f"the kill switch was decided on {_ATTEMPTS} times while this run asked it")
+
+
+def _dated(opened: Warehouse, serving: ServingSettings, target: Target, day: datetime.date) -> str | None:
+    """Name of the table for rows of ``day``, where the target holds later ones and they are to stay."""
+    if serving.older_day == "replace":
+        return None
+    held = latest_day(opened, target.dataset, target.table)
+    return f"{target.table}_of_{day:%Y%m%d}" if held is not None and day < held else None
+
+
+def _require_plan(present: Present, staged: Mapping[str, object], serving: ServingSettings) -> None:
+    """Make sure that staged rows are what the serving table is to hold now.
+
+    Raises:
+        PublicationRefused: they are not. The message says what differs and what to run.
+    """
+    plan, switch = present.plan, present.switch
+    of_graph = int(str(staged[GRAPH_BUCKETS]))
+    if plan.kill_switch and of_graph:
+        raise PublicationRefused(
+            f"these rows give the graph's parts to {of_graph / BUCKETS:.0%} of the users, and the kill switch is "
+            f"{switch.words}; run serve_sql_only"
+        )
+    if staged[KILL_SWITCH] and not switch.is_on:
+        raise PublicationRefused(
+            f"these rows were staged while the kill switch was on, and it is {switch.words}; run daily_score"
+        )
+    if not plan.touched:
+        raise PublicationRefused(plan.reason)
+    if staged[BUCKETS_OF] != buckets_of(serving):
+        raise PublicationRefused(
+            "these rows were staged with another HOLLEY_SERVING_SALT or HOLLEY_SERVING_EXPERIMENT; run daily_score"
+        )
+    expected = (0 if plan.kill_switch else plan.graph_buckets, plan.assigned_buckets)
+    found = (of_graph, int(str(staged[ASSIGNED_BUCKETS])))
+    if found != expected:
+        raise PublicationRefused(
+            f"these rows were staged for {found[1] / BUCKETS:.0%} of the users, and HOLLEY_SERVING_MODE={serving.mode} "
+            f"is {expected[1] / BUCKETS:.0%} now; run {'serve_sql_only' if plan.kill_switch else 'daily_score'}"
+        )
