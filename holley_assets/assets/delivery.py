@@ -13,6 +13,7 @@ from holley_assets.assets.publisher import Publication, PublisherResource
 from holley_assets.assets.publishing import PublicationRefused
 from holley_assets.checks.provenance import Lineage
 from holley_assets.core.asset_keys import DELIVERED_TABLE, STAGED
+from holley_assets.core.event_log import newest_materialization
 from holley_assets.core.failures import one_line
 from holley_assets.core.groups import DELIVERY, OWNERS
 from holley_assets.core.metadata_keys import AS_OF, CHECKSUM, MODEL_VERSION
@@ -75,13 +76,18 @@ def build_recommendations_table(
         """
         started = time.monotonic()
         windows = TimeWindows.from_table(time_windows)
+        # All that can fail is asked before the table is replaced: nothing stands between that and the record of it.
+        staged = newest_materialization(context.instance, STAGED)
+        first_delivery = staged is not None and is_first_delivery(
+            context.instance, context.run, str(staged.metadata[MODEL_VERSION])
+        )
+        journal = TrackingJournal(settings.of_run(context.run), settings.store())
         with one_line(*REFUSALS):
             publication = publisher.publish(
                 context, DELIVERED_TABLE, STAGED, checks=required_checks, lineage=lineage, windows=windows
             )
         version = str(publication.proven.staged.metadata[MODEL_VERSION])
-        journal = TrackingJournal(settings.of_run(context.run), settings.store())
-        if is_first_delivery(context.instance, context.run, version):
+        if first_delivery:
             now = datetime.datetime.now(datetime.UTC)
             tracked = journal.record(
                 DeliveryRecord(written_at=now, dagster_run_id=context.run.run_id, model_version=version)

@@ -76,6 +76,7 @@ def trained_checkpoint(
     in MLflow, in the run that carries this run's id, which is a version of `holley-gnn`. A training that was killed
     goes on where it stopped.
     """
+    from holley_assets.gnn.checkpoint import CheckpointError
     from holley_assets.gnn.distributed import DistributedTrainingError, train_in_processes
     from holley_assets.gnn.graph import load_graph
     from holley_assets.gnn.training import train
@@ -88,15 +89,18 @@ def trained_checkpoint(
     statistics = graph_statistics(graph)
     model_options, options = training_options(run_settings)
     windows = TimeWindows.from_table(time_windows)
-    start = choose_starting_weights(
-        run_settings, model_options, artifacts, as_of=windows.as_of, tags=context.run.tags
-    )
+    with one_line(CheckpointError):
+        start = choose_starting_weights(
+            run_settings, model_options, artifacts, as_of=windows.as_of, tags=context.run.tags
+        )
     started_from = start.started_from or "nothing"
     context.log.info(f"The training starts from {started_from}: {start.reason}")
     context.instance.add_run_tags(context.run.run_id, {STARTED_FROM_TAG: started_from})
 
     state = TrainingState(settings.store(), run_settings.run.data_dir)
     state.fetch()
+    if damaged := state.set_aside_if_damaged():
+        context.log.warning(damaged)
 
     def report(epoch: "Epoch") -> None:
         context.log.info(_progress(epoch))

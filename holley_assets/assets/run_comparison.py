@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from holley_assets.assets.run_memory import (
+    SUMMARY_FILE,
     RunMemory,
     drift_by_kind,
     shown_parts,
@@ -61,6 +62,7 @@ from holley_assets.evaluation.run_comparison import (
 from holley_assets.evaluation.systems import TREATMENT
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.artifacts import ArtifactStore
+from holley_assets.resources.storage.side_files import DamagedFileError, set_aside
 from holley_assets.settings import CheckSettings
 
 NO_WORSE = "no_worse"
@@ -129,7 +131,7 @@ def run_comparison(
         shown_parts(recommendations),
         pa.concat_tables(_vector_samples(user_nodes, user_profiles, serving_users, serving_products)),
     )
-    previous, before = _memory_before(context.instance, settings, windows.source_kind)
+    previous, before = _memory_before(context.instance, settings, windows.source_kind, context.log)
     measures: list[Measure] = []
     changed, common = None, 0
     if before is not None:
@@ -160,9 +162,9 @@ def run_comparison(
 
 
 def _memory_before(
-    instance: dg.DagsterInstance, settings: SettingsResource, source_kind: str
+    instance: dg.DagsterInstance, settings: SettingsResource, source_kind: str, log: dg.DagsterLogManager
 ) -> tuple[PreviousRun | None, RunMemory | None]:
-    """The newest run that may be a yardstick and of which something is kept."""
+    """The newest run that may be a yardstick and of which something is kept; what is damaged of one is set aside."""
     promoted = {
         made.metadata["trained_by_run"]
         for made in materializations(instance, CHAMPION_MODEL, limit=50)
@@ -170,7 +172,12 @@ def _memory_before(
     }
     for run in previous_runs(instance, RUN_COMPARISON, source_kind):
         if run.metadata.get(NO_WORSE) or run.run_id in promoted:
-            memory = RunMemory.load(settings.store(), run.run_id)
+            store = settings.store()
+            try:
+                memory = RunMemory.load(store, run.run_id)
+            except DamagedFileError as error:
+                log.warning(set_aside(store, store.artifact_key(run.run_id, SUMMARY_FILE), error))
+                continue
             if memory is not None:
                 return run, memory
     return None, None

@@ -7,8 +7,6 @@ vectors. No address is among them.
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -23,7 +21,8 @@ from holley_assets.evaluation.stability import changed_share
 from holley_assets.ranking.encoding import hash_strings
 from holley_assets.ranking.recommendations import SLOTS
 from holley_assets.resources.storage.artifacts import ArtifactStore
-from holley_assets.resources.storage.interface import FileStore
+from holley_assets.resources.storage.interface import FileStore, checksum
+from holley_assets.resources.storage.side_files import DamagedFileError, read_sealed, sealed
 
 SUMMARY_FILE = "run_summary.json"
 SHOWN_FILE = "shown_parts.parquet"
@@ -31,6 +30,7 @@ VECTORS_FILE = "vector_sample.parquet"
 # Vectors of one kind that are kept: all pairs of them are compared.
 SAMPLE = 512
 _EMPTY_SLOT = -1
+_FILES = "files"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,27 +48,41 @@ class RunMemory:
     vectors: pa.Table
 
     def save(self, artifacts: ArtifactStore) -> None:
-        """Write the run's three files; the summary last, so that one that is there is whole."""
+        """Write the run's three files; the summary last, so that one that is there is whole.
+
+        The summary holds the checksums of all three.
+        """
+        files = {}
         for table, name in ((self.shown, SHOWN_FILE), (self.vectors, VECTORS_FILE)):
             staged = artifacts.staging_path(name)
             pq.write_table(table, staged, compression="zstd")
-            artifacts.publish(staged, name)
-        artifacts.publish_text(json.dumps(dataclasses.asdict(self.summary), indent=2) + "\n", SUMMARY_FILE)
+            files[name] = artifacts.publish(staged, name).sha256
+        artifacts.publish_text(sealed({**dataclasses.asdict(self.summary), _FILES: files}), SUMMARY_FILE)
 
     @classmethod
     def load(cls, store: FileStore, run_id: str) -> Self | None:
-        """The memory of a run; ``None`` where its folder is gone."""
+        """The memory of a run; ``None`` where its folder is gone.
+
+        Raises:
+            DamagedFileError: one of the files is not what was written.
+        """
         try:
             summary, shown, vectors = (
-                store.local_path(f"runs/{run_id}/{name}") for name in (SUMMARY_FILE, SHOWN_FILE, VECTORS_FILE)
+                store.local_path(store.artifact_key(run_id, name))
+                for name in (SUMMARY_FILE, SHOWN_FILE, VECTORS_FILE)
             )
         except FileNotFoundError:
             return None
-        return cls(_read_summary(summary), pq.read_table(shown), pq.read_table(vectors))
-
-
-def _read_summary(path: Path) -> RunSummary:
-    return RunSummary.from_json(json.loads(path.read_text(encoding="utf-8")))
+        values = read_sealed(summary)
+        # Memories of before there were checksums have none.
+        written = values.pop(_FILES, {})
+        for path in (shown, vectors):
+            if written.get(path.name, checksum(path)) != checksum(path):
+                raise DamagedFileError(f"the checksum of {path.name} is not that which was written")
+        try:
+            return cls(RunSummary.from_json(values), pq.read_table(shown), pq.read_table(vectors))
+        except (pa.ArrowException, OSError, LookupError, TypeError, ValueError) as error:
+            raise DamagedFileError(f"{type(error).__name__} in the memory of run {run_id}") from None
 
 
 def shown_parts(recommendations: pa.Table) -> pa.Table:

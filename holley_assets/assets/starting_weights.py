@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import pickle
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holley_assets.core.tags import FULL_REBUILD_TAG
@@ -46,17 +48,20 @@ def choose_starting_weights(
         model_options: shape of the network; weights of another shape are of no use.
         as_of: the run's day.
         tags: of the run.
+
+    Raises:
+        CheckpointError: HOLLEY_TRAINING_WARM_START names a file that is no checkpoint.
     """
-    from holley_assets.gnn.checkpoint import Checkpoint, CheckpointError
+    from holley_assets.gnn.checkpoint import CheckpointError
 
     named = settings.training.warm_start
     if named is not None:
-        return StartingWeights(Checkpoint.load(named), named.name, "HOLLEY_TRAINING_WARM_START names it")
+        return StartingWeights(_load(named), named.name, "HOLLEY_TRAINING_WARM_START names it")
     if tags.get(FULL_REBUILD_TAG, "").lower() == "true":
         return StartingWeights(None, None, f"full rebuild: tag {FULL_REBUILD_TAG}")
     try:
         champion = _champion_to_start_from(settings, as_of)
-        checkpoint = Checkpoint.load(artifacts.locate(champion.reference))
+        checkpoint = _load(artifacts.locate(champion.reference))
     except _FromNothing as reason:
         return StartingWeights(None, None, str(reason))
     except (TrackingError, ArtifactError, StorageError, CheckpointError) as error:
@@ -65,6 +70,32 @@ def choose_starting_weights(
     if checkpoint.options != model_options:
         return StartingWeights(None, None, f"the {name}, is a network of another shape")
     return StartingWeights(checkpoint, name, "weekly training goes on from the champion")
+
+
+def _load(path: Path) -> Checkpoint:
+    """The checkpoint in a file.
+
+    Raises:
+        CheckpointError: the file was cut off, or holds something else; one line.
+    """
+    from holley_assets.gnn.checkpoint import Checkpoint, CheckpointError
+
+    try:
+        return Checkpoint.load(path)
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        TypeError,
+        ValueError,
+        LookupError,
+    ) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint, {type(error).__name__}: name another or none"
+        ) from None
 
 
 class _FromNothing(Exception):  # noqa: N818  (a reason, not an error)

@@ -17,9 +17,12 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Protocol
 
+from holley_assets.resources.storage.side_files import DamagedFileError, sealed, unsealed
 from holley_assets.texts import mask_addresses
 
 OUTBOX_KEY = "holley/alerts"
+# Seconds that are looked at again where nobody knows what was told.
+_LOOKED_BACK = 24 * 3600.0
 # Seconds until the second attempt; each further one waits twice as long, up to an hour.
 _FIRST_WAIT = 30.0
 _LONGEST_WAIT = 3600.0
@@ -153,14 +156,36 @@ class CursorStorage(Protocol):
 
 
 def load_outbox(storage: CursorStorage, now: float) -> Outbox:
-    """The outbox; a new one looks from ``now`` on, and tells nothing of the past."""
+    """The outbox; a new one looks from ``now`` on, and tells nothing of the past.
+
+    A damaged one is kept under a key of its own. The next looks a day back, says so in an alert, and may tell twice:
+    rather that than never.
+    """
     text = storage.get_cursor_values({OUTBOX_KEY}).get(OUTBOX_KEY)
-    return Outbox.from_json(text) if text else Outbox(cursor=now)
+    if not text:
+        return Outbox(cursor=now)
+    try:
+        return Outbox.from_json(json.dumps(unsealed(text)))
+    except (DamagedFileError, LookupError, TypeError, ValueError, AttributeError) as error:
+        kept = f"{OUTBOX_KEY}/damaged/{short_hash(text)}"
+        storage.set_cursor_values({kept: text})
+        fresh = Outbox(cursor=now - _LOOKED_BACK)
+        fresh.put(
+            Alert(
+                Severity.WARNING,
+                "The outbox of alerts was damaged",
+                f"It is kept under {kept} ({type(error).__name__}). Alerts of the last day may come twice; what waited "
+                "longer is in the damaged one alone.",
+                key=kept,
+            ),
+            now,
+        )
+        return fresh
 
 
 def save_outbox(storage: CursorStorage, outbox: Outbox) -> None:
-    """Write the outbox as a whole, in one transaction."""
-    storage.set_cursor_values({OUTBOX_KEY: outbox.to_json()})
+    """Write the outbox as a whole, with its checksum, in one transaction."""
+    storage.set_cursor_values({OUTBOX_KEY: sealed(json.loads(outbox.to_json()))})
 
 
 def deliver(

@@ -9,6 +9,7 @@ from webhook import Webhook
 
 from holley_assets.automation import alerts
 from holley_assets.automation.alerts import (
+    OUTBOX_KEY,
     Alert,
     Outbox,
     Severity,
@@ -148,3 +149,33 @@ def test_what_waits_in_an_outbox_of_places_is_sent_once_more() -> None:
     receivers = {"first": lambda alert: taken.append(alert) or True}
     assert deliver(Outbox.from_json(json.dumps(values)), receivers, lambda: None, 1.0) == (1, 0)
     assert len(taken) == 1
+
+
+@pytest.mark.parametrize("damage", ["half", "other", "[]", "null", '{"cursor": 1}', "byte"])
+def test_a_damaged_outbox_is_kept_and_told_of(damage: str) -> None:
+    storage = Storage()
+    outbox = Outbox(cursor=100.0)
+    outbox.put(ALERT, 100.0)
+    save_outbox(storage, outbox)
+    whole = storage.values[OUTBOX_KEY]
+    assert load_outbox(storage, 200.0) == outbox
+    spoiled = {"half": whole[: len(whole) // 2], "byte": whole.replace("3 slots", "4 slots")}.get(
+        damage, damage
+    )
+    storage.values[OUTBOX_KEY] = spoiled
+    fresh = load_outbox(storage, 1e6)
+    assert fresh.cursor == 1e6 - 24 * 3600, "the last day is looked at again"
+    (told,) = fresh.waiting
+    assert told.alert.title == "The outbox of alerts was damaged"
+    (kept,) = [key for key in storage.values if key != OUTBOX_KEY]
+    assert storage.values[kept] == spoiled and kept in told.alert.body
+    save_outbox(storage, fresh)
+    assert load_outbox(storage, 1e6) == fresh
+
+
+def test_an_outbox_of_before_there_were_checksums_is_read() -> None:
+    outbox = Outbox(cursor=100.0)
+    outbox.put(ALERT, 100.0)
+    storage = Storage()
+    storage.values[OUTBOX_KEY] = outbox.to_json()
+    assert load_outbox(storage, 200.0) == outbox

@@ -7,10 +7,14 @@ sends what is left, oldest first. Sending is repeatable: what arrived before a c
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from holley_assets.resources.storage.artifacts import ArtifactError, ArtifactStore, Reference
 from holley_assets.resources.storage.interface import FileStore, StorageError
+from holley_assets.resources.storage.side_files import DamagedFileError, read_sealed, sealed, set_aside
 from holley_assets.resources.tracking.mlflow_store import TrackingError, TrackingRefusedError
 from holley_assets.resources.tracking.model_registry import ModelRegistry, open_model_registry
 from holley_assets.resources.tracking.records import (
@@ -21,6 +25,7 @@ from holley_assets.resources.tracking.records import (
 )
 from holley_assets.resources.tracking.tracking import Tracker
 from holley_assets.settings import Settings
+from holley_assets.texts import for_log
 
 PENDING = "tracking/pending/"
 REFUSED = "tracking/refused/"
@@ -77,30 +82,51 @@ class TrackingJournal:
         self._store = store
 
     def record(self, record: TrainingRecord | EvaluationRecord | DeliveryRecord) -> Receipt:
-        """Write ``record`` down, then send it and everything that still waits. Never fails for MLflow's sake."""
+        """Write ``record`` down, then send it and everything that still waits.
+
+        Never fails, neither for MLflow's sake nor for that of the files: what a run has published is on record whether
+        or not MLflow hears of it.
+        """
+        try:
+            self._keep(record)
+        except (StorageError, OSError) as error:
+            return _with_problem(Receipt(), f"a record of kind {record.kind} is lost: {for_log(str(error))}")
+        return self.send()
+
+    def _keep(self, record: TrainingRecord | EvaluationRecord | DeliveryRecord) -> None:
         name = f"{record.dagster_run_id}-{record.kind}.json"
         for earlier in self._store.keys(PENDING):
             # A step that is tried again replaces what it had to say.
             if earlier.endswith(name):
                 self._store.delete(earlier)
-        self._write(f"{PENDING}{record.written_at:%Y%m%dT%H%M%S%f}-{name}", record.model_dump_json())
-        return self.send()
+        self._write(f"{PENDING}{record.written_at:%Y%m%dT%H%M%S%f}-{name}", record)
 
     def send(self) -> Receipt:
-        """Send what waits, oldest first, until MLflow does not answer."""
+        """Send what waits, oldest first, until MLflow does not answer. A damaged record is set aside. Never fails."""
+        try:
+            return self._send()
+        except (StorageError, OSError) as error:
+            return _with_problem(Receipt(), f"records that wait cannot be read: {for_log(str(error))}")
+
+    def _send(self) -> Receipt:
         receipt = Receipt()
         waiting = sorted(self._store.keys(PENDING))
         connection = _Connection(self._settings, self._store)
         for sent, key in enumerate(waiting):
             try:
-                text = self._store.local_path(key).read_text(encoding="utf-8")
+                record = read_record(json.dumps(read_sealed(self._store.local_path(key))))
             except FileNotFoundError:
                 # Another step of the run sends what waits, too, and was quicker.
                 continue
+            except (DamagedFileError, ValidationError) as error:
+                # A validation error quotes the record; its kind is enough.
+                reason = error if isinstance(error, DamagedFileError) else "it is no record"
+                receipt = _with_problem(receipt, set_aside(self._store, key, reason))
+                continue
             try:
-                mlflow_run, version = connection.send(read_record(text))
+                mlflow_run, version = connection.send(record)
             except TrackingRefusedError as error:
-                self._write(key.replace(PENDING, REFUSED), text)
+                self._write(key.replace(PENDING, REFUSED), record)
                 receipt = _with_problem(receipt, f"{error} (kept as {key.replace(PENDING, REFUSED)})")
             except TrackingError as error:
                 return dataclasses.replace(_with_problem(receipt, str(error)), waiting=len(waiting) - sent)
@@ -111,9 +137,9 @@ class TrackingJournal:
             self._store.delete(key)
         return receipt
 
-    def _write(self, key: str, text: str) -> None:
+    def _write(self, key: str, record: TrainingRecord | EvaluationRecord | DeliveryRecord) -> None:
         staged = self._store.staging_path(key)
-        staged.write_text(text, encoding="utf-8")
+        staged.write_text(sealed(json.loads(record.model_dump_json())), encoding="utf-8")
         self._store.publish(staged, key)
 
 
