@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from holley_assets.settings import Settings, TrackingSettings
 
@@ -57,14 +56,15 @@ def store_uri(settings: Settings) -> str:
 def sqlite_uri(path: Path) -> str:
     """Address of a SQLite file, whatever its folders are called.
 
-    SQLAlchemy decodes what is written as ``%20`` from 2.1 on and takes it as it stands before.
+    SQLAlchemy decodes what is written as ``%20`` from 2.1 on and takes it as it stands before. Where a folder is
+    called so, MLflow, which does not, leaves an empty folder of the encoded name beside it.
 
     Raises:
         TrackingError: no address names the file.
     """
     from sqlalchemy import make_url
 
-    for written in (str(path), quote(str(path))):
+    for written in (str(path), str(path).replace("%", "%25")):
         uri = f"sqlite:///{written}"
         if make_url(uri).database == str(path):
             return uri
