@@ -29,7 +29,9 @@ _LONGEST_USER = 64
 # MLflow's own list of characters that a name may hold.
 _NO_KEY = re.compile(r"[^\w\-./ :]")
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&])")
-_QUOTED = (re.compile(r"'.*'"), re.compile(r'"[^"]*"'))
+_QUOTED_VALUE = re.compile(r"'.*'")
+# DuckDB puts names and values into the same quotes; a name follows the word that says what it is of.
+_QUOTED_NAME_OR_VALUE = re.compile(r'(?i)(\b(?:column|table) "\w+")|"[^"]*"')
 _NAMED_VALUE = re.compile(
     r"(?i)\b(value|string|literal|date|datetime|time|timestamp|numeric|json)(\s*:\s*)[^;]+"
 )
@@ -129,8 +131,8 @@ def without_values(text: str) -> str:
     lines = text.strip().splitlines()
     line = lines[0].strip() if lines else "no words"
     # The outermost quotes: a value may hold some itself.
-    line = _QUOTED[0].sub(f"'{HIDDEN_VALUE}'", line)
-    line = _QUOTED[1].sub(f'"{HIDDEN_VALUE}"', line)
+    line = _QUOTED_VALUE.sub(f"'{HIDDEN_VALUE}'", line)
+    line = _QUOTED_NAME_OR_VALUE.sub(lambda found: found[1] or f'"{HIDDEN_VALUE}"', line)
     return for_log(_NAMED_VALUE.sub(rf"\1\2{HIDDEN_VALUE}", line))
 
 

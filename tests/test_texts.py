@@ -174,6 +174,8 @@ def test_a_page_gets_no_control_character(text: str) -> None:
         ),
         ("Could not convert string 'it's ann' to INT64", "Could not convert string '(hidden)' to INT64"),
         ('invalid date field format: "ann", expected YMD', 'invalid date field format: "(hidden)", expected YMD'),
+        ('Referenced column "generated_at" not found', 'Referenced column "generated_at" not found'),
+        ('table "orders": column "ann@x.com"', 'table "orders": column "(hidden)"'),
         ("Bad int64 value: ann smith", "Bad int64 value: (hidden)"),
         ("In table orders, row 17: value: ann@x.com; 3 rows", "In table orders, row 17: value: (hidden); 3 rows"),
         ("write failed for ann@example.com after 12 rows", "write failed for (e-mail address) after 12 rows"),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import dagster as dg
 from pydantic import BaseModel
 
-from holley_assets.core.event_log import Materialization, newest_materialization
+from holley_assets.core.event_log import Materialization, materialization_at, newest_materialization
 from holley_assets.core.metadata_keys import AS_OF, CHECKSUM
 from holley_assets.settings import Section, Settings, variable_name
 
@@ -144,12 +144,8 @@ def _same_content(instance: dg.DagsterInstance, asset: dg.AssetKey, seen: int | 
     """Whether the file that was seen has the checksum of the newest: the same again is no other version."""
     if seen is None:
         return False
-    wanted = dg.AssetRecordsFilter(asset_key=asset, storage_ids=[seen])
-    records = instance.fetch_materializations(wanted, limit=1).records
-    if not records or records[0].asset_materialization is None:
-        return False
-    metadata = records[0].asset_materialization.metadata
-    checksum = metadata[CHECKSUM].value if CHECKSUM in metadata else None
+    before = materialization_at(instance, asset, seen)
+    checksum = before.metadata.get(CHECKSUM) if before is not None else None
     return checksum is not None and checksum == now.materialization.metadata.get(CHECKSUM)
 
 

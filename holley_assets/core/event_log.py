@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
@@ -80,16 +80,28 @@ def materializations(
     while left is None or left > 0:
         size = _PAGE if left is None else min(_PAGE, left)
         page = instance.fetch_materializations(dg.AssetRecordsFilter(asset_key=asset), size, cursor)
-        for record in page.records:
-            if record.asset_materialization is not None:
-                values = {name: value.value for name, value in record.asset_materialization.metadata.items()}
-                at = datetime.datetime.fromtimestamp(record.timestamp, tz=datetime.UTC)
-                tags = record.asset_materialization.tags or {}
-                yield Materialization(record.storage_id, record.run_id, at, values, tags)
+        yield from _read(page.records)
         if not page.has_more:
             return
         cursor = page.cursor
         left = None if left is None else left - size
+
+
+def materialization_at(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, storage_id: int
+) -> Materialization | None:
+    """The materialization of ``asset`` at a place in the event log; ``None`` if there is none."""
+    wanted = dg.AssetRecordsFilter(asset_key=asset, storage_ids=[storage_id])
+    return next(_read(instance.fetch_materializations(wanted, limit=1).records), None)
+
+
+def _read(records: Sequence[dg.EventLogRecord]) -> Iterator[Materialization]:
+    for record in records:
+        if record.asset_materialization is not None:
+            values = {name: value.value for name, value in record.asset_materialization.metadata.items()}
+            at = datetime.datetime.fromtimestamp(record.timestamp, tz=datetime.UTC)
+            tags = record.asset_materialization.tags or {}
+            yield Materialization(record.storage_id, record.run_id, at, values, tags)
 
 
 def newest_materialization(instance: dg.DagsterInstance, asset: dg.AssetKey) -> Materialization | None:

@@ -58,7 +58,7 @@ followed_bursts AS (
 numbered_bursts AS (
   SELECT
     *,
-    COUNTIF(NOT goes_on) OVER (PARTITION BY visitor, before_cutoff ORDER BY place) AS burst
+    SUM(IF(goes_on, 0, 1)) OVER (PARTITION BY visitor, before_cutoff ORDER BY place) AS burst
   FROM followed_bursts
 )
 

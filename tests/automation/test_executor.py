@@ -29,6 +29,8 @@ from holley_assets.settings import ComputeSettings, SettingsError
 HEAVY = {
     "trained_checkpoint": ("8", "32Gi", "1"),
     "embeddings": ("16", "32Gi", None),
+    "layer_embeddings": ("16", "32Gi", None),
+    "history": ("16", "32Gi", None),
     "recommendations": ("16", "32Gi", None),
     "sql_recommendations": ("16", "32Gi", None),
     "graphs": ("4", "16Gi", None),

@@ -186,7 +186,7 @@ def test_no_text_is_longer_than_a_name_can_be(
     monkeypatch: pytest.MonkeyPatch, section: type[Section], name: str
 ) -> None:
     text = "a" * 5000
-    refuses(monkeypatch, section, name, text, text[:200] + "…")
+    refuses(monkeypatch, section, name, text, text[:199] + "…")
 
 
 @pytest.mark.parametrize(("section", "name"), fields_of(str, Path))
@@ -204,7 +204,7 @@ def test_a_path_that_cannot_be_used_is_refused(
     file = tmp_path / "a file"
     file.touch()
     refuses(monkeypatch, section, name, str(file / "below"), str(file / "below"))
-    refuses(monkeypatch, section, name, "a" * 256, "a" * 200 + "…")
+    refuses(monkeypatch, section, name, "a" * 256, "a" * 199 + "…")
 
 
 def test_a_path_may_hold_a_line_break(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

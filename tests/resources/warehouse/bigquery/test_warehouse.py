@@ -30,13 +30,13 @@ def flaky(emulator: BigQueryEmulator) -> Iterator[FlakyServer]:
 
 class TestQueries:
     def test_a_query_says_what_it_cost(self, open_warehouse, write_query, tmp_path):
-        write_query("SELECT @day AS day, x FROM UNNEST([3, 1, 2]) AS x ORDER BY x DESC")
+        write_query("SELECT @day AS day, x FROM UNNEST([3, 1, 2]) AS x\nORDER BY x")
         result = open_warehouse("run-costs").query_to_parquet(
             "rows", {"day": datetime.date(2026, 2, 1)}, tmp_path / "rows.parquet"
         )
         assert pq.read_table(result.path).to_pydict() == {
             "day": [datetime.date(2026, 2, 1)] * 3,
-            "x": [3, 2, 1],
+            "x": [1, 2, 3],
         }
         assert result.costs == {"bytes_billed": 1 << 30, "slot_seconds": 1.0, "estimated_dollars": 0.0061}
 
