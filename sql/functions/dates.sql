@@ -7,7 +7,7 @@ CREATE TEMP FUNCTION month_number(name STRING) AS (
       name,
       r'(?i)^(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sep(tember)?|oct(ober)?|nov(ember)?|dec(ember)?)$'
     ),
-    DIV(STRPOS('JANFEBMARAPRMAYJUNJULAUGSEPOCTNOVDEC', UPPER(SUBSTR(name, 1, 3))) + 2, 3),
+    1 + DIV(STRPOS('JANFEBMARAPRMAYJUNJULAUGSEPOCTNOVDEC', UPPER(SUBSTR(name, 1, 3))), 3),
     NULL
   )
 );

@@ -73,7 +73,24 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     generate_sample(
         folder, users=300, kind="segment", seed=0, as_of=AS_OF, intent_start=INTENT_START, test_days=30
     )
+    add_machine_clicks(folder / "treatment_interaction.parquet")
     return folder
+
+
+def add_machine_clicks(path: Path) -> None:
+    """A scanner opens four links of one e-mail, a second apart: no sample has one by itself."""
+    table = pq.read_table(path)
+    clicked = table.filter(pc.equal(table["interaction_type"], "CLICKED")).slice(0, 1).to_pylist()[0]
+    clicks = [
+        {
+            **clicked,
+            "treatment_tracking_id": f"scanned-{second}",
+            "interaction_timestamp_micros": clicked["interaction_timestamp_micros"]
+            + datetime.timedelta(seconds=second),
+        }
+        for second in range(1, 5)
+    ]
+    pq.write_table(pa.concat_tables([table, pa.Table.from_pylist(clicks, schema=table.schema)]), path)
 
 
 @dataclasses.dataclass(frozen=True)
