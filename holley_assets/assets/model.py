@@ -68,7 +68,7 @@ def trained_checkpoint(
     time_windows: pa.Table,
     training_graph: pa.Table,
 ) -> dg.MaterializeResult:
-    """Reference to `model.pt`: the weights of the epoch that foretells held-out visitors best, and its history.
+    """Reference to `model.pt`: the weights of the epoch that predicts held-out visitors best, and its history.
 
     Trained on the graph as of the cutoff, so that the clicks after it are a fair test. 10 % of the
     visitors are held out to choose what is learned and how strongly it is held back. Message passing starts from the

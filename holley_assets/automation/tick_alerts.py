@@ -91,7 +91,7 @@ def _finished(
 
 
 def _ended(tick: InstigatorTick) -> float:
-    """When a finished tick ended; one that was made up bears as its time when it was due."""
+    """When a finished tick ended. A tick that this sensor made up has no end; its time is when it was due."""
     return tick.timestamp if tick.end_timestamp is None else tick.end_timestamp
 
 

@@ -1,4 +1,4 @@
-"""How well the network foretells what visitors met, given their cars as fitment and popularity tell them.
+"""How well the network predicts what visitors met, given their cars as fitment and popularity tell them.
 
 The question that is delivered is which part an owner of a known car wants. A visitor's car is hidden, and the network
 could answer better for the visitor than for any car by taking one visitor's taste for a car's. So each part is asked

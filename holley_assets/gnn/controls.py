@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.checkpoint import Checkpoint
+from holley_assets.gnn.fit_sequence import POPULARITY
 from holley_assets.gnn.graph_schema import LOG_VISITORS
-from holley_assets.gnn.ladder import POPULARITY
 
 
 def counted_popularity(data: HeteroData) -> NDArray[np.float32]:

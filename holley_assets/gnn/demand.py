@@ -115,7 +115,7 @@ def fit_demand(
 
     Args:
         strength: what the precisions of vectors are multiplied by; infinity fits the biases alone.
-        graph: the paths over which cars hear of one another; None for none.
+        graph: the paths over which cars exchange messages; None for none.
         group: the processes that share the cars of each step.
     """
     options = options or FitOptions()

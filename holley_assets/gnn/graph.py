@@ -72,14 +72,14 @@ def build_graph(
       ``car_neighbours``, ``car_weights``: what each class hears of (:mod:`holley_assets.gnn.car_graph`);
     * ``set_offsets``, ``set_products``, ``set_visitors``: what visitors without a registered car met together
       before the cutoff, in both views: nothing is learned from what comes after it;
-    * ``season_mixture``: what foretells demand, recent weeks to all time;
+    * ``season_mixture``: what predicts demand, recent weeks to all time;
     * ``products``, ``vehicles``, ``classes``, ``part_types``, ``makes``: the keys behind the numbers.
 
     Args:
         view_end: first day the view does not see; orders on or after it are left out.
         order_weight: base weight of an order, for order history that no event repeats.
         decay_days: decay of that weight, ``exp(−days / decay_days)``, and of what is in season.
-        season_days: newest days, whose orders tell how far recency foretells demand; 0 for no season.
+        season_days: newest days, whose orders tell how far recency predicts demand; 0 for no season.
     """
     prefix = "" if view == "training" else "serving_"
     products = tables.product_nodes["base_sku"].to_pylist()

@@ -78,7 +78,7 @@ def hold_out(events: Events, parts: Parts, base: Base, kind_weight: FloatArray) 
     """
     num_products, owners = len(parts.conversion), len(base.row)
     end = last_visits(events, owners)
-    # Who came once has nothing before it that the visit could be foretold from.
+    # Who came once has nothing before it that the visit could be predicted from.
     returning = np.isin(events.owner, events.owner[events.day < end[events.owner]])
     final = events.take((events.day == end[events.owner]) & returning)
     target, place = np.unique(final.owner * num_products + final.product, return_inverse=True)

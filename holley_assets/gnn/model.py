@@ -1,9 +1,9 @@
 """The two-tower heterogeneous graph network.
 
-Cars and parts have learned vectors by level (:mod:`holley_assets.gnn.levels`). Cars then hear of one another over
+Cars and parts have learned vectors by level (:mod:`holley_assets.gnn.levels`). Cars then exchange messages over
 the parts that fit both, hop by hop with learned weights. Layers of graph attention over all relations, where they
-are asked for, add what they hear (:mod:`holley_assets.gnn.towers`). The result is delivered as vectors of length one
-whose dot product is the score.
+are asked for, add the messages that they receive (:mod:`holley_assets.gnn.towers`). The result is delivered as
+vectors of length one whose dot product is the score.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ModelOptions:
 
     Attributes:
         embedding_dim: channels of the vectors that are delivered.
-        hops: how far cars hear of one another, over the parts that fit both.
+        hops: how far cars exchange messages, over the parts that fit both.
         attention: layers of graph attention on top; none by default.
     """
 
@@ -98,17 +98,17 @@ class HeteroGAT(nn.Module):
         """Vectors of classes of cars with a last channel of 1, which meets the part's bias.
 
         Args:
-            graph: the paths over which they hear of one another; None for none.
+            graph: the paths over which they exchange messages; None for none.
 
         Returns:
             ``[num_classes, embedding_dim − 2]``.
         """
         car = self.levels.classes(data)
         if graph is not None:
-            heard = car
+            message = car
             for weight in self.hops:
-                heard = graph.spread(heard)
-                car = car + weight * heard
+                message = graph.spread(message)
+                car = car + weight * message
         return _with_one(car)
 
     def embed_nodes(self, data: HeteroData, graph: CarGraph | None) -> Vectors:
@@ -128,7 +128,7 @@ class HeteroGAT(nn.Module):
         """Vectors of user nodes and product nodes.
 
         Args:
-            adjacencies: what the layers of attention hear; all edges of ``data`` where it is None.
+            adjacencies: edges that pass messages in the layers of attention; all edges of ``data`` where it is None.
             users: the user nodes whose vectors are asked for, ascending; the rows of all others may stay zero.
                 All users where it is None.
         """

@@ -2,7 +2,7 @@
 
 Each holds the whole graph and the whole network, draws the same batch from the same random stream, and takes
 its shard of the terms of the loss. Gradients are summed, so that the step is that of one process with the whole
-batch. What decides, validation, is the first process's word: on GPUs two of them may differ in the last bit.
+batch. What decides, validation, is computed by the first process: on GPUs two of them may differ in the last bit.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What is in season: how far recent orders shift the popularity of a part.
 
 What is learned from a whole year of choices ranks a part by its year. How much the last weeks tell about the
-next ones differs from shop to shop, and so it is measured: the newest days are foretold from the days before
+next ones differs from shop to shop, and so it is measured: the newest days are predicted from the days before
 them by a mixture of order shares, of all time and of the recent past with exponential decay. The shares of
-the mixture that foretell best (interpolation, Jelinek & Mercer 1980) are applied to the counts up to the end
+the mixture that predict best (interpolation, Jelinek & Mercer 1980) are applied to the counts up to the end
 of the view. Where recency tells nothing, the likelihood leaves nearly all to the share of all time and the
 shift is next to zero.
 
@@ -49,13 +49,13 @@ def season(
     horizon: int,
     decay_days: float,
 ) -> Season:
-    """Shift of every product's popularity from daily orders; none where nothing can be foretold.
+    """Shift of every product's popularity from daily orders; none where nothing can be predicted.
 
     Args:
         product: product of each entry, ``[num_entries]``.
         age: days from the entry to the end of the view, at least 1, ``[num_entries]``.
         orders: orders of that product on that day, ``[num_entries]``.
-        horizon: the newest days, which are foretold to find the mixture; 0 for no season.
+        horizon: the newest days, which are predicted to find the mixture; 0 for no season.
     """
     newest = age <= horizon
     if newest.all() or not newest.any():

@@ -112,12 +112,12 @@ class AttentionTowers(nn.Module):
                 kind: state + dropout(functional.elu(messages[kind]), self.options.dropout, self.training)
                 for kind, state in x.items()
             }
-        heard = torch.cat([start["product"], bias[:, None]], dim=1) + self.product_tower(x["product"])
+        products = torch.cat([start["product"], bias[:, None]], dim=1) + self.product_tower(x["product"])
         if users is None:
-            return start["user"] + self.user_tower(x["user"]), heard
+            return start["user"] + self.user_tower(x["user"]), products
         asked = start["user"].index_select(0, users) + self.user_tower(x["user"])
         everyone = asked.new_zeros(len(start["user"]), asked.shape[1])
-        return everyone.index_copy(0, users, asked), heard
+        return everyone.index_copy(0, users, asked), products
 
     def _start(
         self, data: HeteroData, user: Tensor, product: Tensor, vehicle: Tensor

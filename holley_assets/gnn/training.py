@@ -1,9 +1,9 @@
 """Training: fits of the network to what visitors met, held-out visitors that choose, and resumption.
 
-Epochs climb a ladder (:mod:`holley_assets.gnn.ladder`). Epoch 0 is the network before any step, which ranks by
-popularity. Each next one is a fit: popularity among the parts that fit, then vectors by level, then the same with
-visitors' cars inferred by what has been learned, then with messages from car to car. A tenth of the visitors and of
-the customers' edges is held out and chooses among all of them. With ``loss="bce"`` epochs of attention on single edges
+Epochs follow a fixed order (:mod:`holley_assets.gnn.fit_sequence`). Epoch 0 is the network before any step, which
+ranks by popularity. Each next one is a fit: popularity among the parts that fit, then vectors by level, then the
+same with visitors' cars inferred by what has been learned, then with messages from car to car. A tenth of the
+visitors and of the customers' edges is held out and chooses among all of them. With ``loss="bce"`` epochs of attention on single edges
 follow (:mod:`holley_assets.gnn.edge_training`).
 """
 
@@ -25,8 +25,17 @@ from holley_assets.gnn.car_graph import CarGraph
 from holley_assets.gnn.checkpoint import Checkpoint, Epoch, message_weights, vocabularies_of
 from holley_assets.gnn.demand import FittingPairs, fit_demand
 from holley_assets.gnn.edge_training import EdgeTraining
+from holley_assets.gnn.fit_sequence import (
+    LEVELS,
+    MESSAGES,
+    POPULARITY,
+    STAGES,
+    VISITORS,
+    Fit,
+    best_of,
+    next_fit,
+)
 from holley_assets.gnn.hidden_cars import HiddenCars
-from holley_assets.gnn.ladder import LEVELS, MESSAGES, POPULARITY, STAGES, VISITORS, Rung, best_of, next_rung
 from holley_assets.gnn.model import INITIAL_HOP_WEIGHT, HeteroGAT, ModelOptions, Vectors
 from holley_assets.gnn.personal import add_personal_vectors
 from holley_assets.gnn.process_group import ALONE, ProcessGroup
@@ -60,7 +69,7 @@ def train(
     on_epoch: Callable[[Epoch], None] | None = None,
     group: ProcessGroup = ALONE,
 ) -> TrainingResult:
-    """Train on ``data`` and return the weights of the epoch that foretells held-out visitors best.
+    """Train on ``data`` and return the weights of the epoch that predicts held-out visitors best.
 
     Epoch 0 is the network before its first step, which ranks by popularity: where nothing can be learned it
     stays the best.
@@ -201,12 +210,12 @@ class Training:
 
     def advance(self) -> Epoch:
         """The next epoch, without its validation."""
-        rung = self._next_fit()
+        fit = self._next_fit()
         number = len(self.history)
-        if rung is not None:
-            self._fit(rung)
-            strength = None if math.isinf(rung.strength) else rung.strength
-            return Epoch(number, None, None, None, None, None, 0.0, rung.stage, strength)
+        if fit is not None:
+            self._fit(fit)
+            strength = None if math.isinf(fit.strength) else fit.strength
+            return Epoch(number, None, None, None, None, None, 0.0, fit.stage, strength)
         if number == self._fits + 1:
             # What validation did not confirm is no ground to build on.
             self.model.load_state_dict({**self.best_state, **self.warm_start})
@@ -217,29 +226,29 @@ class Training:
     def _fits(self) -> int:
         return sum(epoch.stage in STAGES for epoch in self.history)
 
-    def _next_fit(self) -> Rung | None:
+    def _next_fit(self) -> Fit | None:
         if self.history[-1].stage == ATTENTION:
             return None
-        rung = next_rung(self.history, self.options.strengths)
-        return None if rung is not None and rung.stage == MESSAGES and not len(self.model.hops) else rung
+        fit = next_fit(self.history, self.options.strengths)
+        return None if fit is not None and fit.stage == MESSAGES and not len(self.model.hops) else fit
 
-    def _fit(self, rung: Rung) -> None:
-        """Fit the network at ``rung``."""
-        if rung.is_first and rung.stage != POPULARITY:
+    def _fit(self, fit: Fit) -> None:
+        """Fit the network at ``fit``."""
+        if fit.is_first and fit.stage != POPULARITY:
             self.model.load_state_dict(self.stages[POPULARITY])
-            if rung.stage == MESSAGES:
+            if fit.stage == MESSAGES:
                 start = self.warm_start.get("hops", torch.full_like(self.model.hops, INITIAL_HOP_WEIGHT))
                 self.model.hops.data.copy_(start)
-        graph = self.graph if rung.stage == MESSAGES else None
-        infers = rung.stage == VISITORS
-        if rung.stage == MESSAGES:
+        graph = self.graph if fit.stage == MESSAGES else None
+        infers = fit.stage == VISITORS
+        if fit.stage == MESSAGES:
             infers = best_of(self.history, LEVELS, VISITORS).stage == VISITORS
         fit_demand(
             self.model,
             self.data,
             self.fitting,
             self._demand(self._infer_cars(graph)) if infers else self.popular_demand,
-            rung.strength,
+            fit.strength,
             self.generator,
             graph=graph,
             options=self.options.fit,
@@ -338,7 +347,7 @@ class Training:
             self.best_state = _copy(self.model.state_dict())
 
     def _ranks(self, vectors: Vectors, users: Tensor) -> Tensor:
-        """Reciprocal rank of each validation edge for the vectors of ``users``, the first process's word."""
+        """Reciprocal rank of each validation edge for the vectors of ``users``, as the first process has it."""
         eligible = self.data["product"].eligible
         ranks = reciprocal_ranks(*vectors, self.validation, users, self.candidates, eligible, self.known)
         return self.group.of_first(ranks)

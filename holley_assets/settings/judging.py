@@ -144,7 +144,7 @@ class CheckSettings(Section):
     # what it learned (seed 1): nodes or edges 0.08 (co_purchased); part types 0.16 and 0.53; users 0.79 and 1.00;
     # index of a feature 0.001, of the score leads 0.17 and 1.9, of similarities 0.37 and 1.9; mean length of vectors
     # 0.09 and 0.29. Samples of 3,000 users change by up to as much as the broken network from one good week to the
-    # next, since there validation keeps another rung each time.
+    # next, since there validation keeps another fit each time.
     graph_change: Positive = Field(
         0.25,
         description="most that the nodes or edges of one type may change since the previous run, relatively",

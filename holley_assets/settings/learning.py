@@ -21,7 +21,7 @@ class ModelSettings(Section):
         32, description="learned and delivered vectors; on samples 8 to 24 learned channels did equally well"
     )
     hops: Annotated[int, Field(ge=0, le=4)] = Field(
-        2, description="how far cars hear of one another, over the parts that fit both"
+        2, description="how far cars exchange messages, over the parts that fit both"
     )
     layers: Annotated[int, Field(ge=1, le=4)] = Field(
         2, description="graph attention layers, with HOLLEY_TRAINING_LOSS=bce"

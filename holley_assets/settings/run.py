@@ -55,7 +55,7 @@ class RunSettings(Section):
         30.0, description="an interaction d days old weighs base × exp(−d / decay_days)"
     )
     season_days: Annotated[int, Field(ge=0, le=3650)] = Field(
-        30, description="newest days whose orders tell how far recency foretells demand; 0: no season"
+        30, description="newest days whose orders tell how far recency predicts demand; 0: no season"
     )
     view_weight: Positive = Field(1.0, description="base weight of a view")
     cart_weight: Positive = Field(3.0, description="base weight of a cart update")

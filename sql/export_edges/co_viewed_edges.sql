@@ -2,7 +2,7 @@
 -- ordered; base_sku is the alphabetical first of the two. Visitors need no account.
 -- Pairs grow with the square of what a visitor met: of each visitor the @co_view_maximum_parts newest parts count.
 -- earlier_visitors leaves out what registered users first met on their last visit before @cutoff, so that this
--- visit can be foretold from the pairs of everybody else.
+-- visit can be predicted from the pairs of everybody else.
 WITH products AS (
   SELECT base_sku, ROW_NUMBER() OVER (ORDER BY base_sku) AS product
   FROM `{working}.product_nodes`

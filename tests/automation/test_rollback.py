@@ -47,7 +47,7 @@ def instance(
     return dg.DagsterInstance.ephemeral()
 
 
-def crown(*names: str) -> None:
+def set_champions(*names: str) -> None:
     """Train models on the days of one week and promote one after the other."""
     journal, registry = (
         TrackingJournal(RESOURCE.load(), RESOURCE.store()),
@@ -127,7 +127,7 @@ def week(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> dg.Da
     """Two champions in turn: the second filled both tables twice, and a third model was staged since."""
     monkeypatch.setenv("HOLLEY_SERVING_MODE", "full")
     monkeypatch.setenv("HOLLEY_AS_OF", "2026-02-06")
-    crown("first", "second")
+    set_champions("first", "second")
     for day, version in ((1, FIRST), (2, FIRST), (3, SECOND), (4, SECOND), (5, THIRD)):
         fill(DELIVERED, version, day=day)
     for day, versions in ((1, ["sql"]), (2, [FIRST, "sql"]), (3, [SECOND, "sql"]), (4, [SECOND, "sql"])):
@@ -176,7 +176,7 @@ def test_a_serving_table_that_the_kill_switch_filled_stays(week: dg.DagsterInsta
 
 
 def test_in_shadow_only_the_delivered_table_comes_back(instance: dg.DagsterInstance) -> None:
-    crown("first", "second")
+    set_champions("first", "second")
     fill(DELIVERED, FIRST, day=1)
     fill(DELIVERED, SECOND, day=2)
     for versions in ([FIRST, "sql"], [SECOND, "sql"]):
@@ -256,7 +256,7 @@ def test_rows_that_are_old_are_warned_of(week: dg.DagsterInstance, monkeypatch: 
 def test_without_a_table_to_go_back_to_nothing_is_touched(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crown("first", "second")
+    set_champions("first", "second")
     fill(DELIVERED, FIRST, day=1)
     fill(DELIVERED, SECOND, day=2)
     fill(SERVED, SECOND, "sql", day=2)

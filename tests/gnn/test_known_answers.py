@@ -6,7 +6,7 @@ import torch
 from gnn.two_cars import two_cars
 
 from holley_assets.gnn.embedding import embed
-from holley_assets.gnn.ladder import LEVELS, MESSAGES, POPULARITY, VISITORS
+from holley_assets.gnn.fit_sequence import LEVELS, MESSAGES, POPULARITY, VISITORS
 from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.training import train
 from holley_assets.gnn.training_options import TrainingOptions
@@ -56,12 +56,12 @@ def test_a_sibling_that_nobody_visits_wants_what_its_platform_wants():
     sets += [(["B", str(number)], 200) for number in range(6)]
     graph = two_cars(*sets, fits=fits, makes=makes, owners=(400, 1))
     checkpoint = train(graph, MODEL, TrainingOptions()).checkpoint
-    alone, heard = (chances(graph, checkpoint.of_stage(stage)) for stage in (LEVELS, MESSAGES))
-    for of_stage in (alone, heard):
+    alone, connected = (chances(graph, checkpoint.of_stage(stage)) for stage in (LEVELS, MESSAGES))
+    for of_stage in (alone, connected):
         assert of_stage["twin"]["A"] > 2 * of_stage["twin"]["B"]
         assert of_stage["other0"]["B"] > 2 * of_stage["other0"]["A"]
     assert alone["sibling"]["B"] > alone["sibling"]["A"]
-    assert heard["sibling"]["A"] > 2 * heard["sibling"]["B"]
+    assert connected["sibling"]["A"] > 2 * connected["sibling"]["B"]
 
 
 @pytest.mark.parametrize("seed", range(2))

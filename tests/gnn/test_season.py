@@ -1,4 +1,4 @@
-"""The season follows recent orders as far as they foretold the newest ones, and no further."""
+"""The season follows recent orders as far as they predicted the newest ones, and no further."""
 
 from dataclasses import replace
 

@@ -93,7 +93,7 @@ def test_a_state_of_other_data_is_not_resumed(graph, tmp_path):
 
 
 def test_best_weights_are_restored():
-    """The fit that foretells held-out visitors best, as a training gives it that ends there."""
+    """The fit that predicts held-out visitors best, as a training gives it that ends there."""
     graph = make_graph(make_tables(users=240, active=200)).data
     options = TrainingOptions(strengths=(300.0, 10.0, 1.0, 0.01))
     result = train(graph, replace(MODEL, attention=None), options)

@@ -129,7 +129,7 @@ NOTHING_SIMILAR = pa.table(
 
 
 def test_each_tier_takes_the_parent_that_foretells_it() -> None:
-    """Cold users choose by sql, which says nothing of hot ones; the graph foretells those. No warm user came."""
+    """Cold users choose by sql, which says nothing of hot ones; the graph predicts those. No warm user came."""
     cold = [(number, 0, "cold", "DDDC"[number % 4], 1.0) for number in range(40)]
     hot = [(100 + number, 1, "hot", "A", 1.0) for number in range(40)]
     table = choose([0, 0, 1, 2], [[3, 0, 0, 0], [3, 0, 0, 0]], NOTHING_SIMILAR, *cold, *hot)

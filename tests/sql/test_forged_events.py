@@ -1,4 +1,4 @@
-"""What anybody's browser may send: prices and images by the word of many, and names in any spelling."""
+"""What anybody's browser may send: prices and images that many visitors confirm, and names in any spelling."""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ class ModelRegistry:
         for tag in ("withdrawn_by", "withdrawn_at", "withdrawal_reason"):
             if model.withdrawn_by is not None:
                 self._client.delete_model_version_tag(REGISTERED_MODEL, str(version), tag)
-        self._crown([*self._succession(), version])
+        self._set_champion([*self._succession(), version])
         return self.get(version)
 
     @as_tracking_errors()
@@ -236,7 +236,7 @@ class ModelRegistry:
         self._tag(returning, _decision(by, reason, now))
         succession = self._succession()
         last = len(succession) - succession[::-1].index(returning)
-        self._crown(succession[:last])
+        self._set_champion(succession[:last])
         return self.get(returning)
 
     def _serving(self) -> Iterator[RegisteredModel]:
@@ -246,7 +246,7 @@ class ModelRegistry:
             if model.withdrawn_by is None and model.may_serve(self._source):
                 yield model
 
-    def _crown(self, succession: list[int]) -> None:
+    def _set_champion(self, succession: list[int]) -> None:
         """Write the succession, then the alias, which alone decides who is champion."""
         self._client.set_registered_model_tag(REGISTERED_MODEL, _SUCCESSION, json.dumps(succession))
         self._client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, str(succession[-1]))

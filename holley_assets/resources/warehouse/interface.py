@@ -30,7 +30,7 @@ class WarehouseError(RuntimeError):
 
 
 class MissingTableError(WarehouseError):
-    """There is no such table, by the word of a warehouse that answers."""
+    """There is no such table, and the warehouse itself says so."""
 
 
 class ChangedError(WarehouseError):

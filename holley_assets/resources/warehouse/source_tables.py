@@ -114,7 +114,7 @@ class SourceTableError(ValueError):
 
 
 class MissingSourceTableError(SourceTableError):
-    """There is no such table, by the word of a warehouse that answers."""
+    """There is no such table, and the warehouse itself says so."""
 
 
 @dataclass(frozen=True)
