@@ -3,8 +3,8 @@
 Epochs follow a fixed order (:mod:`holley_assets.gnn.fit_sequence`). Epoch 0 is the network before any step, which
 ranks by popularity. Each next one is a fit: popularity among the parts that fit, then vectors by level, then the
 same with visitors' cars inferred by what has been learned, then with messages from car to car. A tenth of the
-visitors and of the customers' edges is held out and chooses among all of them. With ``loss="bce"`` epochs of attention on single edges
-follow (:mod:`holley_assets.gnn.edge_training`).
+visitors and of the customers' edges is held out and chooses among all of them. With ``loss="bce"`` epochs of
+attention on single edges follow (:mod:`holley_assets.gnn.edge_training`).
 """
 
 from __future__ import annotations
