@@ -8,14 +8,23 @@ from holley_assets.automation.leased_executor import leased
 from holley_assets.resources.step_resources import container_resources
 from holley_assets.settings import ComputeSettings, SettingsError, is_production
 
-# Each step starts as a fork of a server that has imported what all steps need, which saves each a second or
-# two. Torch is left out: three steps use it, and its threads do not survive a fork.
+# Each step starts as a fork of a server that has imported what steps need, which saves each a second or more.
+# Torch starts its threads with the first computation, not with the import, so that steps may start theirs.
 PRELOADED_MODULES = [
     "holley_assets.definitions",
+    "pyarrow.dataset",
     "pyarrow.parquet",
     "duckdb",
-    "sqlglot",
+    # DuckDB and PyArrow import it with the first table that they hand over.
+    "pandas",
+    "sqlglot.generators.bigquery",
+    "sqlglot.generators.duckdb",
+    "sqlglot.optimizer.annotate_types",
+    "sqlglot.parsers.bigquery",
+    # Torch and PyTorch Geometric: seven steps use them.
+    "holley_assets.gnn.graph",
     # Every step opens Dagster's storage and its compute logs: SQLAlchemy, Alembic, UPath.
+    "dagster._cli",
     "dagster._core.storage.sqlite_storage",
     "upath.implementations.local",
 ]

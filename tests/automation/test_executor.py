@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import builtins
 import importlib.util
+import os
+import subprocess
 import sys
 from typing import Any
 
@@ -124,6 +126,18 @@ def test_steps_fork_from_what_they_all_import(
     assert start["preload_modules"] == [*PRELOADED_MODULES, *more]
     # One that is not there is passed over without a word.
     assert [name for name in start["preload_modules"] if importlib.util.find_spec(name) is None] == []
+
+
+def test_torch_is_preloaded_before_it_starts_a_thread() -> None:
+    """A fork has none of the threads of its parent, so that a pool that was started before it waits for ever."""
+    script = (
+        "import psutil, torch, holley_assets.gnn.graph\n"
+        "before = psutil.Process().num_threads()\n"
+        "torch.ones(1000, 1000) @ torch.ones(1000, 1000)\n"
+        "assert psutil.Process().num_threads() > before, 'the pool was there before the first computation'"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
 
 
 def test_a_wrong_resource_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
