@@ -131,7 +131,10 @@ def report_on(tables: dict[str, pa.Table], settings: Settings) -> dict[str, Any]
         rankings_before_rules=rankings,
         products=tables["product_nodes"],
         control_rankings=controls,
-        options=evaluation_options(settings),
+        # Mixtures are made of the others by weights that only a whole run chooses.
+        options=dataclasses.replace(
+            evaluation_options(settings), systems=tuple(rankings["system"].unique().to_pylist())
+        ),
     )
 
 

@@ -57,7 +57,7 @@ def test_without_any_interaction_the_job_still_delivers(source: Path, run_settin
 def test_a_day_in_the_future_of_all_data_is_told(
     source: Path, run_settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOLLEY_AS_OF", "2027-06-01")
+    monkeypatch.setenv("HOLLEY_AS_OF", "2026-04-15")
     result = execute_job()
     assert result.success
     assert delivered(run_settings).num_rows > 1000
@@ -67,6 +67,16 @@ def test_a_day_in_the_future_of_all_data_is_told(
     assert {"events_reach_the_test_window", "test_set_can_decide"} <= failed
     report = json.loads((run_settings / "latest_eval_report.json").read_text())
     assert (report["decision"]["outcome"], report["test_set"]["clicks"]) == ("inconclusive", 0)
+
+
+def test_where_every_event_is_older_than_the_window_nothing_is_delivered(
+    source: Path, run_settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLLEY_AS_OF", "2027-06-01")
+    result = execute_job()
+    assert not result.success
+    assert "some_part_may_be_recommended" in failure_of(result, "parts")
+    assert not (run_settings / "warehouse.duckdb").exists()
 
 
 def test_without_any_image_nothing_is_delivered(source: Path, run_settings: Path) -> None:

@@ -35,11 +35,11 @@ def promote_the_only_version() -> RegisteredModel:
     )
 
 
-def choose(as_of: datetime.date = DAY, heads: int | None = None, **tags: str) -> StartingWeights:
+def choose(as_of: datetime.date = DAY, hops: int | None = None, **tags: str) -> StartingWeights:
     settings = RESOURCE.load()
     shape, _ = training_options(settings)
-    if heads:
-        shape = dataclasses.replace(shape, heads=heads)
+    if hops is not None:
+        shape = dataclasses.replace(shape, hops=hops)
     return choose_starting_weights(
         settings, shape, ArtifactStore(RESOURCE.store(), "later"), as_of=as_of, tags=tags
     )
@@ -94,7 +94,7 @@ def test_why_a_training_starts_from_nothing(
             DAY + datetime.timedelta(days=28)
         ),
         "after this run's day": choose(DAY - datetime.timedelta(days=1)),
-        "a network of another shape": choose(heads=2),
+        "a network of another shape": choose(hops=1),
     }
     checkpoint = run.data_dir / champion.reference.path
     monkeypatch.setenv("HOLLEY_TRAINING_WARM_START", str(checkpoint))
