@@ -252,11 +252,12 @@ def embeddings(
     checkpoint = Checkpoint.load(artifacts.locate(model.reference))
     chosen = run_settings.training
     device = resolve_device(chosen.device)
-    users, products = [], []
+    users, products, shop_popularity = [], [], {}
     for view, reference in (("training", training_graph), ("serving", serving_graph)):
         graph = load_graph(artifacts.locate(Reference.from_table(reference)))
         base_skus = pa.array(graph.products, pa.string())
         vectors = embed(graph, checkpoint, personal_precision=chosen.personal_precision, device=device)
+        shop_popularity[f"shop_popularity_{view}"] = vectors.shop_popularity
         profiles = pa.array(np.arange(len(vectors.user), dtype=np.int32))
         version = model.model_version
         users.append(_vector_table(view, "profile", profiles, vectors.user, vectors.user_norm, version))
@@ -273,6 +274,7 @@ def embeddings(
         MODEL_VERSION: model.model_version,
         "model_of_run": model.reference.run_id,
         "model_reason": model.reason,
+        **shop_popularity,
         "seconds": round(time.monotonic() - started, 2),
     }
     yield dg.MaterializeResult("user_embeddings", value=pa.concat_tables(users), metadata=metadata)

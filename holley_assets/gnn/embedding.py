@@ -13,6 +13,7 @@ from holley_assets.gnn.checkpoint import Checkpoint
 from holley_assets.gnn.model import Vectors
 from holley_assets.gnn.personal import add_personal_vectors
 from holley_assets.gnn.sampling import Candidates, Positives
+from holley_assets.gnn.shop_popularity import share_of_shop_popularity, with_shop_popularity
 
 
 class Embeddings(NamedTuple):
@@ -24,6 +25,7 @@ class Embeddings(NamedTuple):
         temperature: what a score is multiplied by to give the logit of a choice.
         user_norm: length of each user's vector before it was brought to one, ``[num_profiles]`` float32.
         product_norm: the same of each product's, with its bias, ``[num_products]`` float32.
+        shop_popularity: see :func:`holley_assets.gnn.shop_popularity.share_of_shop_popularity`.
     """
 
     user: NDArray[np.float32]
@@ -31,6 +33,7 @@ class Embeddings(NamedTuple):
     temperature: float
     user_norm: NDArray[np.float32]
     product_norm: NDArray[np.float32]
+    shop_popularity: float
 
 
 def in_season(vectors: Vectors, shift: torch.Tensor) -> Vectors:
@@ -53,6 +56,8 @@ def embed(
     data = data.to(device)
     vectors = model(data)
     positives = Positives.of(data, Candidates(data), minimum_weight=0.0)
+    shop_popularity = share_of_shop_popularity(vectors, data, positives)
+    vectors = with_shop_popularity(vectors, data, shop_popularity)
     # In this order: what a user chose was chosen in any season.
     vectors = add_personal_vectors(vectors, data, positives, personal_precision)
     vectors = in_season(vectors, data["product"].season)
@@ -63,4 +68,5 @@ def embed(
         temperature,
         vectors.user.norm(dim=1).cpu().numpy(),
         vectors.product.norm(dim=1).cpu().numpy(),
+        shop_popularity,
     )

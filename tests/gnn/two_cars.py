@@ -8,6 +8,11 @@ from holley_assets.gnn.graph_schema import GraphTables
 
 
 def two_cars(*sets, fits=None, owners=(3, 1), makes=None):
+    """The graph of :func:`two_cars_tables`."""
+    return make_graph(two_cars_tables(*sets, fits=fits, owners=owners, makes=makes)).data
+
+
+def two_cars_tables(*sets, fits=None, owners=(3, 1), makes=None):
     """Cars named by the keys of ``fits``, which all were built in 1967, with the parts that fit each.
 
     Args:
@@ -30,44 +35,42 @@ def two_cars(*sets, fits=None, owners=(3, 1), makes=None):
     visitors = {sku: sum(number for parts, number in sets if sku in parts) for sku in skus}
     none = pa.array([], pa.float64())
     text = pa.array([], pa.string())
-    return make_graph(
-        GraphTables(
-            user_nodes=pa.table(
-                {
-                    "email_lower": [f"user{number}@example.com" for number in range(len(car_of_user))],
-                    "year": pa.array([1967] * len(car_of_user), pa.int64()),
-                    "make": [makes[car] for car in car_of_user],
-                    "model": [cars[car] for car in car_of_user],
-                    "engagement_tier": ["cold"] * len(car_of_user),
-                }
-            ),
-            product_nodes=pa.table(
-                {
-                    "base_sku": skus,
-                    "part_type": ["Type"] * len(skus),
-                    "price": [100.0] * len(skus),
-                    "log_popularity": [0.0] * len(skus),
-                    "fitment_breadth": [1] * len(skus),
-                    "log_visitors": [float(np.log1p(visitors[sku])) for sku in skus],
-                }
-            ),
-            vehicle_nodes=pa.table(
-                {"make": makes, "model": cars, "user_count": counts, "product_count": [1] * len(cars)}
-            ),
-            interacts_edges=pa.table({"email_lower": text, "base_sku": text, "weight": none}),
-            fits_edges=pa.table(names),
-            co_purchased_edges=pa.table({"base_sku": text, "other_base_sku": text, "weight": none}),
-            fitment=pa.table(
-                {
-                    "year": pa.array([1967] * len(fitting), pa.int64()),
-                    **names,
-                    "sku": names["base_sku"],
-                }
-            ),
-            visitor_parts=visitor_parts(*sets),
-            daily_orders=daily_orders(),
-            user_purchases=pa.table(
-                {"email_lower": text, "base_sku": text, "order_date": pa.array([], pa.date32())}
-            ),
-        )
-    ).data
+    return GraphTables(
+        user_nodes=pa.table(
+            {
+                "email_lower": [f"user{number}@example.com" for number in range(len(car_of_user))],
+                "year": pa.array([1967] * len(car_of_user), pa.int64()),
+                "make": [makes[car] for car in car_of_user],
+                "model": [cars[car] for car in car_of_user],
+                "engagement_tier": ["cold"] * len(car_of_user),
+            }
+        ),
+        product_nodes=pa.table(
+            {
+                "base_sku": skus,
+                "part_type": ["Type"] * len(skus),
+                "price": [100.0] * len(skus),
+                "log_popularity": [0.0] * len(skus),
+                "fitment_breadth": [1] * len(skus),
+                "log_visitors": [float(np.log1p(visitors[sku])) for sku in skus],
+            }
+        ),
+        vehicle_nodes=pa.table(
+            {"make": makes, "model": cars, "user_count": counts, "product_count": [1] * len(cars)}
+        ),
+        interacts_edges=pa.table({"email_lower": text, "base_sku": text, "weight": none}),
+        fits_edges=pa.table(names),
+        co_purchased_edges=pa.table({"base_sku": text, "other_base_sku": text, "weight": none}),
+        fitment=pa.table(
+            {
+                "year": pa.array([1967] * len(fitting), pa.int64()),
+                **names,
+                "sku": names["base_sku"],
+            }
+        ),
+        visitor_parts=visitor_parts(*sets),
+        daily_orders=daily_orders(),
+        user_purchases=pa.table(
+            {"email_lower": text, "base_sku": text, "order_date": pa.array([], pa.date32())}
+        ),
+    )

@@ -1,0 +1,73 @@
+"""Popularity in the whole shop, as far as customers whose car is known follow it.
+
+Training takes every visitor for an owner who looks at what fits one car. So a part that fits few cars and is looked
+at as much as others must be much wanted by their owners. Where visitors look at the whole shop, whatever they drive,
+that is wrong: what is seen most is wanted most, however many cars it fits. Visitors cannot tell the two apart, for
+their car is hidden. Customers can: their car is known, and so is what they chose among the parts that fit it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from holley_assets.gnn.graph_schema import LOG_VISITORS
+from holley_assets.gnn.model import Vectors
+from holley_assets.gnn.ragged import RaggedPairs, ragged_logsumexp, ragged_rows, ragged_scores
+from holley_assets.gnn.sampling import Positives
+
+# Inverse variance of the prior on the share, around 0. It outweighs what a few dozen choices tell by chance.
+SHARE_PRECISION = 25.0
+# A share below so many of its standard errors counts as none.
+STANDARD_ERRORS = 2.0
+# Newton's method on a concave function of one number has converged to the last digits by then.
+STEPS = 8
+
+
+def share_of_shop_popularity(vectors: Vectors, data: HeteroData, positives: Positives) -> float:
+    """How far from the network's own popularity (0) to that in the whole shop (1) customers' choices are.
+
+    The share ``θ`` maximises ``Σ ln softmax(car · part + bias + θ · (ln(1 + visitors) − bias))`` over what customers
+    chose among the parts that fit their car, under a Gaussian prior; it is cut to 0 … 1. It is 0 where it could be
+    chance, so that nothing is added to a network that is right.
+
+    Args:
+        vectors: of all nodes, before seasons and customers' own tastes.
+        positives: what customers are known to have met.
+    """
+    if not len(positives):
+        return 0.0
+    shift = _shift(vectors, data)
+    profiles, owner = torch.unique(data["user"].cold_profile[positives.user], return_inverse=True)
+    row = data["user"].vehicle_year[profiles]
+    offsets, rows, place = ragged_rows(data.candidate_offsets.diff()[row])
+    candidates = data.candidate_products.long()[place + data.candidate_offsets[row][rows]]
+    scores = ragged_scores(vectors.user[profiles], vectors.product, RaggedPairs(candidates, offsets, rows))
+    choices = torch.bincount(owner, minlength=len(profiles)).to(scores.dtype)
+    chosen, of_candidate = shift[positives.product].sum(), shift[candidates]
+    share = curvature = scores.new_zeros(())
+    for _ in range(STEPS):
+        logits = scores + share * of_candidate
+        chance = (logits - ragged_logsumexp(logits, rows, len(profiles)).index_select(0, rows)).exp()
+        mean, square = (
+            chance.new_zeros(len(profiles)).index_add_(0, rows, chance * of_candidate**power)
+            for power in (1, 2)
+        )
+        gradient = chosen - (choices * mean).sum() - SHARE_PRECISION * share
+        curvature = (choices * (square - mean.square())).sum() + SHARE_PRECISION
+        share = share + gradient / curvature
+    return float(share.clamp(0.0, 1.0)) if share * curvature.sqrt() >= STANDARD_ERRORS else 0.0
+
+
+def with_shop_popularity(vectors: Vectors, data: HeteroData, share: float) -> Vectors:
+    """``vectors`` with the products' biases moved by ``share`` towards popularity in the whole shop."""
+    product = vectors.product.clone()
+    product[:, -1] += share * _shift(vectors, data)
+    return Vectors(vectors.user, product)
+
+
+def _shift(vectors: Vectors, data: HeteroData) -> Tensor:
+    """From each product's bias to its popularity in the whole shop, but for a constant, ``[num_products]``."""
+    shift = data["product"].features[:, LOG_VISITORS].to(vectors.product.dtype) - vectors.product[:, -1]
+    return shift - shift.mean()
