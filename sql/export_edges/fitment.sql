@@ -4,34 +4,21 @@
 WITH named_vehicles AS (
   SELECT
     -- Older exports hold the year as a number.
-    TRIM(CAST(v1_year AS STRING)) AS year,
+    vehicle_years(CAST(v1_year AS STRING)) AS years,
     vehicle_name(v1_make) AS make,
     vehicle_name(v1_model) AS model,
     products
   FROM `{data_company}.vehicle_product_fitment_data`
 ),
 
-read_vehicles AS (
+vehicles AS (
   SELECT
-    vehicle_year(year, @as_of) AS year,
-    first_of_range(year) AS first_of_range,
-    last_of_range(year) AS last_of_range,
-    EXTRACT(YEAR FROM @as_of) + 1 AS next_year,
+    first_vehicle_year(years, @as_of) AS first_year,
+    last_vehicle_year(years, @as_of) AS last_year,
     make_of(make) AS make,
     model,
     products
   FROM named_vehicles
-),
-
--- A range is cut to the years that there are. One without an end, such as 1998+, goes on to the year after the run's.
-vehicles AS (
-  SELECT
-    COALESCE(year, IF(first_of_range IS NULL, NULL, GREATEST(1900, full_year(first_of_range, next_year)))) AS first_year,
-    COALESCE(year, IF(last_of_range IS NULL, next_year, LEAST(next_year, full_year(last_of_range, next_year)))) AS last_year,
-    make,
-    model,
-    products
-  FROM read_vehicles
 ),
 
 -- A range of years means each of them. A row without a usable year stays, to be counted.

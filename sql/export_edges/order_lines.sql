@@ -5,7 +5,7 @@
 WITH imported_lines AS (
   SELECT
     normal_email(SHIP_TO_EMAIL) AS buyer,
-    NULLIF(TRIM(SHIP_TO_EMAIL), '') IS NOT NULL AS has_email,
+    is_filled(SHIP_TO_EMAIL) AS has_email,
     normal_sku(ITEM) AS sku,
     base_sku(ITEM) AS base_sku,
     order_date(ORDER_DATE) AS order_date

@@ -44,6 +44,11 @@ CREATE TEMP FUNCTION filled_text(value STRING) AS (
   IF(UPPER(TRIM(value)) IN ('', 'NONE', 'NULL') OR names_a_person(value), NULL, TRIM(value))
 );
 
+-- Whether somebody filled it in at all, readable or not.
+CREATE TEMP FUNCTION is_filled(value STRING) AS (
+  NULLIF(TRIM(value), '') IS NOT NULL
+);
+
 -- Make or model: upper, trimmed.
 CREATE TEMP FUNCTION vehicle_name(value STRING) AS (
   UPPER(filled_text(value))
@@ -65,25 +70,41 @@ CREATE TEMP FUNCTION vehicle_year(value STRING, as_of DATE) AS (
   )
 );
 
--- First and last year as a range writes them: 1967-1969, 67-69 or 1998+, which has no last. NULL: it is no range.
-CREATE TEMP FUNCTION first_of_range(value STRING) AS (
-  SAFE_CAST(
-    REGEXP_EXTRACT(
-      value, r'^([12][0-9]{3}|[0-9]{2})\s*(?:\+|[-–—]\s*(?:[12][0-9]{3}|[0-9]{2}))$'
-    ) AS INT64
+-- Years as the fitment data writes them: one year, or a range such as 1967-1969, 67-69 or 1998+. NULL: it is neither.
+CREATE TEMP FUNCTION vehicle_years(value STRING) AS (
+  REGEXP_EXTRACT(
+    TRIM(value),
+    r'^(?:[0-9]{4}(?:\.0*)?|(?:[12][0-9]{3}|[0-9]{2})\s*(?:\+|[-–—]\s*(?:[12][0-9]{3}|[0-9]{2})))$'
   )
-);
-
-CREATE TEMP FUNCTION last_of_range(value STRING) AS (
-  SAFE_CAST(REGEXP_EXTRACT(value, r'^(?:[12][0-9]{3}|[0-9]{2})\s*[-–—]\s*([12][0-9]{3}|[0-9]{2})$') AS INT64)
 );
 
 -- Year with its century. Two digits are of the century that makes them no later than next_year.
 CREATE TEMP FUNCTION full_year(year INT64, next_year INT64) AS (
+  year + IF(year >= 100, 0, next_year - MOD(next_year, 100) - IF(year > MOD(next_year, 100), 100, 0))
+);
+
+-- First and last year of such years, cut to 1900 and the year after the run's, to which a range without an end goes. A
+-- year outside of them has its first after its last, and so has none.
+CREATE TEMP FUNCTION first_vehicle_year(years STRING, as_of DATE) AS (
   IF(
-    year >= 100,
-    year,
-    next_year - MOD(next_year, 100) + year - IF(year > MOD(next_year, 100), 100, 0)
+    years IS NULL,
+    NULL,
+    GREATEST(
+      1900,
+      full_year(SAFE_CAST(REGEXP_EXTRACT(years, r'^[0-9]+') AS INT64), EXTRACT(YEAR FROM as_of) + 1)
+    )
+  )
+);
+
+CREATE TEMP FUNCTION last_vehicle_year(years STRING, as_of DATE) AS (
+  LEAST(
+    EXTRACT(YEAR FROM as_of) + 1,
+    COALESCE(
+      full_year(
+        SAFE_CAST(REGEXP_EXTRACT(years, r'([0-9]{2,4})(?:\.0*)?$') AS INT64), EXTRACT(YEAR FROM as_of) + 1
+      ),
+      EXTRACT(YEAR FROM as_of) + 1
+    )
   )
 );
 

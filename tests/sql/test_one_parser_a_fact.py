@@ -16,12 +16,10 @@ COLUMNS = {
     if table.dataset == DATA_COMPANY
     for column in (*table.columns, "product_number")
 } - {"products"}
-# A base SKU is read from a SKU by the same function, and a range of years has two ends.
-FAMILIES = {
-    "base_sku": "normal_sku",
-    "first_vehicle_year": "vehicle_year",
-    "last_vehicle_year": "vehicle_year",
-}
+# A base SKU is read from a SKU by the same function.
+FAMILIES = {"base_sku": "normal_sku"}
+# It asks whether there is a value, and reads none.
+PRESENCE = "is_filled"
 
 
 def readers() -> dict[str, dict[str, set[str]]]:
@@ -40,6 +38,8 @@ def readers() -> dict[str, dict[str, set[str]]]:
             for column in own:
                 if column.name.lower() in COLUMNS:
                     call = column.find_ancestor(exp.Anonymous)
+                    if call is not None and call.name == PRESENCE:
+                        continue
                     reader = call.name if call is not None and call.name in functions else column.parent.sql()
                     found[column.name.lower()][FAMILIES.get(reader, reader)].add(name)
     return found

@@ -139,24 +139,41 @@ def test_alias_that_is_not_usable_is_named_with_its_line(tmp_path, line, wrong):
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("1967-1969", (1967, 1969)),
-        ("1967 – 69", (1967, 69)),
-        ("67-69", (67, 69)),
-        ("1998+", (1998, None)),
-        ("98 +", (98, None)),
-        ("1967", (None, None)),
-        ("1967-196", (None, None)),
-        ("3067-3069", (None, None)),
-        ("1967-", (None, None)),
-        ("-1969", (None, None)),
-        ("1967-1968-1969", (None, None)),
+        ("1967", [1967]),
+        ("1967.0", [1967]),
+        ("1967.", [1967]),
+        (" 1967-1969 ", [1967, 1968, 1969]),
+        ("1967 – 69", [1967, 1968, 1969]),
+        ("67-69", [1967, 1968, 1969]),
+        ("99-00", [1999, 2000]),
+        ("2025+", [2025, 2026, 2027]),
+        ("25 +", [2025, 2026, 2027]),
+        ("1898-1901", [1900, 1901]),
+        ("2026-2029", [2026, 2027]),
+        ("1900", [1900]),
+        ("2027", [2027]),
+        ("1969-1967", []),
+        ("1899", []),
+        ("2028", []),
+        ("67", None),
+        ("1967-196", None),
+        ("3067-3069", None),
+        ("1967-", None),
+        ("-1969", None),
+        ("1967-1968-1969", None),
+        ("", None),
+        (None, None),
     ],
 )
-def test_ranges_of_years(value_of, value, expected):
-    assert (
-        value_of("first_of_range(@value)", value=value),
-        value_of("last_of_range(@value)", value=value),
-    ) == expected
+def test_years_of_the_fitment_data(value_of, value, expected):
+    years = "vehicle_years(@value)"
+    first, last = (f"{end}_vehicle_year({years}, DATE '2026-02-15')" for end in ("first", "last"))
+    assert value_of(f"GENERATE_ARRAY({first}, {last})", value=value) == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [("a", True), (" ", False), ("", False), (None, False)])
+def test_a_field_that_somebody_filled_in(value_of, value, expected):
+    assert value_of("is_filled(@value)", value=value) == expected
 
 
 @pytest.mark.parametrize(
