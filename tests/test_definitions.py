@@ -357,6 +357,14 @@ def test_graph_takes_the_tables_that_its_asset_loads() -> None:
     assert {field.name for field in dataclasses.fields(GraphTables)} == set(GRAPH_TABLE_NAMES)
 
 
+def test_the_graph_waits_for_the_tables_that_its_check_recounts(graph: dg.AssetGraph) -> None:
+    from holley_assets.checks.graph_checks import RECOUNTED_TABLES
+
+    assert {dg.AssetKey(name) for name in RECOUNTED_TABLES} <= graph.get(
+        dg.AssetKey("training_graph")
+    ).parent_keys
+
+
 def test_histories_take_the_tables_that_their_asset_loads() -> None:
     from holley_assets.assets.history import HISTORY_TABLE_NAMES
     from holley_assets.gnn.history_tables import HistoryTables

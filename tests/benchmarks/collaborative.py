@@ -14,8 +14,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from implicit.cpu.als import AlternatingLeastSquares
-from implicit.cpu.bpr import BayesianPersonalizedRanking
 from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.sparse.linalg import svds
 from study import Study
@@ -141,7 +139,9 @@ def item_cosine(study: Study, seed: int) -> FloatArray:
 
 
 def als(study: Study, seed: int) -> FloatArray:
-    """Alternating least squares on implicit feedback (Hu, Koren & Volinsky 2008)."""
+    """Alternating least squares on implicit feedback (Hu, Koren & Volinsky 2008); needs the extra ``benchmarks``."""
+    from implicit.cpu.als import AlternatingLeastSquares
+
     history = read_history(study)
     strength = history.strength.multiply(history.strength >= ALS_MINIMUM_STRENGTH).tocsr()
     model = AlternatingLeastSquares(
@@ -158,8 +158,11 @@ def als(study: Study, seed: int) -> FloatArray:
 def bpr(study: Study, seed: int) -> FloatArray:
     """Matrix factorisation by Bayesian personalised ranking (Rendle et al. 2009).
 
-    With the library's own learning rate and iterations it has hardly begun to learn on so few interactions.
+    With the library's own learning rate and iterations it has hardly begun to learn on so few interactions. It needs
+    the extra ``benchmarks``.
     """
+    from implicit.cpu.bpr import BayesianPersonalizedRanking
+
     history = read_history(study)
     model = BayesianPersonalizedRanking(
         factors=FACTORS,
