@@ -36,7 +36,7 @@ from sqlglot.tokens import TokenType
 PROJECT = Path(__file__).resolve().parents[1]
 # Where the tests of a folder are. A file belongs to the first folder that it lies in.
 TESTS = {
-    "sql/checks": ["tests/sql/test_checks.py"],
+    "sql/checks": ["tests/sql/test_check_limits.py", "tests/sql/test_checks.py"],
     "sql": ["tests/sql", "tests/checks/test_recommendation_checks.py"],
     **{f"holley_assets/{name}": [f"tests/{name}"] for name in ("ranking", "evaluation", "checks", "gnn")},
 }
