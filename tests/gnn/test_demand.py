@@ -131,3 +131,56 @@ def test_infinite_precision_means_no_personal_vectors(world):
     graph, positives, model, _, _ = world
     vectors = model.embed_nodes(graph, None)
     assert add_personal_vectors(vectors, graph, positives, math.inf) is vectors
+
+
+# Precisions that the module states: those of vectors are multiplied by the strength.
+BIASES = {"part_type_bias": 0.1, "product_bias": 0.5}
+VECTORS = {"make": 0.1, "vehicle": 1.0, "vehicle_class": 1.0, "part_type": 0.1, "product": 10.0}
+
+
+@pytest.mark.parametrize("strength", [math.inf, 3.0])
+@pytest.mark.parametrize("pairs_in_step", [10**6, 120])
+def test_a_step_follows_the_likelihood_and_the_prior(world, monkeypatch, strength, pairs_in_step):
+    """The gradient of −Σ w · ln softmax − ln prior, over Σ w, written down once more and densely.
+
+    Half of the six cars in a step count twice; a car without demand counts nowhere.
+    """
+    monkeypatch.setattr("holley_assets.gnn.demand.PAIRS_IN_STEP", pairs_in_step)
+    graph, _, model, fitting, _ = world
+    levels = model.levels
+    for table in (levels.part_type, levels.product, levels.part_type_bias, levels.product_bias):
+        torch.nn.init.normal_(table.weight)
+    weights = torch.rand(6, 40, generator=torch.Generator().manual_seed(1))
+    weights[4] = 0.0
+    steps = [index for index in range(6) if index != 4]
+    if pairs_in_step == 120:  # five cars have 200 pairs: three in a step
+        drawn = torch.randperm(5, generator=torch.Generator().manual_seed(0))[:3]
+        steps = [steps[index] for index in drawn]
+    car = model.cars(graph, None)
+    if math.isinf(strength):
+        car = torch.cat([torch.zeros_like(car[:, :-1]), torch.ones(6, 1)], dim=1)
+    likelihood = (weights * (car @ levels.products(graph).T).log_softmax(1))[steps].sum() * 5 / len(steps)
+    precisions = (
+        BIASES if math.isinf(strength) else BIASES | {name: strength * p for name, p in VECTORS.items()}
+    )
+    prior = sum(p / 2 * getattr(levels, name).weight.square().sum() for name, p in precisions.items())
+    learned = [getattr(levels, name).weight for name in precisions] + [levels.popularity]
+    expected = torch.autograd.grad((prior - likelihood) / weights.sum(), learned)
+    generator, options = torch.Generator().manual_seed(0), FitOptions(steps=1)
+    before = [value.detach().clone() for value in learned]
+    fit_demand(model, graph, fitting, weights.flatten(), strength, generator, options=options)
+    for value, start, gradient in zip(learned, before, expected, strict=True):
+        torch.testing.assert_close(value.grad, gradient, rtol=1e-4, atol=1e-6)
+        # Adam's first step is the learning rate against the gradient's sign.
+        step = torch.where(gradient.abs() > 1e-4, -0.05 * gradient.sign(), value.detach() - start)
+        torch.testing.assert_close(value.detach() - start, step, rtol=1e-2, atol=1e-4)
+
+
+def test_vectors_of_cars_start_small_and_those_of_parts_at_zero(world):
+    _, _, model, _, _ = world
+    levels = model.levels
+    assert not levels.part_type.weight.any() and not levels.product.weight.any()
+    assert not levels.part_type_bias.weight.any() and not levels.product_bias.weight.any()
+    cars = torch.cat([levels.make.weight, levels.vehicle.weight, levels.vehicle_class.weight])
+    assert float(cars.detach().std()) == pytest.approx(0.1, rel=0.2)
+    assert float(levels.popularity) == 1.0

@@ -1,0 +1,72 @@
+"""The order of the fits, at, below and above each of its limits."""
+
+import math
+
+import pytest
+
+from holley_assets.gnn.checkpoint import Epoch
+from holley_assets.gnn.fit_sequence import Fit, best_of, next_fit
+
+STRENGTHS = [128.0, 64.0, 32.0, 16.0, 8.0, 4.0, 2.0, 1.0]
+
+
+def history(*fits):
+    """Epochs ``(stage, validation loss, strength)`` after the untrained network."""
+    epochs = [("start", 9.0, None), *fits]
+    return [
+        Epoch(number, None, loss, None, None, None, 0.0, stage, strength)
+        for number, (stage, loss, strength) in enumerate(epochs)
+    ]
+
+
+POPULAR = ("popularity", 3.0, None)
+
+
+def test_popularity_comes_first_and_vectors_under_the_strongest_prior_next():
+    assert next_fit(history(), STRENGTHS) == Fit("popularity", math.inf, is_first=True)
+    assert next_fit(history(POPULAR), STRENGTHS) == Fit("levels", 128.0, is_first=True)
+    assert next_fit(history(POPULAR), []) is None
+
+
+@pytest.mark.parametrize(
+    ("losses", "goes_on"),
+    [
+        ([2.0], True),
+        ([2.0, 2.1], True),
+        # Twice in a row worse than the best by more than a thousandth of it; by a thousandth is not more.
+        ([2.0, 2.1, 2.1], False),
+        ([2.0, 2.1, 2.002], True),
+        ([2.0, 2.002, 2.1], True),
+        ([2.0, 2.1, 2.0021], False),
+        ([2.0, 2.1, 1.9], True),
+        ([2.0, 2.1, 2.1, 1.9, 2.1], True),
+    ],
+)
+def test_a_stage_ends_after_two_fits_that_are_clearly_worse_than_its_best(losses, goes_on):
+    fits = [("levels", loss, strength) for loss, strength in zip(losses, STRENGTHS, strict=False)]
+    following = next_fit(history(POPULAR, *fits), STRENGTHS)
+    assert (following == Fit("levels", STRENGTHS[len(losses)], is_first=False)) == goes_on
+    assert (following.stage == "visitors") == (not goes_on)
+
+
+@pytest.mark.parametrize(("best", "first"), [(7, 3), (6, 2), (5, 1), (4, 0), (3, 0), (0, 0)])
+@pytest.mark.parametrize("stage", ["visitors", "messages"])
+def test_a_later_stage_starts_four_strengths_before_the_best_one(stage, best, first):
+    fits = [("levels", 1.0 + abs(index - best), strength) for index, strength in enumerate(STRENGTHS)]
+    if stage == "messages":
+        fits += [("visitors", 0.5, STRENGTHS[-1])]
+    assert next_fit(history(POPULAR, *fits), STRENGTHS) == Fit(stage, STRENGTHS[first], is_first=True)
+
+
+def test_messages_are_the_last_stage():
+    fits = [("levels", 1.0, 1.0), ("visitors", 1.0, 1.0), ("messages", 1.0, 2.0)]
+    assert next_fit(history(POPULAR, *fits), STRENGTHS) == Fit("messages", 1.0, is_first=False)
+    assert next_fit(history(POPULAR, *fits, ("messages", 1.0, 1.0)), STRENGTHS) is None
+
+
+def test_the_best_is_the_first_of_equals_of_its_stages():
+    epochs = history(
+        ("levels", None, 8.0), ("levels", 1.0, 4.0), ("levels", 1.0, 2.0), ("visitors", 0.5, 1.0)
+    )
+    assert best_of(epochs, "levels").strength == 4.0
+    assert best_of(epochs, "levels", "visitors").strength == 1.0
