@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 from gnn.two_cars import two_cars
 
 from holley_assets.gnn.demand import FittingPairs
-from holley_assets.gnn.hidden_cars import HiddenCars
+from holley_assets.gnn.hidden_cars import HiddenCars, PartSets, _possible_classes
 
 
 def infer(graph, car, product):
@@ -83,3 +84,28 @@ def test_no_visitors_are_no_error():
     graph = two_cars()
     hidden, fitting, posterior, *_ = infer(graph, torch.zeros(2, 2), torch.zeros(2, 2))
     assert len(hidden) == 0 and not hidden.demand(posterior, 0, fitting).any()
+
+
+@pytest.mark.parametrize("pairs_in_block", [2, 7, 10**6])
+def test_possible_classes_are_those_that_all_parts_fit(monkeypatch, pairs_in_block):
+    """Seven classes and 23 parts, so that a class's fitment begins within a byte, and sets of up to four parts."""
+    monkeypatch.setattr("holley_assets.gnn.hidden_cars.PAIRS_IN_BLOCK", pairs_in_block)
+    generator = np.random.default_rng(0)
+    fits = generator.random((7, 23)) < 0.6
+    members = [sorted(generator.choice(23, size, replace=False)) for size in [1, 2, 3, 4] * 10]
+    offsets = np.concatenate([[0], np.cumsum([len(parts) for parts in members])])
+    sets = PartSets(offsets, np.concatenate(members))
+    matrix = sp.csr_array(fits.astype(np.float32))
+    by_part = matrix.T.tocsr()
+    by_part.sort_indices()
+    found = list(zip(*(side.tolist() for side in _possible_classes(sets, matrix, by_part)), strict=True))
+    expected = [
+        (number, car) for number, parts in enumerate(members) for car in range(7) if fits[car, parts].all()
+    ]
+    assert found == expected and 0 < len(found) < 40 * 7
+
+
+def test_owners_of_a_class_count_by_its_cars_years():
+    """Three and one registered owners and 0.2 that nobody registered for each car."""
+    hidden = HiddenCars(two_cars((["A"], 1)), np.ones((1, 1)))
+    assert hidden.log_share.exp().tolist() == pytest.approx([3.2 / 4.4, 1.2 / 4.4])
