@@ -230,7 +230,7 @@ def tests_of(tree: Path, path: str) -> list[list[str]]:
     A test of a query mostly names it itself; a test of a module is any of a file that imports the module.
     """
     places = [tree / place for place in TESTS.get(folder_of(path), ["tests"])]
-    files = [
+    of_folder = [
         file
         for place in places
         for file in ([place] if place.is_file() else sorted(place.rglob("test_*.py")))
@@ -238,10 +238,12 @@ def tests_of(tree: Path, path: str) -> list[list[str]]:
     is_query = path.endswith(".sql")
     module = Path(path).with_suffix("")
     name = re.compile(rf"\b{re.escape(module.name if is_query else '.'.join(module.parts))}\b")
+    files = of_folder if is_query else sorted((tree / "tests").rglob("test_*.py"))
     texts = {str(file.relative_to(tree)): file.read_text("utf-8") for file in files if file.name not in BLIND}
     near = [file for file, text in texts.items() if name.search(text)]
     nearest = [test for file in near for test in _naming_tests(file, texts[file], name)] if is_query else near
-    rest = [file for file in texts if file not in near or (is_query and nearest)]
+    others = [str(file.relative_to(tree)) for file in of_folder if file.name not in BLIND]
+    rest = [file for file in others if file not in near or (is_query and nearest)]
     return [stage for stage in (nearest or near, rest) if stage]
 
 
