@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -13,11 +15,20 @@ from bigquery_emulator import BigQueryEmulator, running_emulator
 from filelock import FileLock
 from mlflow_server import MlflowServer, running_mlflow
 from small_run import SMALL_RUN, FinishedRun, execute_cli
+from sqlalchemy import Engine, event
 from storage_emulator import StorageEmulator, running_storage
 from webhook import Webhook, running_webhook
 
 # Tests run side by side, one worker a processor: more threads would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@event.listens_for(Engine, "connect")
+def _leave_writing_to_the_system(connection: Any, _: object) -> None:
+    """Dagster commits each of a run's 800 events. What a test writes need not outlive a power failure."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
+
 
 # Folders of tests that take minutes for one file. They come first, so that no worker is left alone with them.
 _LONGEST = ("ui", "production", "automation", "deploy")
