@@ -88,6 +88,7 @@ NOT_BLOCKING = {
     "delivered_table_is_fresh",
     "events_reach_the_test_window",
     "every_source_table_answers",
+    "kill_switch_is_off",
     "no_worse_than_the_previous_run",
     "nothing_drifted_since_the_previous_run",
     "served_table_is_fresh",
@@ -100,6 +101,7 @@ NOT_BLOCKING = {
 STANDING = {
     "delivered_table_is_fresh",
     "every_source_table_answers",
+    "kill_switch_is_off",
     "served_table_is_fresh",
     "table_is_fresh",
     "table_is_there_and_did_not_shrink",

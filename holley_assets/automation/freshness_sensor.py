@@ -1,4 +1,4 @@
-"""Asks every hour how old the source tables and the delivered tables are, and tells their checks."""
+"""Asks every hour how old the source tables and the delivered tables are, and how the kill switch stands."""
 
 import datetime
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from holley_assets.automation.schedules import starts_by_itself
-from holley_assets.checks.output_watch import asking, judge_outputs
+from holley_assets.checks.output_watch import asking, judge_outputs, judge_switch
 from holley_assets.checks.source_watch import judge_freshness, silence, unanswered
 from holley_assets.checks.standing import news
 from holley_assets.core.time_windows import (
@@ -31,8 +31,8 @@ def _not_asked(dataset: str, table: str) -> TableDescription:
     minimum_interval_seconds=INTERVAL,
     default_status=dg.DefaultSensorStatus.RUNNING if starts_by_itself() else dg.DefaultSensorStatus.STOPPED,
     description="Looks every hour how long ago each source table changed (HOLLEY_WATCH_…_DAYS) and how old the "
-    "delivered table and the serving table are (HOLLEY_WATCH_OUTPUT_DAYS). One that is too old fails its check. It "
-    "starts nothing.",
+    "delivered table and the serving table are (HOLLEY_WATCH_OUTPUT_DAYS). One that is too old fails its check, and so "
+    "does a kill switch that is on. It starts nothing.",
 )
 def freshness_sensor(
     context: dg.SensorEvaluationContext, settings: SettingsResource, warehouse: WarehouseResource
@@ -62,4 +62,8 @@ def freshness_sensor(
     said = f"{len(verdicts) - len(failed)} of {len(verdicts)} are fresh"
     if failed:
         said += f", not {', '.join(failed)}"
+    if (switch := judge_switch(loaded, warehouse)) is not None:
+        verdicts.append(switch)
+        if not switch.passed:
+            said += f"; {switch.description}"
     return dg.SensorResult(skip_reason=said + note, asset_events=news(context.instance, verdicts, now))

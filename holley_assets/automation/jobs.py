@@ -20,7 +20,7 @@ STANDING_CHECKS = dg.AssetSelection.checks_for_assets(
 )
 
 # Decided on by two jobs of its own and by nobody else.
-SWITCH = dg.AssetSelection.assets(SERVING_SWITCH)
+SWITCH = dg.AssetSelection.assets(SERVING_SWITCH) - STANDING_CHECKS
 
 # ``AssetSelection.all()`` leaves out checks that stand on their own; "everything" means those too.
 EVERYTHING = (dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks()) - STANDING_CHECKS - SWITCH

@@ -1,4 +1,4 @@
-"""Is what was delivered still fresh? The daemon asks; a person may run the same checks by hand."""
+"""Is what was delivered fresh, and may the graph be served? The daemon asks; a person may run the checks by hand."""
 
 import datetime
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ import dagster as dg
 from holley_assets.checks.standing import Verdict, judge_age, minute
 from holley_assets.core.asset_keys import (
     DELIVERED_TABLE,
+    SERVING_SWITCH,
     SERVING_TABLE,
 )
 from holley_assets.core.event_log import materializations
@@ -20,6 +21,7 @@ from holley_assets.core.output_tables import (
     OUTPUT_TABLE,
 )
 from holley_assets.ranking.arms import SQL_ARM
+from holley_assets.resources.serving_switch import Switch, read_switch
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.source_looks import open_briefly
 from holley_assets.resources.warehouse.interface import MissingTableError, WarehouseError
@@ -29,6 +31,7 @@ from holley_assets.settings import Settings, SettingsError
 
 DELIVERED_IS_FRESH = dg.AssetCheckKey(DELIVERED_TABLE, "delivered_table_is_fresh")
 SERVED_IS_FRESH = dg.AssetCheckKey(SERVING_TABLE, "served_table_is_fresh")
+KILL_SWITCH_IS_OFF = dg.AssetCheckKey(SERVING_SWITCH, "kill_switch_is_off")
 
 Describe = Callable[[str, str], TableDescription]
 
@@ -41,6 +44,34 @@ def asking(settings: Settings, warehouse: WarehouseResource) -> Describe:
         return open_briefly(settings, warehouse, settings.run.data_dir).describe_table(dataset, table)
 
     return describe
+
+
+def judge_switch(settings: Settings, warehouse: WarehouseResource) -> Verdict | None:
+    """Whether the graph may be served; None while the warehouse, which keeps the record, does not answer."""
+    try:
+        switch = read_switch(open_briefly(settings, warehouse, settings.run.data_dir), settings)
+    except WarehouseError:
+        return None
+    words = f"the kill switch is {switch.words}"
+    if switch.is_on:
+        words += "; everybody gets the SQL pipeline's parts. Job serve_graph_again lets it go"
+    return Verdict(
+        KILL_SWITCH_IS_OFF,
+        not switch.is_on,
+        _reason(switch),
+        words,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=switch.metadata,
+    )
+
+
+def _reason(switch: Switch) -> str:
+    """In few words. Who pulls it again, later, is told of again."""
+    if not switch.is_on:
+        return "off"
+    if switch.by_setting or switch.decision is None:
+        return "on by HOLLEY_SERVING_KILL_SWITCH"
+    return f"on since {minute(switch.decision.decided_at)}"
 
 
 def judge_outputs(
@@ -124,6 +155,12 @@ def _newest_filling(instance: dg.DagsterInstance, asset: dg.AssetKey) -> datetim
             description="Filled within HOLLEY_WATCH_OUTPUT_DAYS, unless HOLLEY_SERVING_MODE is shadow. "
             "freshness_sensor looks every hour.",
         ),
+        dg.AssetCheckSpec(
+            KILL_SWITCH_IS_OFF.name,
+            asset=KILL_SWITCH_IS_OFF.asset_key,
+            description="A warning while everybody gets the SQL pipeline's parts: since when, by whom and why. "
+            "freshness_sensor looks every hour.",
+        ),
     ],
     can_subset=True,
 )
@@ -136,6 +173,15 @@ def output_watch(
         loaded = settings.load()
     except SettingsError as error:
         raise dg.Failure(str(error), allow_retries=False) from None
-    for verdict in judge_outputs(context.instance, loaded, now, asking(loaded, warehouse)):
+    verdicts = [*judge_outputs(context.instance, loaded, now, asking(loaded, warehouse))]
+    if KILL_SWITCH_IS_OFF in context.selected_asset_check_keys:
+        switch = judge_switch(loaded, warehouse)
+        if switch is None:
+            raise dg.Failure(
+                "the warehouse does not answer, and the record of the kill switch is there",
+                allow_retries=False,
+            )
+        verdicts.append(switch)
+    for verdict in verdicts:
         if verdict.check in context.selected_asset_check_keys:
             yield verdict.result()

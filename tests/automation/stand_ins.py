@@ -45,6 +45,10 @@ def mixed_recommendations() -> None: ...
 def serving_table() -> None: ...
 
 
+@dg.asset
+def serving_switch() -> None: ...
+
+
 @dg.asset(deps=["recommendations"])
 def embedding_tables() -> None: ...
 
@@ -59,6 +63,7 @@ definitions = dg.Definitions(
         recommendations_table,
         mixed_recommendations,
         serving_table,
+        serving_switch,
         embedding_tables,
     ],
     asset_checks=[source_watch, output_watch],

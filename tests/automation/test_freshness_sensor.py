@@ -16,11 +16,19 @@ from automation.test_upstream_sensor import EVENTS, USERS, change, deliver, keep
 from dagster_graphql.schema import create_schema
 from small_run import failure_of
 
-from holley_assets.checks.output_watch import DELIVERED_IS_FRESH, SERVED_IS_FRESH, judge_output
+from holley_assets.checks.output_watch import (
+    DELIVERED_IS_FRESH,
+    SERVED_IS_FRESH,
+    judge_output,
+    judge_switch,
+)
 from holley_assets.checks.source_watch import IS_FRESH, IS_THERE, judge_freshness
 from holley_assets.checks.standing import latest_evaluation
+from holley_assets.resources.serving_switch import OFF, ON, record_decision
+from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import MissingTableError, WarehouseError
 from holley_assets.resources.warehouse.source_tables import TableDescription
+from holley_assets.resources.warehouse_resource import WarehouseResource
 from holley_assets.settings import WatchSettings
 
 SENSOR = "freshness_sensor"
@@ -216,7 +224,7 @@ def test_a_person_runs_the_same_checks_by_hand(daemon: Daemon, exports: Path) ->
     )
     result = every.execute_in_process(instance=daemon.instance, raise_on_error=False)
     verdicts = result.get_asset_check_evaluations()
-    assert len(verdicts) == 17
+    assert len(verdicts) == 18
     failed = {verdict.asset_key.to_user_string() for verdict in verdicts if not verdict.passed}
     assert failed == {EVENTS, USERS}
     keep_rows(exports, MONDAY, "import_items", 0.5)
@@ -234,3 +242,31 @@ def test_a_person_runs_the_same_checks_by_hand(daemon: Daemon, exports: Path) ->
     assert failure_of(result, "source_watch").startswith(
         f"{EVENTS}: {path_of(exports, EVENTS)} cannot be read"
     )
+
+
+def test_a_kill_switch_that_is_on_is_told_since_when_by_whom_and_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLLEY_DATA_DIR", str(tmp_path))
+    settings, warehouse = SettingsResource().load(), WarehouseResource()
+    opened = warehouse.open(settings, tmp_path)
+    never = judge_switch(settings, warehouse)
+    assert never is not None and never.passed and never.description.endswith("off: it was never pulled")
+
+    with time_machine.travel(MONDAY, tick=False):
+        record_decision(opened, settings, ON, by="ada", reason="wrong parts", run_id="1")
+    pulled = judge_switch(settings, warehouse)
+    assert pulled is not None and not pulled.passed
+    assert pulled.severity == dg.AssetCheckSeverity.WARN
+    assert pulled.reason == f"on since {MONDAY:%Y-%m-%d %H:%M} UTC"
+    assert f"on since {MONDAY:%Y-%m-%d %H:%M} UTC by ada: wrong parts" in pulled.description
+    assert pulled.metadata["kill_switch_run"] == "1"
+
+    record_decision(opened, settings, OFF, by="bob", reason="repaired", run_id="2")
+    released = judge_switch(settings, warehouse)
+    assert released is not None and released.passed and released.reason == "off"
+
+    monkeypatch.setenv("HOLLEY_SERVING_KILL_SWITCH", "true")
+    by_setting = judge_switch(SettingsResource().load(), warehouse)
+    assert by_setting is not None and not by_setting.passed
+    assert by_setting.reason == "on by HOLLEY_SERVING_KILL_SWITCH"
