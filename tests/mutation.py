@@ -44,6 +44,8 @@ TESTS = {
 BLIND = ("test_googlesql.py",)
 # Imported once, before the first fork: a run of tests then starts at once.
 PRELOADED = (
+    "_hypothesis_pytestplugin",
+    "xdist.plugin",
     "dagster",
     "duckdb",
     "matplotlib.pyplot",
@@ -257,8 +259,13 @@ def _naming_tests(file: str, text: str, name: re.Pattern[str]) -> list[str]:
     ]
 
 
-def seconds_to_pass(tree: Path, tests: Sequence[str], limit: float = 600.0) -> float | None:
-    """Run tests in a child process; seconds, or None where a test failed or the limit came first."""
+def seconds_to_pass(
+    tree: Path, tests: Sequence[str], limit: float = 600.0, *, keep_compiled: bool = False
+) -> float | None:
+    """Run tests in a child process; seconds, or None where a test failed or the limit came first.
+
+    ``keep_compiled``: leave bytecode for the next runs. A faulty file is newer than it and so compiled anew.
+    """
     began = time.monotonic()
     child = os.fork()
     if child == 0:
@@ -269,7 +276,7 @@ def seconds_to_pass(tree: Path, tests: Sequence[str], limit: float = 600.0) -> f
         os.chdir(tree)
         os.environ["PYTHONPATH"] = str(tree)
         sys.path.insert(0, str(tree))
-        sys.dont_write_bytecode = True
+        sys.dont_write_bytecode = not keep_compiled
         import pytest
 
         options = [
@@ -311,7 +318,7 @@ def noticed(tree: Path, faults: Sequence[Fault], near: bool = False) -> Iterator
         stages = tests_of(tree, fault.path)[: 1 if near else None]
         for stage in map(tuple, stages):
             if stage not in usual:
-                seconds = seconds_to_pass(tree, stage)
+                seconds = seconds_to_pass(tree, stage, keep_compiled=True)
                 if seconds is None:
                     raise ValueError(f"fails without any fault: {' '.join(stage)}")
                 usual[stage] = seconds

@@ -31,8 +31,7 @@ def test_share_counts_clicks_not_pairs() -> None:
     """Two clicks on one shown part are two clicks."""
     clicks = pa.table({"email_lower": ["ann", "ann", "ann"], "base_sku": ["a", "a", "z"]})
     bias = click_bias(shown_by(RANKINGS, clicks))
-    assert bias["clicks_on_shown_parts"] == 2
-    assert bias["share"] == 2 / 3
+    assert bias == {"system": "sql", "top": 4, "clicks": 3, "clicks_on_shown_parts": 2, "share": 2 / 3}
 
 
 def test_without_clicks_there_is_no_share() -> None:

@@ -41,8 +41,14 @@ def test_cars_of_a_model_with_the_same_parts_share_their_visits() -> None:
                 (1969, "CHEVROLET", "CAMARO", "C"),
                 (1967, "PONTIAC", "FIREBIRD", "A"),
                 (1999, "NO", "SUCH", "A"),
+                (1967, "PONTIAC", "FIREBIRD", "B"),
+                # A known make or model alone, or a year that nothing fits, is no car.
+                (1967, "PONTIAC", "SUCH", "A"),
+                (1967, "NO", "CAMARO", "A"),
+                (1967, "CHEVROLET", "FIREBIRD", "A"),
+                (1970, "CHEVROLET", "CAMARO", "A"),
             ),
-            "weight": [1.5, 2.25, 4.0, None, 7.0],
+            "weight": [1.5, 2.25, 4.0, None, 7.0, 0.5, 16.0, 32.0, 64.0, 128.0],
         }
     )
     rows = class_visits(FITMENT, demand).to_pylist()
@@ -51,7 +57,7 @@ def test_cars_of_a_model_with_the_same_parts_share_their_visits() -> None:
         (1967, "CAMARO"): 3.75,
         (1968, "CAMARO"): 3.75,
         (1969, "CAMARO"): 4.0,
-        (1967, "FIREBIRD"): 0.0,
+        (1967, "FIREBIRD"): 0.5,
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holley_assets.evaluation.drift import norm_statistics, vector_drift
+from holley_assets.evaluation.drift import VectorDrift, norm_statistics, vector_drift
 from holley_assets.evaluation.stability import (
     bin_counts,
     changed_share,
@@ -57,6 +57,10 @@ def test_users_are_shown_other_parts_in_whatever_order() -> None:
     now = np.array([[9, 9, 9, 9], [4, 3, 2, 1], [1, 2, 3, 4]])
     # User 10 has the same four in another order, user 11 a fourth one; 12 and 13 are in one run alone.
     assert changed_share(np.array([10, 11, 12]), before, np.array([13, 10, 11]), now) == (0.5, 2)
+    # One other part of four is another set.
+    assert changed_share(
+        np.array([1]), np.array([[1, 2, 3, 4]]), np.array([1]), np.array([[1, 2, 3, 5]])
+    ) == (1.0, 1)
     assert changed_share(np.array([1]), before[:1], np.array([2]), now[:1]) == (None, 0)
 
 
@@ -87,9 +91,25 @@ def test_another_map_drifted_and_a_collapsed_one_shows() -> None:
     assert collapsed.similarity_correlation is None, "similarities that are all one correlate with nothing"
 
 
+def test_all_pairs_of_a_small_map_by_hand() -> None:
+    """Similarities 0.6, 0, 0.8 before and 0, 0.6, 0.8 now; two vectors have one pair, which correlates with nothing."""
+    before = np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+    now = before[[0, 2, 1]]
+    drift = vector_drift(before, now)
+    one, other = np.array([0.6, 0.0, 0.8]), np.array([0.0, 0.6, 0.8])
+    one, other = one - one.mean(), other - other.mean()
+    expected = (one @ other) / np.sqrt((one @ one) * (other @ other))
+    assert drift.similarity_correlation == pytest.approx(expected)
+    two = vector_drift(before[:2], now[:2])
+    assert (two.common, two.similarity_correlation) == (2, None)
+    # Nothing is below the one edge of 0.6 and one pair up to it: 0.6 before, 0 now are the same bin.
+    assert two.similarity_psi == pytest.approx(0.0)
+    assert two.spread == pytest.approx(np.hypot(0.5, 0.5))
+
+
 def test_dimensions_may_differ_and_rows_may_not() -> None:
     assert vector_drift(unit(9, 8, 1), unit(9, 4, 1)).centroid_shift is None
-    assert vector_drift(unit(1, 8, 1), unit(1, 8, 1)).similarity_psi is None
+    assert vector_drift(unit(1, 8, 1), unit(1, 8, 1)) == VectorDrift(1)
     with pytest.raises(ValueError, match="same things"):
         vector_drift(unit(3, 8, 1), unit(2, 8, 1))
 
