@@ -16,7 +16,7 @@ def cars(*rows: tuple[int, str, str, str]) -> dict[str, list[object]]:
     }
 
 
-# 1967 and 1968 have the same parts, 1969 one more; the Firebird has those of 1967 under another name.
+# 1967 and 1968 have the same parts, 1969 one more; the Pontiacs have those of 1967 under another name.
 FITMENT = pa.table(
     cars(
         (1967, "CHEVROLET", "CAMARO", "A"),
@@ -26,8 +26,11 @@ FITMENT = pa.table(
         (1969, "CHEVROLET", "CAMARO", "A"),
         (1969, "CHEVROLET", "CAMARO", "B"),
         (1969, "CHEVROLET", "CAMARO", "C"),
+        (1967, "CHEVROLET", "NOVA", "C"),
         (1967, "PONTIAC", "FIREBIRD", "A"),
         (1967, "PONTIAC", "FIREBIRD", "B"),
+        (1967, "PONTIAC", "CAMARO", "A"),
+        (1967, "PONTIAC", "CAMARO", "B"),
     )
 )
 
@@ -52,12 +55,14 @@ def test_cars_of_a_model_with_the_same_parts_share_their_visits() -> None:
         }
     )
     rows = class_visits(FITMENT, demand).to_pylist()
-    found = {(row["year"], row["model"]): row["visits"] for row in rows}
+    found = {(row["year"], row["make"], row["model"]): row["visits"] for row in rows}
     assert found == {
-        (1967, "CAMARO"): 3.75,
-        (1968, "CAMARO"): 3.75,
-        (1969, "CAMARO"): 4.0,
-        (1967, "FIREBIRD"): 0.5,
+        (1967, "CHEVROLET", "CAMARO"): 3.75,
+        (1968, "CHEVROLET", "CAMARO"): 3.75,
+        (1969, "CHEVROLET", "CAMARO"): 4.0,
+        (1967, "CHEVROLET", "NOVA"): 0.0,
+        (1967, "PONTIAC", "FIREBIRD"): 0.5,
+        (1967, "PONTIAC", "CAMARO"): 0.0,
     }
 
 
@@ -73,7 +78,7 @@ def test_nothing_seen_is_no_visits() -> None:
             ]
         )
     )
-    assert class_visits(FITMENT, nothing)["visits"].to_pylist() == [0.0] * 4
+    assert class_visits(FITMENT, nothing)["visits"].to_pylist() == [0.0] * 6
     assert class_visits(FITMENT.slice(0, 0), nothing).num_rows == 0
 
 
@@ -85,7 +90,10 @@ def test_nothing_seen_is_no_visits() -> None:
         (1.0, "1–3"),
         (2.9, "1–3"),
         (3.0, "3–6"),
+        (5.9, "3–6"),
         (6.0, "6–12"),
+        (11.9, "6–12"),
+        (12.0, "12–25"),
         (24.9, "12–25"),
         (25.0, "25–100"),
         (99.9, "25–100"),

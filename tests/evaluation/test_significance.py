@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from holley_assets.evaluation.significance import (
+    Bootstrap,
     bootstrap_means,
+    compare_scope,
     interval,
     mcnemar_p_value,
     minimal_detectable_lift,
@@ -132,3 +134,29 @@ def test_more_users_detect_less() -> None:
     lifts = [minimal_detectable_lift(users, 0.1) or 1.0 for users in (50, 500, 5000)]
     assert lifts == sorted(lifts, reverse=True)
     assert (minimal_detectable_lift(500, 0.2) or 0.0) > (minimal_detectable_lift(500, 0.1) or 1.0)
+
+
+def test_each_number_of_a_comparison_is_its_own() -> None:
+    """Every user has the same recall and rank, so that each resample has the same ratio; one user won, two lost."""
+    treatment = {
+        "hit_rate@4": [1.0, 1.0, 0.0, 0.0, 9.0],
+        "recall@10": [0.6] * 4 + [9.0],
+        "mrr": [0.3] * 4 + [9.0],
+    }
+    baseline = {
+        "hit_rate@4": [0.0, 1.0, 1.0, 1.0, 9.0],
+        "recall@10": [0.4] * 4 + [9.0],
+        "mrr": [0.25] * 4 + [9.0],
+    }
+    one, other = ({name: np.array(values) for name, values in side.items()} for side in (treatment, baseline))
+    inside = np.array([True] * 4 + [False])
+    comparison, power = compare_scope(one, other, inside, Bootstrap(draws=200), 0)
+    assert comparison["hit_rate@4_delta"] == -0.25
+    assert comparison["ci95"][0] < -0.25 < comparison["ci95"][1]
+    assert comparison["recall@10_relative"] == pytest.approx(0.5)
+    assert comparison["mrr_relative"] == pytest.approx(0.2)
+    assert power["recall@10_relative_ci95"] == pytest.approx([0.5, 0.5])
+    assert power["mrr_relative_ci95"] == pytest.approx([0.2, 0.2])
+    # One of three discordant users: 2 · (1 + 3) / 8 is more than one, so one.
+    assert comparison["mcnemar_p"] == pytest.approx(1.0)
+    assert (power["users"], power["wins"], power["losses"], power["discordant_share"]) == (4, 1, 2, 0.75)
