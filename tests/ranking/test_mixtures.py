@@ -103,15 +103,20 @@ def test_logarithms_of_shares_and_ranks_visit_by_visit() -> None:
     shares = np.exp(log_softmax(np.log([1.0, 3.0, 2.0, 2.0, 4.0]), offsets))
     assert shares == pytest.approx([0.25, 0.75, 0.25, 0.25, 0.5])
     found = read_choices(
-        visits((7, 0, "cold", "B", 1.0), (9, 1, "hot", "C", 5.0), (9, 1, "hot", "X", 5.0)),
+        visits(
+            (7, 0, "cold", "B", 1.0),
+            (8, 0, "warm", "D", 1.0),
+            (9, 1, "hot", "C", 5.0),
+            (9, 1, "hot", "X", 5.0),
+        ),
         candidates(),
         {"gnn": gnn([4, 3, 2, 1], [1, 2, 2, 3])},
     )
-    assert found.scores["gnn"].tolist() == [4, 3, 2, 1, 1, 2, 2, 3]
-    assert found.chosen.tolist() == [1, 6]
-    assert found.tier.tolist() == [0, 2]
-    # Second; and behind D, level with B: two and a half.
-    assert reciprocal_ranks(found.scores["gnn"], found).tolist() == [0.5, 0.4]
+    assert found.scores["gnn"].tolist() == [4, 3, 2, 1, 4, 3, 2, 1, 1, 2, 2, 3]
+    assert found.chosen.tolist() == [1, 7, 10]
+    assert found.tier.tolist() == [0, 1, 2]
+    # Second, fourth; and behind D, level with B: two and a half.
+    assert reciprocal_ranks(found.scores["gnn"], found).tolist() == [0.5, 0.25, 0.4]
 
 
 def choose(sql_scores: list[float], gnn_rows: list[list[float]], similar: pa.Table, *rows: tuple) -> pa.Table:
@@ -154,6 +159,11 @@ def test_similarity_counts_as_much_as_it_foretells() -> None:
         table = choose(*scores, *((number, 1, "warm", chosen, 1.0) for number in range(20)))
         assert chosen_value(table, "beta") == beta
     assert [row["value"] for row in table.to_pylist() if row["parameter"] == "beta"] == list(BETAS)
+    # The largest weight makes 101 of one: enough for 100.5 sales, not for 101.5.
+    for sales, beta in ((100.5, 100.0), (101.5, 0.0)):
+        often = ([1.0, 0.5, 0.5, sales], *scores[1:])
+        table = choose(*often, *((number, 1, "warm", "A", 1.0) for number in range(3)))
+        assert chosen_value(table, "beta") == beta
     # A visit of somebody unknown does not count, whatever was similar.
     cold = choose(*scores, *((number, 1, "cold", "A", 1.0) for number in range(20)))
     assert chosen_value(cold, "beta") == 0.0
@@ -171,3 +181,21 @@ def test_without_any_visit_the_graph_stands_alone() -> None:
     assert chosen_value(table, "beta") == 0.0
     with pytest.raises(RankingError, match="0 values of gamma are chosen for tier None"):
         chosen_value(table, "gamma")
+
+
+@pytest.mark.parametrize(
+    ("weights", "temperature"),
+    [
+        # Choices of 1 : 2 : 4 : 8 for scores 1, 2, 3, 4 are exponentials of ln 2 times the score.
+        ({"A": 1.0, "B": 2.0, "C": 4.0, "D": 8.0}, math.log(2)),
+        # No temperature explains these best: three at most, a hundredth at least.
+        ({"D": 1.0}, 3.0),
+        ({"A": 1.0}, 0.01),
+    ],
+)
+def test_the_temperature_makes_scores_the_shares_that_were_chosen(
+    weights: dict[str, float], temperature: float
+) -> None:
+    rows = [(number, 0, "cold", sku, weight) for number, (sku, weight) in enumerate(weights.items())]
+    table = choose([1, 2, 3, 4], [[0, 0, 0, 0]], NOTHING_SIMILAR, *rows)
+    assert chosen_value(table, "sql_temperature") == pytest.approx(temperature, rel=0.02)
