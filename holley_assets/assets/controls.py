@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from holley_assets.assets.options import ranking_options
-from holley_assets.assets.vectors import vector_matrix, vectors_of_view
+from holley_assets.assets.step import Step
 from holley_assets.core.groups import (
     EVALUATION,
     OWNERS,
@@ -18,6 +18,7 @@ from holley_assets.core.time_windows import (
 )
 from holley_assets.evaluation.labels import ground_truth, labelled_users
 from holley_assets.evaluation.systems import COUNT_BY_CAR, COUNTS
+from holley_assets.evaluation.vectors import vector_matrix, vectors_of_view
 from holley_assets.ranking import (
     EmbeddingScorer,
     ProfileScorer,
@@ -137,10 +138,9 @@ def control_rankings(
     with a history there are `last_seen` (what they looked at or put into the cart, newest first) and `item_to_item`
     (what visitors met together with what they met); everybody else is ranked by `counted_popularity` there.
     """
-    run_settings = settings.of_run(context.run)
-    labels = ground_truth(run_settings.evaluation.labels, test_clicks, test_interactions)
+    step = Step(context, settings, time_windows)
+    labels = ground_truth(step.settings.evaluation.labels, test_clicks, test_interactions)
     users = labelled_users(users_with_profiles(user_nodes, user_profiles, "profile"), labels)
-    windows = TimeWindows.from_table(time_windows)
     counts = vectors_of_view(product_embeddings, "training")
     visitors = np.expm1(product_nodes["log_visitors"].to_numpy().astype(np.float64))
     rankings = rank_controls(
@@ -151,12 +151,12 @@ def control_rankings(
         fitment=fitment,
         parts=parts,
         purchases=user_purchases,
-        windows=windows,
-        settings=run_settings,
+        windows=step.windows,
+        settings=step.settings,
         history=history_scorers(
             user_visits,
             users["email_lower"].cast(pa.string()).combine_chunks(),
-            windows.cutoff,
+            step.windows.cutoff,
             co_viewed_edges,
             pa.table({"base_sku": product_nodes["base_sku"], "visitors": visitors}),
             pa.table({"base_sku": counts["base_sku"], "score": counts["counted_popularity"]}),

@@ -1,7 +1,6 @@
 """The output. Nothing reaches it around the checks."""
 
 import datetime
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,16 +10,15 @@ import pyarrow as pa
 from holley_assets.assets.model_choice import is_first_delivery
 from holley_assets.assets.publisher import Publication, PublisherResource
 from holley_assets.assets.publishing import PublicationRefused
+from holley_assets.assets.step import Step
 from holley_assets.checks.provenance import Lineage
 from holley_assets.core.asset_keys import DELIVERED_TABLE, STAGED
 from holley_assets.core.event_log import newest_materialization
 from holley_assets.core.failures import one_line
 from holley_assets.core.groups import DELIVERY, OWNERS
 from holley_assets.core.metadata_keys import AS_OF, CHECKSUM, MODEL_VERSION
-from holley_assets.core.time_windows import TimeWindows
 from holley_assets.resources.lease import LeaseError
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.tracking.journal import TrackingJournal
 from holley_assets.resources.tracking.mlflow_store import TrackingError
 from holley_assets.resources.tracking.records import DeliveryRecord
 from holley_assets.resources.warehouse.interface import WarehouseError
@@ -29,19 +27,19 @@ from holley_assets.resources.warehouse.interface import WarehouseError
 REFUSALS = (PublicationRefused, WarehouseError, TrackingError, LeaseError)
 
 
-def publication_metadata(
-    publication: Publication, windows: TimeWindows, checks: int, seconds: float
-) -> Mapping[str, Any]:
-    """What the UI shows of a publication, whichever table it is of."""
+def publication_metadata(step: Step, publication: Publication, checks: int) -> Mapping[str, Any]:
+    """What the UI shows of a publication, whichever table it is of; warnings go to the log too."""
+    for warning in publication.warnings:
+        step.log.warning(warning)
     return {
         "dagster/row_count": publication.rows,
         "dagster/table_name": publication.name,
         "checks_passed": checks,
         "staged_by_run": publication.proven.staged.run_id,
         CHECKSUM: publication.proven.sha256,
-        AS_OF: windows.as_of.isoformat(),
+        AS_OF: step.windows.as_of.isoformat(),
         **({"warnings": "; ".join(publication.warnings)} if publication.warnings else {}),
-        "seconds": round(seconds, 2),
+        **step.took(),
     }
 
 
@@ -74,36 +72,22 @@ def build_recommendations_table(
         older day than the table holds go beside it. A model that is delivered for the first time becomes the challenger
         in the model registry.
         """
-        started = time.monotonic()
-        windows = TimeWindows.from_table(time_windows)
+        step = Step(context, settings, time_windows)
         # All that can fail is asked before the table is replaced: nothing stands between that and the record of it.
-        staged = newest_materialization(context.instance, STAGED)
+        staged = newest_materialization(step.instance, STAGED)
         first_delivery = staged is not None and is_first_delivery(
-            context.instance, context.run, str(staged.metadata[MODEL_VERSION])
+            step.instance, context.run, str(staged.metadata[MODEL_VERSION])
         )
-        journal = TrackingJournal(settings.of_run(context.run), settings.store())
+        journal, windows = step.journal, step.windows
         with one_line(*REFUSALS):
             publication = publisher.publish(
                 context, DELIVERED_TABLE, STAGED, checks=required_checks, lineage=lineage, windows=windows
             )
         version = str(publication.proven.staged.metadata[MODEL_VERSION])
-        if first_delivery:
-            now = datetime.datetime.now(datetime.UTC)
-            tracked = journal.record(
-                DeliveryRecord(written_at=now, dagster_run_id=context.run.run_id, model_version=version)
-            )
-        else:
-            tracked = journal.send()
-        for warning in [*publication.warnings, *([tracked.warning] if tracked.warning else [])]:
-            context.log.warning(warning)
-        return dg.MaterializeResult(
-            metadata={
-                **publication_metadata(
-                    publication, windows, len(required_checks), time.monotonic() - started
-                ),
-                MODEL_VERSION: version,
-                **tracked.metadata,
-            }
-        )
+        now = datetime.datetime.now(datetime.UTC)
+        record = DeliveryRecord(written_at=now, dagster_run_id=step.run_id, model_version=version)
+        tracked = step.shown(journal.record(record) if first_delivery else journal.send())
+        shown = publication_metadata(step, publication, len(required_checks))
+        return dg.MaterializeResult(metadata={**shown, MODEL_VERSION: version, **tracked})
 
     return recommendations_table

@@ -1,12 +1,10 @@
 """The vectors as tables of the warehouse, ready for a search by nearest neighbours."""
 
-import time
-
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from holley_assets.assets.vectors import vectors_of_view
+from holley_assets.assets.step import Step
 from holley_assets.core.asset_keys import (
     DELIVERED_TABLE,
     EMBEDDING_TABLES,
@@ -24,12 +22,10 @@ from holley_assets.core.metadata_keys import (
 from holley_assets.core.output_tables import (
     OUTPUT_DATASET,
 )
-from holley_assets.core.time_windows import (
-    TimeWindows,
-)
+from holley_assets.evaluation.vectors import vectors_of_view
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import WarehouseError
-from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
+from holley_assets.resources.warehouse_resource import WarehouseResource
 
 USERS, PRODUCTS = "user_embeddings", "product_embeddings"
 
@@ -99,16 +95,13 @@ def embedding_tables(
     table is replaced as a whole, without earlier versions beside it. The score of a part for a customer is the
     dot product. holley_assets/deploy/README.md has a query for VECTOR_SEARCH.
     """
-    started = time.monotonic()
-    windows = TimeWindows.from_table(time_windows)
+    step = Step(context, settings, time_windows)
     tables = {
-        USERS: user_vectors(user_embeddings, user_profiles, context.run.run_id),
-        PRODUCTS: product_vectors(product_embeddings, context.run.run_id),
+        USERS: user_vectors(user_embeddings, user_profiles, step.run_id),
+        PRODUCTS: product_vectors(product_embeddings, step.run_id),
     }
     with one_line(WarehouseError):
-        opened = warehouse.open(
-            settings.of_run(context.run), windows.source_location, origin=origin_of(context)
-        )
+        opened = step.open(warehouse)
         rows = {
             name: opened.replace_table(OUTPUT_DATASET, name, table, keep_snapshot=False)
             for name, table in tables.items()
@@ -117,6 +110,6 @@ def embedding_tables(
         metadata={
             "rows": rows,
             "dimensions": len(tables[PRODUCTS]["embedding"][0]) if rows[PRODUCTS] else 0,
-            "seconds": round(time.monotonic() - started, 2),
+            **step.took(),
         }
     )

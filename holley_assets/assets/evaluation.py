@@ -1,6 +1,5 @@
 """Did the graph beat the SQL pipeline? Rankings of the test users by every system, and the report."""
 
-import time
 from typing import Any
 
 import dagster as dg
@@ -8,8 +7,8 @@ import pyarrow as pa
 
 from holley_assets.assets.live_baseline import read_live_baseline, with_live_baseline
 from holley_assets.assets.mixtures import mixed_scorers
+from holley_assets.assets.step import Step
 from holley_assets.assets.system_rankings import rank_all_systems
-from holley_assets.assets.vectors import temperature_of
 from holley_assets.core.failures import (
     one_line,
 )
@@ -17,15 +16,13 @@ from holley_assets.core.groups import (
     EVALUATION,
     OWNERS,
 )
-from holley_assets.core.time_windows import (
-    TimeWindows,
-)
 from holley_assets.evaluation.labels import ground_truth, labelled_users
+from holley_assets.evaluation.vectors import temperature_of
 from holley_assets.ranking import HistoryScorer
 from holley_assets.ranking.comparison import users_with_profiles
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import WarehouseError
-from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
+from holley_assets.resources.warehouse_resource import WarehouseResource
 from holley_assets.settings import SettingsError
 
 
@@ -51,57 +48,53 @@ def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> d
         test_clicks: pa.Table,
         test_interactions: pa.Table,
     ) -> dg.MaterializeResult:
-        started = time.monotonic()
-        run_settings = settings.of_run(context.run)
-        labels = ground_truth(run_settings.evaluation.labels, test_clicks, test_interactions)
+        step = Step(context, settings, time_windows)
+        labels = ground_truth(step.settings.evaluation.labels, test_clicks, test_interactions)
         users = labelled_users(users_with_profiles(user_nodes, user_profiles, "profile"), labels)
-        windows = TimeWindows.from_table(time_windows)
         gnn = HistoryScorer.from_tables(user_embeddings, product_embeddings, history_scores, "training")
+        mixed = mixed_scorers(
+            gnn,
+            mixture_weights,
+            popularity=popularity,
+            history_scores=history_scores,
+            users=user_nodes.select(["engagement_tier"]).append_column("profile", user_profiles["profile"]),
+            temperature=temperature_of(user_embeddings, product_embeddings),
+        )
         table = rank_all_systems(
             users,
             fitment=fitment,
             parts=parts,
             popularity=popularity,
             gnn=gnn,
-            mixed=mixed_scorers(
-                gnn,
-                mixture_weights,
-                popularity=popularity,
-                history_scores=history_scores,
-                users=pa.table(
-                    {
-                        "engagement_tier": user_nodes["engagement_tier"],
-                        "profile": user_profiles["profile"],
-                    }
-                ),
-                temperature=temperature_of(user_embeddings, product_embeddings),
-            ),
+            mixed=mixed,
             purchases=user_purchases,
-            windows=windows,
-            settings=run_settings,
+            windows=step.windows,
+            settings=step.settings,
             apply_rules=apply_rules,
         )
         metadata: dict[str, Any] = {"test_users": users.num_rows}
         # The live table has the rules in it: without them there is nothing to compare it with.
-        if run_settings.evaluation.live_table and apply_rules:
-            with one_line(SettingsError, WarehouseError):
-                opened = warehouse.open(run_settings, windows.source_location, origin=origin_of(context))
-                live = read_live_baseline(
-                    opened, users["email_lower"].combine_chunks(), cutoff=windows.cutoff
-                )
-            table = with_live_baseline(table, live)
-            metadata |= {
-                "sql_is": run_settings.evaluation.live_table,
-                "sql_generated": live.generated.isoformat(),
-                "sql_days_before_the_cutoff": (windows.cutoff - live.generated).days,
-                "sql_users": live.users,
-            }
-        return dg.MaterializeResult(
-            value=table,
-            metadata={**metadata, "seconds": round(time.monotonic() - started, 2)},
-        )
+        if step.settings.evaluation.live_table and apply_rules:
+            table, of_live = _with_live_table(step, warehouse, users["email_lower"].combine_chunks(), table)
+            metadata |= of_live
+        return dg.MaterializeResult(value=table, metadata={**metadata, **step.took()})
 
     return rankings
+
+
+def _with_live_table(
+    step: Step, warehouse: WarehouseResource, users: pa.Array, rankings: pa.Table
+) -> tuple[pa.Table, dict[str, Any]]:
+    """Rankings with the live pipeline's table as system `sql`, and what the UI shows of that table."""
+    cutoff = step.windows.cutoff
+    with one_line(SettingsError, WarehouseError):
+        live = read_live_baseline(step.open(warehouse), users, cutoff=cutoff)
+    return with_live_baseline(rankings, live), {
+        "sql_is": step.settings.evaluation.live_table,
+        "sql_generated": live.generated.isoformat(),
+        "sql_days_before_the_cutoff": (cutoff - live.generated).days,
+        "sql_users": live.users,
+    }
 
 
 evaluation_rankings = _evaluation_rankings(

@@ -1,6 +1,5 @@
 """The graph, twice: as of the cutoff to learn from, as of today to deliver from."""
 
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -9,19 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from holley_assets.assets.model_choice import reference_metadata
+from holley_assets.assets.step import Step
 from holley_assets.checks.graph_checks import RECOUNTED_TABLES, TRAINING_GRAPH_CHECKS, check_training_graph
 from holley_assets.core.groups import (
     MODEL,
     table_spec,
 )
-from holley_assets.core.time_windows import (
-    TimeWindows,
-)
-from holley_assets.resources.io_manager import asset_file
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
-from holley_assets.resources.storage.artifacts import ArtifactStore
-from holley_assets.settings import Settings
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -107,32 +101,29 @@ def graphs(
     """Build both graphs in one process, which loads tables and PyTorch once."""
     from holley_assets.gnn.graph_schema import GraphTables
 
-    tables = GraphTables(**loaded)
-    run_settings = settings.of_run(context.run)
-    windows = TimeWindows.from_table(time_windows)
-    artifacts = ArtifactStore(settings.store(), context.run.run_id)
-
-    training, result = _build(tables, "training", windows, run_settings, artifacts)
+    step, tables = Step(context, settings, time_windows), GraphTables(**loaded)
+    training, result = _build(step, tables, "training")
     checks = check_training_graph(
-        {name: settings.store().local_path(asset_file(dg.AssetKey(name))) for name in RECOUNTED_TABLES},
-        cutoff=windows.cutoff,
+        step.asset_paths(RECOUNTED_TABLES),
+        cutoff=step.windows.cutoff,
         interactions=int(training.data["user", "interacts", "product"].edge_index.shape[1]),
     )
     yield result._replace(check_results=checks)
-    serving, result = _build(tables, "serving", windows, run_settings, artifacts)
+    serving, result = _build(step, tables, "serving")
     yield result
-    yield dg.MaterializeResult(
+    yield _profiles(tables.user_nodes["email_lower"], training, serving)
+
+
+def _profiles(emails: pa.ChunkedArray, training: "BuiltGraph", serving: "BuiltGraph") -> dg.MaterializeResult:
+    profiles = {
+        "profile": training.user_profiles,
+        "serving_profile": serving.user_profiles,
+        "cold_profile": training.data["user"].cold_profile.numpy()[training.user_profiles],
+    }
+    columns = {name: pa.array(values, pa.int32()) for name, values in profiles.items()}
+    return dg.MaterializeResult(
         asset_key="user_profiles",
-        value=pa.table(
-            {
-                "email_lower": tables.user_nodes["email_lower"],
-                "profile": pa.array(training.user_profiles, pa.int32()),
-                "serving_profile": pa.array(serving.user_profiles, pa.int32()),
-                "cold_profile": pa.array(
-                    training.data["user"].cold_profile.numpy()[training.user_profiles], pa.int32()
-                ),
-            }
-        ),
+        value=pa.table({"email_lower": emails, **columns}),
         metadata={
             "profiles": int(np.unique(training.user_profiles).size),
             "serving_profiles": int(np.unique(serving.user_profiles).size),
@@ -140,23 +131,22 @@ def graphs(
     )
 
 
-def _build(
-    tables: "GraphTables", view: "View", windows: TimeWindows, settings: Settings, artifacts: ArtifactStore
-) -> tuple["BuiltGraph", dg.MaterializeResult]:
+def _build(step: Step, tables: "GraphTables", view: "View") -> tuple["BuiltGraph", dg.MaterializeResult]:
     from holley_assets.gnn.graph import build_graph, save_graph
 
-    started = time.monotonic()
+    step.begin()
+    run = step.settings.run
     graph = build_graph(
         tables,
         view=view,
-        view_end=windows.cutoff if view == "training" else windows.as_of,
-        order_weight=settings.run.order_weight,
-        decay_days=settings.run.decay_days,
-        season_days=settings.run.season_days,
+        view_end=step.windows.cutoff if view == "training" else step.windows.as_of,
+        order_weight=run.order_weight,
+        decay_days=run.decay_days,
+        season_days=run.season_days,
     )
-    staged = artifacts.staging_path(GRAPH_FILES[view])
+    staged = step.artifacts.staging_path(GRAPH_FILES[view])
     save_graph(graph.data, staged)
-    reference = artifacts.publish(staged, GRAPH_FILES[view])
+    reference = step.artifacts.publish(staged, GRAPH_FILES[view])
     statistics = graph_statistics(graph.data)
     return graph, dg.MaterializeResult(
         asset_key=f"{view}_graph",
@@ -164,6 +154,6 @@ def _build(
         metadata={
             **{name: dict(values) for name, values in statistics.items()},
             **reference_metadata(reference),
-            "seconds": round(time.monotonic() - started, 2),
+            **step.took(),
         },
     )

@@ -1,7 +1,6 @@
 """What users' own histories add to the scores: weights that are learned, and one row a user and part."""
 
 import datetime
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -9,16 +8,18 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
+from holley_assets.assets.step import Step
 from holley_assets.checks.table_checks import check_table, table_check_specs
 from holley_assets.core.groups import MODEL, table_spec
 from holley_assets.core.table_specs import HISTORY_SCORES
-from holley_assets.core.time_windows import TimeWindows
-from holley_assets.resources.io_manager import asset_file, write_parquet
+from holley_assets.resources.io_manager import write_parquet
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
 
 if TYPE_CHECKING:
     from holley_assets.gnn.graph_schema import View
+    from holley_assets.gnn.history_tables import HistoryTables
+    from holley_assets.gnn.history_weights import HistoryWeights
 
 # The fields of HistoryTables. Its module imports torch, so that they stand here again; a test compares them.
 HISTORY_TABLE_NAMES = (
@@ -87,22 +88,26 @@ def history(
     **loaded: pa.Table,
 ) -> Iterator[dg.MaterializeResult]:
     """Learn the weights as of the cutoff, and score both views with them."""
-    from holley_assets.gnn.history import COMPONENTS
-    from holley_assets.gnn.history_tables import SCORE_SCHEMA, HistoryTables, learn, score
+    from holley_assets.gnn.history_tables import HistoryTables, learn
 
-    started = time.monotonic()
-    tables = HistoryTables(**loaded)
-    run_settings = settings.of_run(context.run)
-    windows, run = TimeWindows.from_table(time_windows), run_settings.run
-    exclusion_days = run_settings.rules.purchase_exclusion_days
+    step, tables = Step(context, settings, time_windows), HistoryTables(**loaded)
+    run, rules = step.settings.run, step.settings.rules
     learned = learn(
         tables,
-        cutoff=windows.cutoff,
+        cutoff=step.windows.cutoff,
         kind_weight=np.array([run.view_weight, run.cart_weight, run.order_weight]),
-        exclusion_days=exclusion_days,
+        exclusion_days=rules.purchase_exclusion_days,
     )
-    weights = learned.weights
-    yield dg.MaterializeResult(
+    yield _weights_result(step, learned.weights)
+    yield dg.MaterializeResult("held_out_visits", value=learned.visits)
+    yield dg.MaterializeResult("held_out_scores", value=learned.scores)
+    yield _scores_result(step, tables, learned.weights)
+
+
+def _weights_result(step: Step, weights: "HistoryWeights") -> dg.MaterializeResult:
+    from holley_assets.gnn.history import COMPONENTS
+
+    return dg.MaterializeResult(
         "history_weights",
         value=pa.table({"component": list(COMPONENTS), "weight": weights.values}),
         metadata={
@@ -110,18 +115,22 @@ def history(
             "choices": weights.choices,
             "choices_of_parts_seen_before": weights.returns,
             "log_likelihood_gain": weights.log_likelihood_gain,
-            "seconds": round(time.monotonic() - started, 2),
+            **step.took(),
         },
     )
-    yield dg.MaterializeResult("held_out_visits", value=learned.visits)
-    yield dg.MaterializeResult("held_out_scores", value=learned.scores)
-    started = time.monotonic()
-    store = settings.store()
-    path = store.staging_path(asset_file(dg.AssetKey(HISTORY_SCORES.name)))
+
+
+def _scores_result(step: Step, tables: "HistoryTables", weights: "HistoryWeights") -> dg.MaterializeResult:
+    """Both views' scores, written as they come and checked where they lie."""
+    from holley_assets.gnn.history_tables import SCORE_SCHEMA, score
+
+    step.begin()
+    path = step.staging_path(dg.AssetKey(HISTORY_SCORES.name))
     views: tuple[tuple[View, datetime.date], ...] = (
-        ("training", windows.cutoff),
-        ("serving", windows.as_of),
+        ("training", step.windows.cutoff),
+        ("serving", step.windows.as_of),
     )
+    exclusion_days = step.settings.rules.purchase_exclusion_days
     batches = (
         batch
         for view, end in views
@@ -131,13 +140,8 @@ def history(
     checks = check_table(
         HISTORY_SCORES,
         path,
-        {name: store.local_path(asset_file(dg.AssetKey(name))) for name in HISTORY_SCORES.referenced_tables},
+        step.asset_paths(HISTORY_SCORES.referenced_tables),
         previous=None,
-        minimum_share=run_settings.checks.minimum_rows_share,
+        minimum_share=step.settings.checks.minimum_rows_share,
     )
-    yield dg.MaterializeResult(
-        HISTORY_SCORES.name,
-        value=path,
-        metadata={"seconds": round(time.monotonic() - started, 2)},
-        check_results=checks,
-    )
+    return dg.MaterializeResult(HISTORY_SCORES.name, value=path, metadata=step.took(), check_results=checks)

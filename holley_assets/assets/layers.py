@@ -8,12 +8,13 @@ import pyarrow as pa
 
 from holley_assets.assets.graphs import KINDS
 from holley_assets.assets.model_choice import choose_checkpoint
+from holley_assets.assets.step import Step
 from holley_assets.core.asset_keys import CHAMPION_MODEL, TRAINED_CHECKPOINT
 from holley_assets.core.groups import MODEL, OWNERS
 from holley_assets.core.metadata_keys import MODEL_VERSION
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
-from holley_assets.resources.storage.artifacts import ArtifactStore, Reference
+from holley_assets.resources.storage.artifacts import Reference
 
 # Stages of the training whose vectors are kept, and the system of the report that ranks by them.
 LAYER_SYSTEMS = {"levels": "levels", "visitors": "levels_visitors"}
@@ -40,12 +41,11 @@ def layer_embeddings(
     from holley_assets.gnn.graph import load_graph
     from holley_assets.gnn.training_options import resolve_device
 
-    run_settings = settings.of_run(context.run)
-    model = choose_checkpoint(context.instance, context.run, run_settings)
-    artifacts = ArtifactStore(settings.store(), context.run.run_id)
-    checkpoint = Checkpoint.load(artifacts.locate(model.reference))
-    graph = load_graph(artifacts.locate(Reference.from_table(training_graph)))
-    chosen = run_settings.training
+    step = Step(context, settings)
+    model = choose_checkpoint(step.instance, context.run, step.settings)
+    checkpoint = Checkpoint.load(step.artifacts.locate(model.reference))
+    graph = load_graph(step.artifacts.locate(Reference.from_table(training_graph)))
+    chosen = step.settings.training
     layers = []
     for stage, system in LAYER_SYSTEMS.items():
         if stage in checkpoint.stages:

@@ -1,18 +1,18 @@
 """How much of which system a mixture holds, chosen before the cutoff."""
 
-import time
-
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.assets.vectors import temperature_of, vector_matrix, vectors_of_view
+from holley_assets.assets.step import Step
 from holley_assets.core.groups import EVALUATION, OWNERS
+from holley_assets.evaluation.vectors import temperature_of, vector_matrix, vectors_of_view
 from holley_assets.ranking import EmbeddingScorer, HistoryScorer, PairScorer, Scorer, build_candidates
 from holley_assets.ranking.comparison import pair_scores
 from holley_assets.ranking.mixtures import (
     TIERS,
+    Choices,
     HybridScorer,
     SimilarPartsScorer,
     choose_mixtures,
@@ -20,10 +20,13 @@ from holley_assets.ranking.mixtures import (
     read_choices,
     similarity_scorer,
 )
+from holley_assets.resources.settings_resource import SettingsResource
 
 
 @dg.asset(group_name=EVALUATION, owners=OWNERS, kinds={"arrow", "numpy"})
 def mixture_weights(
+    context: dg.AssetExecutionContext,
+    settings: SettingsResource,
     held_out_visits: pa.Table,
     held_out_scores: pa.Table,
     user_embeddings: pa.Table,
@@ -38,7 +41,32 @@ def mixture_weights(
     Chosen on `held_out_visits`, which are before the cutoff; no click is looked at. `gain` is over the first value
     (mean log-likelihood for alpha, mean reciprocal rank for beta) with its paired standard error.
     """
-    started = time.monotonic()
+    step = Step(context, settings)
+    choices = _choices(
+        held_out_visits, held_out_scores, user_embeddings, product_embeddings, popularity, fitment, parts
+    )
+    table = choose_mixtures(choices, temperature_of(user_embeddings, product_embeddings))
+    return dg.MaterializeResult(
+        value=table,
+        metadata={
+            **{f"alpha_{tier}": chosen_value(table, "alpha", tier) for tier in TIERS},
+            "beta": chosen_value(table, "beta"),
+            "visits": len(choices.tier),
+            **step.took(),
+        },
+    )
+
+
+def _choices(
+    held_out_visits: pa.Table,
+    held_out_scores: pa.Table,
+    user_embeddings: pa.Table,
+    product_embeddings: pa.Table,
+    popularity: pa.Table,
+    fitment: pa.Table,
+    parts: pa.Table,
+) -> Choices:
+    """What was chosen on each held-out visit, with the scores of all systems that are mixed."""
     users = vectors_of_view(user_embeddings, "training").sort_by("profile")
     products = vectors_of_view(product_embeddings, "training")
     vectors = vector_matrix(users).copy()
@@ -51,18 +79,7 @@ def mixture_weights(
         "similarity": similarity_scorer(held_out_scores),
     }
     candidates = build_candidates(fitment, parts, view="training", apply_rules=True)
-    choices = read_choices(held_out_visits, candidates, scorers)
-    table = choose_mixtures(choices, temperature_of(user_embeddings, product_embeddings))
-    chosen = {tier: chosen_value(table, "alpha", tier) for tier in TIERS}
-    return dg.MaterializeResult(
-        value=table,
-        metadata={
-            **{f"alpha_{tier}": value for tier, value in chosen.items()},
-            "beta": chosen_value(table, "beta"),
-            "visits": len(choices.tier),
-            "seconds": round(time.monotonic() - started, 2),
-        },
-    )
+    return read_choices(held_out_visits, candidates, scorers)
 
 
 def sql_scorer(popularity: pa.Table) -> PairScorer:

@@ -2,55 +2,39 @@
 
 import dataclasses
 import datetime
-import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 
 from holley_assets.assets.graphs import KINDS, graph_statistics
-from holley_assets.assets.model_choice import (
-    choose_checkpoint,
-    reference_metadata,
-)
+from holley_assets.assets.model_choice import choose_checkpoint, reference_metadata
 from holley_assets.assets.options import training_options
-from holley_assets.assets.starting_weights import (
-    choose_starting_weights,
-)
-from holley_assets.core.asset_keys import (
-    CHAMPION_MODEL,
-    TRAINED_CHECKPOINT,
-)
-from holley_assets.core.failures import (
-    one_line,
-)
-from holley_assets.core.groups import (
-    MODEL,
-    OWNERS,
-    table_spec,
-)
-from holley_assets.core.metadata_keys import (
-    MODEL_VERSION,
-)
-from holley_assets.core.tags import (
-    STARTED_FROM_TAG,
-)
-from holley_assets.core.time_windows import (
-    TimeWindows,
-)
+from holley_assets.assets.starting_weights import StartingWeights, choose_starting_weights
+from holley_assets.assets.step import Step
+from holley_assets.core.asset_keys import CHAMPION_MODEL, TRAINED_CHECKPOINT
+from holley_assets.core.failures import one_line
+from holley_assets.core.groups import MODEL, OWNERS, table_spec
+from holley_assets.core.metadata_keys import MODEL_VERSION
+from holley_assets.core.tags import STARTED_FROM_TAG
+from holley_assets.core.time_windows import TimeWindows
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
-from holley_assets.resources.storage.artifacts import ArtifactStore, Reference
+from holley_assets.resources.storage.artifacts import Reference
 from holley_assets.resources.storage.training_state import TrainingState
-from holley_assets.resources.tracking.journal import TrackingJournal
 from holley_assets.resources.tracking.records import Parameter, TrainingRecord
 from holley_assets.resources.tracking.tracking import flatten
 from holley_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from holley_assets.gnn.checkpoint import Epoch
+    from torch_geometric.data import HeteroData
+
+    from holley_assets.gnn.checkpoint import Checkpoint, Epoch
+    from holley_assets.gnn.training import TrainingResult
 
 MODEL_FILE = "model.pt"
 
@@ -76,109 +60,147 @@ def trained_checkpoint(
     in MLflow, in the run that carries this run's id, which is a version of `holley-gnn`. A training that was killed
     goes on where it stopped.
     """
-    from holley_assets.gnn.checkpoint import CheckpointError
-    from holley_assets.gnn.distributed import DistributedTrainingError, train_in_processes
     from holley_assets.gnn.graph import load_graph
-    from holley_assets.gnn.training import train
 
-    started = time.monotonic()
-    run_settings = settings.of_run(context.run)
-    artifacts = ArtifactStore(settings.store(), context.run.run_id)
-    graph_path = artifacts.locate(Reference.from_table(training_graph))
+    step = Step(context, settings, time_windows)
+    graph_path = step.artifacts.locate(Reference.from_table(training_graph))
     graph = load_graph(graph_path)
-    statistics = graph_statistics(graph)
-    model_options, options = training_options(run_settings)
-    windows = TimeWindows.from_table(time_windows)
+    start = _start(step)
+    state = _state(step)
+    result = _train(step, graph, graph_path, start, state)
+    reference = _publish(step, result.checkpoint)
+    state.forget()
+    row = {
+        **dataclasses.asdict(reference),
+        MODEL_VERSION: result.checkpoint.version(step.windows.as_of),
+        "best_epoch": result.checkpoint.best_epoch,
+        "history": [epoch._asdict() for epoch in result.history],
+    }
+    tracked = step.shown(step.journal.record(_record(step, reference, row, start, graph_statistics(graph))))
+    metadata = {**_shown(step, reference, row, start), **_how_it_ended(result), **tracked, **step.took()}
+    return dg.MaterializeResult(value=pa.Table.from_pylist([row]), metadata=metadata)
+
+
+def _start(step: Step) -> StartingWeights:
+    """What the training starts from; the log and a tag of the run say so."""
+    from holley_assets.gnn.checkpoint import CheckpointError
+
+    model_options, _ = training_options(step.settings)
     with one_line(CheckpointError):
         start = choose_starting_weights(
-            run_settings, model_options, artifacts, as_of=windows.as_of, tags=context.run.tags
+            step.settings,
+            model_options,
+            step.artifacts,
+            as_of=step.windows.as_of,
+            tags=step.context.run.tags,
         )
-    started_from = start.started_from or "nothing"
-    context.log.info(f"The training starts from {started_from}: {start.reason}")
-    context.instance.add_run_tags(context.run.run_id, {STARTED_FROM_TAG: started_from})
+    step.log.info(f"The training starts from {start.name}: {start.reason}")
+    step.instance.add_run_tags(step.run_id, {STARTED_FROM_TAG: start.name})
+    return start
 
-    state = TrainingState(settings.store(), run_settings.run.data_dir)
+
+def _state(step: Step) -> TrainingState:
+    """What a training that was killed left, if it can be read."""
+    state = TrainingState(step.store, step.settings.run.data_dir)
     state.fetch()
     if damaged := state.set_aside_if_damaged():
-        context.log.warning(damaged)
+        step.log.warning(damaged)
+    return state
+
+
+def _train(
+    step: Step, graph: "HeteroData", graph_path: Path, start: StartingWeights, state: TrainingState
+) -> "TrainingResult":
+    """Train in this process, or in as many as the settings say."""
+    from holley_assets.gnn.distributed import DistributedTrainingError, train_in_processes
+    from holley_assets.gnn.training import train
 
     def report(epoch: "Epoch") -> None:
-        context.log.info(_progress(epoch))
+        step.log.info(_progress(epoch))
         state.share()
 
-    if (processes := run_settings.training.processes) > 1:
-        with one_line(DistributedTrainingError):
-            result = train_in_processes(
-                graph_path,
-                model_options,
-                options,
-                processes=processes,
-                state_path=state.path,
-                warm_start=start.checkpoint,
-                on_epoch=report,
-            )
-    else:
-        result = train(
-            graph,
-            model_options,
-            options,
+    processes = step.settings.training.processes
+    run = (
+        partial(train, graph)
+        if processes == 1
+        else partial(train_in_processes, graph_path, processes=processes)
+    )
+    with one_line(DistributedTrainingError):
+        return run(
+            *training_options(step.settings),
             state_path=state.path,
             warm_start=start.checkpoint,
             on_epoch=report,
         )
-    staged = artifacts.staging_path(MODEL_FILE)
-    result.checkpoint.save(staged)
-    reference = artifacts.publish(staged, MODEL_FILE)
-    state.forget()
-    version = result.checkpoint.version(windows.as_of)
-    history = [epoch._asdict() for epoch in result.history]
-    best = history[result.checkpoint.best_epoch]
-    learnt_from = {
+
+
+def _publish(step: Step, checkpoint: "Checkpoint") -> Reference:
+    staged = step.artifacts.staging_path(MODEL_FILE)
+    checkpoint.save(staged)
+    return step.artifacts.publish(staged, MODEL_FILE)
+
+
+def _learnt_from(windows: TimeWindows) -> dict[str, str]:
+    return {
         "source": windows.source,
         "source_kind": windows.source_kind,
         "window": f"from {windows.intent_start} to before {windows.cutoff}",
     }
-    metadata: dict[str, Any] = {
-        MODEL_VERSION: version,
-        **reference_metadata(reference),
-        **learnt_from,
-        "epochs": len(history) - 1,
-        "best_epoch": result.checkpoint.best_epoch,
-        "stopped_early": result.stopped_early,
-        **{f"best_{name}": value for name, value in best.items() if name.startswith("validation") and value},
-        "started_from": started_from,
-        "started_from_reason": start.reason,
-        "warm_start_weights": result.warm_start_weights,
-        "device": options.device,
-    }
-    tracked = TrackingJournal(run_settings, settings.store()).record(
-        TrainingRecord(
-            written_at=datetime.datetime.now(datetime.UTC),
-            dagster_run_id=context.run.run_id,
-            model_version=version,
-            as_of=windows.as_of,
-            checkpoint=reference,
-            parameters={**_parameters(run_settings), "device": options.device, "started_from": started_from},
-            statistics={
-                **{
-                    f"{group}.{name}": value for group, of in statistics.items() for name, value in of.items()
-                },
-                "best_epoch": result.checkpoint.best_epoch,
-                "best_validation_mrr": best["validation_mrr"],
-                "seconds_training": time.monotonic() - started,
-            },
-            # What a stage is called is no number of a curve.
-            curves=[{name: value for name, value in epoch.items() if name != "stage"} for epoch in history],
-            started_from=start.started_from,
-            learnt_from=learnt_from,
-        )
+
+
+def _device(step: Step) -> str:
+    _, options = training_options(step.settings)
+    return options.device
+
+
+def _record(
+    step: Step,
+    reference: Reference,
+    row: Mapping[str, Any],
+    start: StartingWeights,
+    statistics: Mapping[str, Mapping[str, float]],
+) -> TrainingRecord:
+    """What MLflow is told of the training that ``row`` describes."""
+    history = row["history"]
+    return TrainingRecord(
+        written_at=datetime.datetime.now(datetime.UTC),
+        dagster_run_id=step.run_id,
+        model_version=row[MODEL_VERSION],
+        as_of=step.windows.as_of,
+        checkpoint=reference,
+        parameters={**_parameters(step.settings), "device": _device(step), "started_from": start.name},
+        statistics={
+            **{f"{group}.{name}": value for group, of in statistics.items() for name, value in of.items()},
+            "best_epoch": row["best_epoch"],
+            "best_validation_mrr": history[row["best_epoch"]]["validation_mrr"],
+            "seconds_training": step.took()["seconds"],
+        },
+        # What a stage is called is no number of a curve.
+        curves=[{name: value for name, value in epoch.items() if name != "stage"} for epoch in history],
+        started_from=start.started_from,
+        learnt_from=_learnt_from(step.windows),
     )
-    if tracked.warning:
-        context.log.warning(tracked.warning)
-    metadata |= tracked.metadata
-    row = {**dataclasses.asdict(reference), MODEL_VERSION: version, "best_epoch": best["epoch"]}
-    metadata["seconds"] = round(time.monotonic() - started, 2)
-    return dg.MaterializeResult(value=pa.Table.from_pylist([{**row, "history": history}]), metadata=metadata)
+
+
+def _shown(
+    step: Step, reference: Reference, row: Mapping[str, Any], start: StartingWeights
+) -> dict[str, Any]:
+    best = row["history"][row["best_epoch"]]
+    return {
+        MODEL_VERSION: row[MODEL_VERSION],
+        **reference_metadata(reference),
+        **_learnt_from(step.windows),
+        "epochs": len(row["history"]) - 1,
+        "best_epoch": row["best_epoch"],
+        **{f"best_{name}": value for name, value in best.items() if name.startswith("validation") and value},
+        "started_from": start.name,
+        "started_from_reason": start.reason,
+        "device": _device(step),
+    }
+
+
+def _how_it_ended(result: "TrainingResult") -> dict[str, Any]:
+    return {"stopped_early": result.stopped_early, "warm_start_weights": result.warm_start_weights}
 
 
 def _progress(epoch: "Epoch") -> str:
@@ -239,46 +261,70 @@ def embeddings(
 ) -> Iterator[dg.MaterializeResult]:
     """Vectors of both graphs with one model, in one process."""
     from holley_assets.gnn.checkpoint import Checkpoint
+
+    step = Step(context, settings)
+    model = choose_checkpoint(step.instance, context.run, step.settings)
+    step.log.info(f"Model {model.model_version}: {model.reason}")
+    graphs: dict[Literal["training", "serving"], pa.Table] = {
+        "training": training_graph,
+        "serving": serving_graph,
+    }
+    checkpoint = Checkpoint.load(step.artifacts.locate(model.reference))
+    version = model.model_version
+    made = [_view_vectors(step, checkpoint, version, view, graph) for view, graph in graphs.items()]
+    metadata: dict[str, Any] = {
+        MODEL_VERSION: model.model_version,
+        "model_of_run": model.reference.run_id,
+        "model_reason": model.reason,
+        **{f"shop_popularity_{view}": of.shop_popularity for view, of in zip(graphs, made, strict=True)},
+        **step.took(),
+    }
+    for asset, tables in (
+        ("user_embeddings", [of.users for of in made]),
+        ("product_embeddings", [of.products for of in made]),
+    ):
+        yield dg.MaterializeResult(asset, value=pa.concat_tables(tables), metadata=metadata)
+
+
+class _ViewVectors(NamedTuple):
+    """Rows of both tables of one view, and how far the whole shop's popularity holds in it."""
+
+    users: pa.Table
+    products: pa.Table
+    shop_popularity: float
+
+
+def _view_vectors(
+    step: Step,
+    checkpoint: "Checkpoint",
+    version: str,
+    view: Literal["training", "serving"],
+    graph_reference: pa.Table,
+) -> _ViewVectors:
     from holley_assets.gnn.controls import counted_popularity, fitted_popularity
     from holley_assets.gnn.embedding import embed
     from holley_assets.gnn.graph import load_graph
     from holley_assets.gnn.training_options import resolve_device
 
-    started = time.monotonic()
-    run_settings = settings.of_run(context.run)
-    model = choose_checkpoint(context.instance, context.run, run_settings)
-    context.log.info(f"Model {model.model_version}: {model.reason}")
-    artifacts = ArtifactStore(settings.store(), context.run.run_id)
-    checkpoint = Checkpoint.load(artifacts.locate(model.reference))
-    chosen = run_settings.training
+    chosen = step.settings.training
+    graph = load_graph(step.artifacts.locate(Reference.from_table(graph_reference)))
     device = resolve_device(chosen.device)
-    users, products, shop_popularity = [], [], {}
-    for view, reference in (("training", training_graph), ("serving", serving_graph)):
-        graph = load_graph(artifacts.locate(Reference.from_table(reference)))
-        base_skus = pa.array(graph.products, pa.string())
-        vectors = embed(graph, checkpoint, personal_precision=chosen.personal_precision, device=device)
-        shop_popularity[f"shop_popularity_{view}"] = vectors.shop_popularity
-        profiles = pa.array(np.arange(len(vectors.user), dtype=np.int32))
-        version = model.model_version
-        users.append(_vector_table(view, "profile", profiles, vectors.user, vectors.user_norm, version))
-        table = _vector_table(view, "base_sku", base_skus, vectors.product, vectors.product_norm, version)
-        is_training = view == "training"
-        for name, popularity in (
-            ("fitted_popularity", fitted_popularity(graph, checkpoint) if is_training else None),
-            ("counted_popularity", counted_popularity(graph) if is_training else None),
-        ):
-            none = pa.nulls(len(base_skus), pa.float32())
-            table = table.append_column(name, none if popularity is None else pa.array(popularity))
-        products.append(table)
-    metadata: dict[str, Any] = {
-        MODEL_VERSION: model.model_version,
-        "model_of_run": model.reference.run_id,
-        "model_reason": model.reason,
-        **shop_popularity,
-        "seconds": round(time.monotonic() - started, 2),
-    }
-    yield dg.MaterializeResult("user_embeddings", value=pa.concat_tables(users), metadata=metadata)
-    yield dg.MaterializeResult("product_embeddings", value=pa.concat_tables(products), metadata=metadata)
+    vectors = embed(graph, checkpoint, personal_precision=chosen.personal_precision, device=device)
+    profiles = pa.array(np.arange(len(vectors.user), dtype=np.int32))
+    users = _vector_table(view, "profile", profiles, vectors.user, vectors.user_norm, version)
+    base_skus = pa.array(graph.products, pa.string())
+    products = _vector_table(view, "base_sku", base_skus, vectors.product, vectors.product_norm, version)
+    none = pa.nulls(len(base_skus), pa.float32())
+    fitted, counted = none, none
+    if view == "training":
+        fitted, counted = (
+            pa.array(fitted_popularity(graph, checkpoint)),
+            pa.array(counted_popularity(graph)),
+        )
+    products = products.append_column("fitted_popularity", fitted).append_column(
+        "counted_popularity", counted
+    )
+    return _ViewVectors(users, products, vectors.shop_popularity)
 
 
 def _vector_table(

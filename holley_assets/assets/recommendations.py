@@ -1,13 +1,13 @@
 """The wide table, staged: what will be delivered if the checks agree."""
 
 import datetime
-import time
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
 from holley_assets.assets.options import ranking_options
+from holley_assets.assets.step import Step
 from holley_assets.core.groups import (
     OWNERS,
     RECOMMENDATIONS,
@@ -89,17 +89,15 @@ def recommendations(
     row and is counted. `generated_at` is the start of the run's day, so that a repeated run gives the same
     table.
     """
-    started = time.monotonic()
+    step = Step(context, settings, time_windows)
     table, metadata = recommendations_of_users(
         users_with_profiles(user_nodes, user_profiles, "serving_profile"),
         HistoryScorer.from_tables(user_embeddings, product_embeddings, history_scores, "serving"),
         fitment=fitment,
         parts=parts,
         purchases=user_purchases,
-        windows=TimeWindows.from_table(time_windows),
-        settings=settings.of_run(context.run),
+        windows=step.windows,
+        settings=step.settings,
         model_version=product_embeddings["model_version"][0].as_py(),
     )
-    return dg.MaterializeResult(
-        value=table, metadata={**metadata, "seconds": round(time.monotonic() - started, 2)}
-    )
+    return dg.MaterializeResult(value=table, metadata={**metadata, **step.took()})

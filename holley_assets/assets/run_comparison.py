@@ -1,8 +1,7 @@
 """Against the run before: is the new model worse, and did anything drift?"""
 
 import dataclasses
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -18,7 +17,7 @@ from holley_assets.assets.run_memory import (
     users_changed,
     vector_sample,
 )
-from holley_assets.assets.vectors import vector_matrix, vectors_of_view
+from holley_assets.assets.step import Step
 from holley_assets.checks.comparison_checks import (
     COMPARISON_CHECKS,
     comparison_verdicts,
@@ -41,9 +40,6 @@ from holley_assets.core.metadata_keys import (
     MODEL_VERSION,
     SOURCE_KIND,
 )
-from holley_assets.core.time_windows import (
-    TimeWindows,
-)
 from holley_assets.evaluation.drift import norm_statistics
 from holley_assets.evaluation.exposure import delivered, delivered_exposure
 from holley_assets.evaluation.labels import ground_truth
@@ -60,12 +56,28 @@ from holley_assets.evaluation.run_comparison import (
     objections,
 )
 from holley_assets.evaluation.systems import TREATMENT
+from holley_assets.evaluation.vectors import vector_matrix, vectors_of_view
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.storage.artifacts import ArtifactStore
 from holley_assets.resources.storage.side_files import DamagedFileError, set_aside
 from holley_assets.settings import CheckSettings
 
 NO_WORSE = "no_worse"
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparedTables:
+    """What a run is compared by; each field is the asset of that name."""
+
+    user_nodes: pa.Table
+    user_profiles: pa.Table
+    product_nodes: pa.Table
+    parts: pa.Table
+    user_embeddings: pa.Table
+    product_embeddings: pa.Table
+    recommendations: pa.Table
+    evaluation_rankings: pa.Table
+    test_clicks: pa.Table
+    test_interactions: pa.Table
 
 
 @dg.asset(
@@ -74,6 +86,7 @@ NO_WORSE = "no_worse"
     owners=OWNERS,
     kinds={"arrow", "numpy"},
     deps=["training_graph"],
+    ins={field.name: dg.AssetIn(field.name) for field in dataclasses.fields(ComparedTables)},
     check_specs=COMPARISON_CHECKS,
     # With checks of its own, an asset annotated as MaterializeResult is taken to have no value.
     dagster_type=dg.Any,
@@ -82,16 +95,7 @@ def run_comparison(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     time_windows: pa.Table,
-    user_nodes: pa.Table,
-    user_profiles: pa.Table,
-    product_nodes: pa.Table,
-    parts: pa.Table,
-    user_embeddings: pa.Table,
-    product_embeddings: pa.Table,
-    recommendations: pa.Table,
-    evaluation_rankings: pa.Table,
-    test_clicks: pa.Table,
-    test_interactions: pa.Table,
+    **loaded: pa.Table,
 ) -> dg.MaterializeResult:
     """One row a measure: this run, the run before it, and what is too much.
 
@@ -102,81 +106,86 @@ def run_comparison(
     brought to one. The run before is the newest successful one on the same kind of source that was not itself
     worse, or whose model was promoted all the same.
     """
-    started = time.monotonic()
-    run_settings = settings.of_run(context.run)
-    windows = TimeWindows.from_table(time_windows)
-    serving_users, serving_products = (
-        vectors_of_view(table, "serving") for table in (user_embeddings, product_embeddings)
-    )
-    norms = {
-        "user": serving_users["norm"].to_numpy(),
-        "product": serving_products["norm"].to_numpy(),
-    }
-    values = {
-        **_features(product_nodes, user_nodes),
-        **_scores(recommendations, temperature=float(norms["user"].max() * norms["product"].max())),
-    }
-    labels = ground_truth(run_settings.evaluation.labels, test_clicks, test_interactions)
-    metrics = compute_metrics(evaluation_rankings, labels, user_nodes, [TREATMENT])[TREATMENT]
-    memory = RunMemory(
-        RunSummary(
-            hit_rates={scope: row["hit_rate@4"] for scope, row in metrics.items()},
-            test_users={scope: int(row["users"] or 0) for scope, row in metrics.items()},
-            graph=_graph_counts(context.instance),
-            part_types=delivered(recommendations, parts)["part_types"],
-            distributions={name: distribution(found) for name, found in values.items()},
-            shown=delivered_exposure(recommendations, parts, product_nodes, user_nodes),
-            norms={kind: norm_statistics(lengths) for kind, lengths in norms.items()},
-        ),
-        shown_parts(recommendations),
-        pa.concat_tables(_vector_samples(user_nodes, user_profiles, serving_users, serving_products)),
-    )
-    previous, before = _memory_before(context.instance, settings, windows.source_kind, context.log)
-    measures: list[Measure] = []
-    changed, common = None, 0
-    if before is not None:
-        changed, common = users_changed(before.shown, memory.shown)
-        measures = compare_runs(
-            before.summary,
-            memory.summary,
-            values,
-            users_changed=changed,
-            vectors=drift_by_kind(before.vectors, memory.vectors),
-            thresholds=_thresholds(run_settings.checks),
-        )
-    memory.save(ArtifactStore(settings.store(), context.run.run_id))
+    step, tables = Step(context, settings, time_windows), ComparedTables(**loaded)
+    memory, values = _remember(step, tables)
+    previous, measures, users_compared = _compare(step, memory, values)
+    memory.save(step.artifacts)
     previous_id = previous.run_id if previous else None
     return dg.MaterializeResult(
         value=measures_table(measures, previous_id),
         metadata={
             **_plain({**memory.summary.numbers, **{measure.name: measure.value for measure in measures}}),
-            "users_compared": common,
+            "users_compared": users_compared,
             "previous_run": previous_id or "none",
             NO_WORSE: not objections(measures, "worse"),
-            SOURCE_KIND: windows.source_kind,
-            MODEL_VERSION: product_embeddings[MODEL_VERSION][0].as_py(),
-            "seconds": round(time.monotonic() - started, 2),
+            SOURCE_KIND: step.windows.source_kind,
+            MODEL_VERSION: tables.product_embeddings[MODEL_VERSION][0].as_py(),
+            **step.took(),
         },
         check_results=comparison_verdicts(measures, previous_id),
     )
 
 
-def _memory_before(
-    instance: dg.DagsterInstance, settings: SettingsResource, source_kind: str, log: dg.DagsterLogManager
-) -> tuple[PreviousRun | None, RunMemory | None]:
+def _remember(step: Step, tables: ComparedTables) -> tuple[RunMemory, dict[str, np.ndarray]]:
+    """What is kept of this run, and the values whose distributions are watched."""
+    users, products = (
+        vectors_of_view(table, "serving") for table in (tables.user_embeddings, tables.product_embeddings)
+    )
+    norms = {"user": users["norm"].to_numpy(), "product": products["norm"].to_numpy()}
+    temperature = float(norms["user"].max() * norms["product"].max())
+    values = {
+        **_features(tables.product_nodes, tables.user_nodes),
+        **_scores(tables.recommendations, temperature=temperature),
+    }
+    labels = ground_truth(step.settings.evaluation.labels, tables.test_clicks, tables.test_interactions)
+    metrics = compute_metrics(tables.evaluation_rankings, labels, tables.user_nodes, [TREATMENT])[TREATMENT]
+    shown, parts = tables.recommendations, tables.parts
+    summary = RunSummary(
+        hit_rates={scope: row["hit_rate@4"] for scope, row in metrics.items()},
+        test_users={scope: int(row["users"] or 0) for scope, row in metrics.items()},
+        graph=_graph_counts(step.instance),
+        part_types=delivered(shown, parts)["part_types"],
+        distributions={name: distribution(found) for name, found in values.items()},
+        shown=delivered_exposure(shown, parts, tables.product_nodes, tables.user_nodes),
+        norms={kind: norm_statistics(lengths) for kind, lengths in norms.items()},
+    )
+    samples = _vector_samples(tables.user_nodes, tables.user_profiles, users, products)
+    return RunMemory(summary, shown_parts(shown), pa.concat_tables(samples)), values
+
+
+def _compare(
+    step: Step, memory: RunMemory, values: Mapping[str, np.ndarray]
+) -> tuple[PreviousRun | None, list[Measure], int]:
+    """The run before, every measure against it, and how many users both have; without one there is no measure."""
+    previous, before = _memory_before(step)
+    if before is None:
+        return previous, [], 0
+    changed, common = users_changed(before.shown, memory.shown)
+    measures = compare_runs(
+        before.summary,
+        memory.summary,
+        values,
+        users_changed=changed,
+        vectors=drift_by_kind(before.vectors, memory.vectors),
+        thresholds=_thresholds(step.settings.checks),
+    )
+    return previous, measures, common
+
+
+def _memory_before(step: Step) -> tuple[PreviousRun | None, RunMemory | None]:
     """The newest run that may be a yardstick and of which something is kept; what is damaged of one is set aside."""
     promoted = {
         made.metadata["trained_by_run"]
-        for made in materializations(instance, CHAMPION_MODEL, limit=50)
+        for made in materializations(step.instance, CHAMPION_MODEL, limit=50)
         if "trained_by_run" in made.metadata
     }
-    for run in previous_runs(instance, RUN_COMPARISON, source_kind):
+    for run in previous_runs(step.instance, RUN_COMPARISON, step.windows.source_kind):
         if run.metadata.get(NO_WORSE) or run.run_id in promoted:
-            store = settings.store()
             try:
-                memory = RunMemory.load(store, run.run_id)
+                memory = RunMemory.load(step.store, run.run_id)
             except DamagedFileError as error:
-                log.warning(set_aside(store, store.artifact_key(run.run_id, SUMMARY_FILE), error))
+                summary = step.store.artifact_key(run.run_id, SUMMARY_FILE)
+                step.log.warning(set_aside(step.store, summary, error))
                 continue
             if memory is not None:
                 return run, memory

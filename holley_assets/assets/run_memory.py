@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from holley_assets.assets.vectors import vector_matrix
 from holley_assets.evaluation.drift import VectorDrift, vector_drift
 from holley_assets.evaluation.run_comparison import RunSummary
 from holley_assets.evaluation.stability import changed_share
+from holley_assets.evaluation.vectors import vector_matrix
 from holley_assets.ranking.encoding import hash_strings
 from holley_assets.ranking.recommendations import SLOTS
 from holley_assets.resources.storage.artifacts import ArtifactStore

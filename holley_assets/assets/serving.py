@@ -1,6 +1,5 @@
 """The serving table: what the e-mail system reads. Only the champion ever fills it."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from holley_assets.assets.delivery import REFUSALS, publication_metadata
 from holley_assets.assets.publisher import PublisherResource
 from holley_assets.assets.recommendations import recommendations_of_users
 from holley_assets.assets.serving_plan import Present, buckets_of, present_plan
+from holley_assets.assets.step import Step
 from holley_assets.checks.provenance import Lineage
 from holley_assets.core.asset_keys import MIXED, SERVING_TABLE, SQL_RECOMMENDATIONS, STAGED
 from holley_assets.core.event_log import newest_materialization
@@ -63,20 +63,18 @@ def sql_recommendations(
     What everyone gets who is not given the graph's parts, and all that the kill switch needs: no graph and no
     model is behind it. `model_version` is `sql`; a score is that of popularity's three tiers.
     """
-    started = time.monotonic()
+    step = Step(context, settings, time_windows)
     table, metadata = recommendations_of_users(
         user_nodes.select(["email_lower", "year", "make", "model"]),
         PairScorer(pair_scores(popularity, "serving_sql_score"), name="sql"),
         fitment=fitment,
         parts=parts,
         purchases=user_purchases,
-        windows=TimeWindows.from_table(time_windows),
-        settings=settings.of_run(context.run),
+        windows=step.windows,
+        settings=step.settings,
         model_version=SQL_ARM,
     )
-    return dg.MaterializeResult(
-        value=table, metadata={**metadata, "seconds": round(time.monotonic() - started, 2)}
-    )
+    return dg.MaterializeResult(value=table, metadata={**metadata, **step.took()})
 
 
 @dg.asset(
@@ -118,18 +116,7 @@ def mixed_recommendations(
     plan = asked.plan
     context.log.info(plan.reason)
     if not plan.touched:
-        context.log_event(
-            dg.AssetObservation(
-                SERVING_TABLE,
-                description=plan.reason,
-                metadata={
-                    "touched": False,
-                    "mode": present.serving.mode,
-                    "reason": plan.reason,
-                    **asked.switch.metadata,
-                },
-            )
-        )
+        context.log_event(_untouched(asked, present))
         return
     graph = _graph_table(settings) if plan.graph_buckets else None
     table = mix_arms(
@@ -141,6 +128,13 @@ def mixed_recommendations(
     )
     metadata = {**_plan_metadata(asked, present, table), AS_OF: windows.as_of.isoformat()}
     yield dg.MaterializeResult(value=table, metadata=metadata)
+
+
+def _untouched(asked: Present, settings: Settings) -> dg.AssetObservation:
+    """That the serving table stays as it is, and why."""
+    mode, reason = settings.serving.mode, asked.plan.reason
+    metadata = {"touched": False, "mode": mode, "reason": reason, **asked.switch.metadata}
+    return dg.AssetObservation(SERVING_TABLE, description=reason, metadata=metadata)
 
 
 def _graph_table(settings: SettingsResource) -> pa.Table:
@@ -189,7 +183,10 @@ def build_serving_table(
         key=SERVING_TABLE, group_name=DELIVERY, owners=OWNERS, kinds={"duckdb", "bigquery"}, deps=[MIXED]
     )
     def serving_table(
-        context: dg.AssetExecutionContext, publisher: PublisherResource, time_windows: pa.Table
+        context: dg.AssetExecutionContext,
+        settings: SettingsResource,
+        publisher: PublisherResource,
+        time_windows: pa.Table,
     ) -> dg.MaterializeResult:
         """The table that the e-mail system reads (`HOLLEY_SERVING_PROJECT`, `HOLLEY_SERVING_DATASET`,
         `HOLLEY_SERVING_TABLE`): one row a customer, replaced as a whole.
@@ -200,11 +197,10 @@ def build_serving_table(
         and the champion again: the switch once more within the statement that replaces the table. The table as it was
         stays beside it as a snapshot, to which job `rollback` returns.
         """
-        started = time.monotonic()
-        newest = newest_materialization(context.instance, MIXED)
+        step = Step(context, settings, time_windows)
+        newest = newest_materialization(step.instance, MIXED)
         with_graph = newest is None or bool(newest.metadata.get(GRAPH_BUCKETS))
         checks = required_checks if with_graph else required_without_graph
-        windows = TimeWindows.from_table(time_windows)
         with one_line(*REFUSALS):
             publication = publisher.publish(
                 context,
@@ -212,14 +208,12 @@ def build_serving_table(
                 MIXED,
                 checks=checks,
                 lineage=lineage if with_graph else lineage_without_graph,
-                windows=windows,
+                windows=step.windows,
             )
-        for warning in publication.warnings:
-            context.log.warning(warning)
         staged: Mapping[str, Any] = publication.proven.staged.metadata
         return dg.MaterializeResult(
             metadata={
-                **publication_metadata(publication, windows, len(checks), time.monotonic() - started),
+                **publication_metadata(step, publication, len(checks)),
                 **{name: staged[name] for name in _SHOWN},
                 **(publication.switch.metadata if publication.switch else {}),
             }

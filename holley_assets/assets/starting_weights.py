@@ -30,6 +30,11 @@ class StartingWeights:
     started_from: str | None
     reason: str
 
+    @property
+    def name(self) -> str:
+        """What they are, in a word where they are nothing."""
+        return self.started_from or "nothing"
+
 
 def choose_starting_weights(
     settings: Settings,

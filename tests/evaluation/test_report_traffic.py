@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from holley_assets.assets.report_sections import visits_of_test_users
+from holley_assets.evaluation.report_sections import visits_of_test_users
 
 
 def test_visits_of_test_users_by_hand() -> None:

@@ -1,4 +1,4 @@
-"""What the report shows beyond the metrics: training, graph, delivery, neighbours. All from tables."""
+"""What the report shows beyond the metrics: training, graph, neighbours, the run before. All from tables."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.assets.vectors import vector_matrix, vectors_of_view
+from holley_assets.evaluation.car_traffic import CAR, class_visits
+from holley_assets.evaluation.embedding_views import embedding_map, nearest
+from holley_assets.evaluation.graph_summary import degree_distribution
 from holley_assets.evaluation.labels import labelled_users
 from holley_assets.evaluation.systems import BASELINE, TREATMENT
-from holley_assets.ranking.comparison import users_with_profiles
+from holley_assets.evaluation.training_summary import summarise_training
+from holley_assets.evaluation.vectors import vector_matrix, vectors_of_view
 
 # Best-selling parts whose neighbours a person can judge at a glance.
 NEIGHBOUR_EXAMPLES = 8
@@ -21,8 +24,6 @@ NEIGHBOUR_EXAMPLES = 8
 
 def training_section(trained_checkpoint: pa.Table) -> dict[str, Any]:
     """Training curves and what they say, from the one row of ``trained_checkpoint``."""
-    from holley_assets.evaluation.training_summary import summarise_training
-
     row = trained_checkpoint.to_pylist()[0]
     return summarise_training(row["history"], best_epoch=row["best_epoch"])
 
@@ -37,8 +38,6 @@ def graph_section(
         interacts_edges: rows with a weight are in the training graph.
         fits_edges: make, model, base_sku.
     """
-    from holley_assets.evaluation.graph_summary import degree_distribution
-
     interactions = interacts_edges.filter(pc.is_valid(interacts_edges["weight"]))
     return {
         **{name: statistics[name] for name in ("nodes", "edges", "density") if name in statistics},
@@ -60,8 +59,6 @@ def training_vectors(product_embeddings: pa.Table, product_nodes: pa.Table) -> t
 
 def nearest_section(products: pa.Table, vectors: np.ndarray) -> dict[str, list[dict[str, Any]]]:
     """The nearest parts of a few best-selling ones, named by base SKU and part type."""
-    from holley_assets.evaluation.embedding_views import nearest
-
     types = products["part_type"].to_pylist()
     names = [
         f"{base_sku} ({part_type or 'no type'})"
@@ -76,8 +73,6 @@ def nearest_vehicles(
     user_nodes: pa.Table, user_profiles: pa.Table, user_embeddings: pa.Table
 ) -> list[dict[str, Any]]:
     """The nearest makes and models of those with the most owners; a vehicle is the mean of its owners' vectors."""
-    from holley_assets.evaluation.embedding_views import nearest
-
     rows = vectors_of_view(user_embeddings, "training")
     vectors = vector_matrix(rows)
     row_of_profile = np.zeros(len(vectors), np.int64)
@@ -98,56 +93,13 @@ def nearest_vehicles(
 
 def embedding_points(products: pa.Table, vectors: np.ndarray) -> pa.Table:
     """Parts in the plane, coloured by part type."""
-    from holley_assets.evaluation.embedding_views import embedding_map
-
     return embedding_map(vectors, products["part_type"].to_pylist())
-
-
-def calibration_section(
-    rankings: pa.Table,
-    clicks: pa.Table,
-    user_nodes: pa.Table,
-    user_profiles: pa.Table,
-    user_embeddings: pa.Table,
-    product_embeddings: pa.Table,
-    history_scores: pa.Table,
-    fitment: pa.Table,
-    parts: pa.Table,
-) -> dict[str, Any]:
-    """Whether the model's scores as of the cutoff mean the same for every vehicle."""
-    from holley_assets.evaluation.calibration import calibration, promised_clicks
-    from holley_assets.ranking import HistoryScorer, build_candidates
-    from holley_assets.ranking.choices import log_totals
-
-    car = ["year", "make", "model"]
-    users = labelled_users(users_with_profiles(user_nodes, user_profiles, "profile"), clicks)
-    owners = user_nodes.group_by(["make", "model"]).aggregate([([], "count_all")])
-    owners = owners.rename_columns(["make", "model", "owners"])
-    # On a part that does not fit or may not be shown no system could have a hit.
-    possible = fitment.filter(pc.is_valid(fitment["sku"])).select([*car, "base_sku"])
-    clicks = clicks.select(["email_lower", "base_sku"]).join(users.join(owners, car[1:]), "email_lower")
-    clicks = clicks.join(possible, [*car, "base_sku"], join_type="left semi")
-    # Scores are divided by the lengths of the longest vectors.
-    longest = [
-        pc.max(vectors_of_view(table, "training")["norm"]).as_py()
-        for table in (user_embeddings, product_embeddings)
-    ]
-    temperature = float(np.prod(longest))
-    totals = log_totals(
-        users,
-        build_candidates(fitment, parts, view="training", apply_rules=True),
-        HistoryScorer.from_tables(user_embeddings, product_embeddings, history_scores, "training"),
-        temperature,
-    )
-    return calibration(promised_clicks(rankings, totals, clicks, temperature=temperature))
 
 
 def visits_of_test_users(
     user_nodes: pa.Table, labels: pa.Table, fitment: pa.Table, visitor_demand: pa.Table
 ) -> pa.Table:
     """email_lower and ``visits``, those of the class of the user's car before the cutoff; null without parts."""
-    from holley_assets.evaluation.car_traffic import CAR, class_visits
-
     # Plain types: dictionaries of two tables cannot be joined.
     car = [("year", pa.int64()), ("make", pa.string()), ("model", pa.string())]
     users = labelled_users(user_nodes.select(["email_lower", *CAR]), labels)

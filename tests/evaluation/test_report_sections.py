@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from holley_assets.assets.report_sections import nearest_vehicles
+from holley_assets.evaluation.report_sections import nearest_vehicles
 
 
 def test_vehicles_are_near_whose_owners_have_like_vectors() -> None:
