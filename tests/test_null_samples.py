@@ -78,11 +78,11 @@ def report_on(tables: dict[str, pa.Table], settings: Settings) -> dict[str, Any]
     from holley_assets.gnn.controls import counted_popularity, fitted_popularity
     from holley_assets.gnn.embedding import embed
     from holley_assets.gnn.graph import build_graph
-    from holley_assets.gnn.graph_schema import GraphTables
+    from holley_assets.gnn.graph_schema import GRAPH_TABLE_NAMES, GraphTables
     from holley_assets.gnn.training import train
 
     graph = build_graph(
-        GraphTables(**{field.name: tables[field.name] for field in dataclasses.fields(GraphTables)}),
+        GraphTables(**{name: tables[name] for name in GRAPH_TABLE_NAMES}),
         view="training",
         view_end=WINDOWS.cutoff,
         order_weight=settings.run.order_weight,

@@ -9,11 +9,13 @@ import pyarrow as pa
 
 from holley_assets.assets.model_choice import reference_metadata
 from holley_assets.assets.step import Step
-from holley_assets.checks.graph_checks import RECOUNTED_TABLES, TRAINING_GRAPH_CHECKS, check_training_graph
+from holley_assets.checks.graph_checks import TRAINING_GRAPH_CHECKS, check_training_graph, recounted_tables
 from holley_assets.core.groups import (
     MODEL,
     table_spec,
 )
+from holley_assets.gnn.graph_schema import GRAPH_TABLE_NAMES, GraphTables, View, relations_in_use
+from holley_assets.resources.io_manager import read_parquet
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
 
@@ -21,26 +23,12 @@ if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
 
     from holley_assets.gnn.graph import BuiltGraph
-    from holley_assets.gnn.graph_schema import GraphTables, View
 
 GRAPH_FILES = {"training": "heterodata.pt", "serving": "serving_heterodata.pt"}
 KINDS = {"pytorch"}
-# The fields of GraphTables. Its module imports torch, so that they stand here again; a test compares them.
-GRAPH_TABLE_NAMES = (
-    "user_nodes",
-    "product_nodes",
-    "vehicle_nodes",
-    "interacts_edges",
-    "fits_edges",
-    "co_purchased_edges",
-    "fitment",
-    "user_purchases",
-    "visitor_parts",
-    "daily_orders",
-)
 # A customer's vehicle is a column of user_nodes too; the graph is built once this table's checks have passed. What the
 # leak check recounts is read as files, and must have been written before.
-_INPUTS = ["time_windows", *dict.fromkeys([*GRAPH_TABLE_NAMES, "owns_edges", *RECOUNTED_TABLES])]
+_INPUTS = ["time_windows", *dict.fromkeys([*GRAPH_TABLE_NAMES, "owns_edges", *recounted_tables()])]
 
 
 def graph_statistics(data: "HeteroData") -> dict[str, dict[str, float]]:
@@ -99,14 +87,16 @@ def graphs(
     **loaded: pa.Table,
 ) -> Iterator[dg.MaterializeResult]:
     """Build both graphs in one process, which loads tables and PyTorch once."""
-    from holley_assets.gnn.graph_schema import GraphTables
-
-    step, tables = Step(context, settings, time_windows), GraphTables(**loaded)
+    step = Step(context, settings, time_windows)
+    relations = relations_in_use(step.settings.model)
+    optional = step.asset_paths(relation.table for relation in relations if relation.optional)
+    tables = GraphTables(**loaded, **{name: read_parquet(path) for name, path in optional.items()})
     training, result = _build(step, tables, "training")
     checks = check_training_graph(
-        step.asset_paths(RECOUNTED_TABLES),
+        step.asset_paths(recounted_tables(relations)),
         cutoff=step.windows.cutoff,
         interactions=int(training.data["user", "interacts", "product"].edge_index.shape[1]),
+        relations=relations,
     )
     yield result._replace(check_results=checks)
     serving, result = _build(step, tables, "serving")
@@ -131,7 +121,7 @@ def _profiles(emails: pa.ChunkedArray, training: "BuiltGraph", serving: "BuiltGr
     )
 
 
-def _build(step: Step, tables: "GraphTables", view: "View") -> tuple["BuiltGraph", dg.MaterializeResult]:
+def _build(step: Step, tables: GraphTables, view: View) -> tuple["BuiltGraph", dg.MaterializeResult]:
     from holley_assets.gnn.graph import build_graph, save_graph
 
     step.begin()

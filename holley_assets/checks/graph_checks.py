@@ -1,19 +1,20 @@
 """What the training graph may know: nothing that happened at or after the cutoff.
 
-A leak would show as a wonderful model. Everything in the graph that moves with time is recounted here from
-the events and order lines before the cutoff alone.
+A leak would show as a wonderful model. Everything in the graph that moves with time is recounted from the
+events and order lines before the cutoff alone: nodes and demand here, edges as each relation says.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
 import duckdb
 
 from holley_assets.checks.violations import Violations, find_violations, open_tables, verdict
+from holley_assets.gnn.graph_schema import RELATIONS, Relation
 
 NOTHING_AFTER_CUTOFF = "nothing_at_or_after_the_cutoff"
 GRAPH = "training_graph"
@@ -26,39 +27,28 @@ TRAINING_GRAPH_CHECKS = [
         "those that events and orders before the cutoff give, and no more.",
     )
 ]
-# Tables that the recount reads.
-RECOUNTED_TABLES = (
+_OF_NODES_AND_DEMAND = (
     "interaction_events",
     "order_lines",
     "user_nodes",
     "product_nodes",
-    "interacts_edges",
-    "co_purchased_edges",
     "user_purchases",
     "visitor_demand",
     "visitor_parts",
 )
 
-_INTERACTIONS = """
-    WITH before_cutoff AS (
-        SELECT
-            email_lower,
-            base_sku,
-            count(DISTINCT event_timestamp) FILTER (interaction = 'view') AS views,
-            count(DISTINCT event_timestamp) FILTER (interaction = 'cart') AS carts,
-            count(DISTINCT event_date) FILTER (interaction = 'order') AS orders
-        FROM interaction_events
-        WHERE event_date < $cutoff
-        GROUP BY ALL
-    )
-    SELECT 'interacts_edges' AS counted, edges.base_sku AS item
-    FROM interacts_edges AS edges
-    LEFT JOIN before_cutoff AS known USING (email_lower, base_sku)
-    WHERE edges.weight IS NOT NULL AND (
-        known.email_lower IS NULL
-        OR (edges.views, edges.carts, edges.orders) IS DISTINCT FROM (known.views, known.carts, known.orders)
-    )
-"""
+
+def recounted_tables(relations: Iterable[Relation] = RELATIONS) -> tuple[str, ...]:
+    """Tables that the recount of ``relations`` reads, and that of nodes and demand."""
+    of_relations = [
+        table
+        for relation in relations
+        if relation.recount
+        for table in (relation.table, *relation.recounted_from)
+    ]
+    return tuple(dict.fromkeys([*_OF_NODES_AND_DEMAND, *of_relations]))
+
+
 _TIERS = """
     WITH before_cutoff AS (
         SELECT email_lower, max(CASE interaction WHEN 'view' THEN 1 ELSE 2 END) AS level
@@ -103,23 +93,6 @@ _VISITORS = """
     LEFT JOIN before_cutoff AS known USING (base_sku)
     WHERE abs(products.log_visitors - ln(1 + coalesce(known.visitors, 0))) > 1e-9
 """
-_CO_PURCHASES = """
-    WITH before_cutoff AS (
-        SELECT DISTINCT buyer, base_sku FROM order_lines WHERE order_date < $cutoff
-    ),
-    recounted AS (
-        SELECT pairs.base_sku, pairs.other_base_sku, count(*) AS users
-        FROM co_purchased_edges AS pairs
-        JOIN before_cutoff AS one ON one.base_sku = pairs.base_sku
-        JOIN before_cutoff AS other ON other.base_sku = pairs.other_base_sku AND other.buyer = one.buyer
-        WHERE pairs.weight IS NOT NULL
-        GROUP BY ALL
-    )
-    SELECT 'co_purchased_edges' AS counted, pairs.base_sku AS item
-    FROM co_purchased_edges AS pairs
-    LEFT JOIN recounted USING (base_sku, other_base_sku)
-    WHERE pairs.weight IS NOT NULL AND pairs.users IS DISTINCT FROM recounted.users
-"""
 # A visitor counts once for each of its parts, however many cars share it: the demand for a part, and the visitors of
 # the sets that it is in, are at most its visitors. Shares of demand are rounded to billionths of a visitor.
 _VISITOR_DEMAND = """
@@ -159,18 +132,24 @@ _KNOWN_PAIRS = """
 
 
 def check_training_graph(
-    tables: Mapping[str, Path], *, cutoff: datetime.date, interactions: int
+    tables: Mapping[str, Path],
+    *,
+    cutoff: datetime.date,
+    interactions: int,
+    relations: Sequence[Relation] = RELATIONS,
 ) -> list[dg.AssetCheckResult]:
     """Recount what the training graph knows.
 
     Args:
-        tables: Parquet files of :data:`RECOUNTED_TABLES`.
+        tables: Parquet files of :func:`recounted_tables`.
         cutoff: first day that the graph must not see.
         interactions: user–product edges in the built graph, in one direction.
+        relations: those that the graph has.
     """
     found = Violations(0, [])
+    recounts = [relation.recount for relation in relations if relation.recount]
     with open_tables(tables) as connection:
-        for query in (_INTERACTIONS, _TIERS, _POPULARITY, _VISITORS, _CO_PURCHASES, _VISITOR_DEMAND):
+        for query in (*recounts, _TIERS, _POPULARITY, _VISITORS, _VISITOR_DEMAND):
             broken = find_violations(connection, query, {"cutoff": cutoff})
             found = Violations(found.count + broken.count, found.examples or broken.examples)
         known = _count(connection, _KNOWN_PAIRS, cutoff)

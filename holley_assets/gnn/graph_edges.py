@@ -23,14 +23,15 @@ from holley_assets.gnn.arrow_keys import (
     to_numpy,
 )
 from holley_assets.gnn.graph_schema import (
-    CO_PURCHASED,
     FITS,
     INTERACTS,
     OWNS,
+    RELATIONS,
     REV_FITS,
     REV_INTERACTS,
     REV_OWNS,
     GraphTables,
+    Relation,
 )
 
 
@@ -122,13 +123,10 @@ def add_edges(
     data[REV_OWNS].edge_index = torch.from_numpy(owns[::-1].copy())
     data[REV_OWNS].edge_attr = torch.ones(len(vehicle), 1)
 
-    edges = tables.co_purchased_edges.filter(pc.is_valid(tables.co_purchased_edges[f"{prefix}weight"]))
-    one = known_index(edges["base_sku"], product_vocabulary, "co_purchased_edges")
-    other = known_index(edges["other_base_sku"], product_vocabulary, "co_purchased_edges")
-    weight = np.tile(to_numpy(edges[f"{prefix}weight"]), 2)
-    both = np.stack([np.concatenate([one, other]), np.concatenate([other, one])])
-    data[CO_PURCHASED].edge_index = torch.from_numpy(both)
-    data[CO_PURCHASED].edge_attr = stacked(weight)
+    for relation in RELATIONS:
+        pairs_of_parts = getattr(tables, relation.table) if relation.is_of_parts else None
+        if pairs_of_parts is not None:
+            _add_pairs_of_parts(data, relation, pairs_of_parts, prefix, product_vocabulary)
 
 
 def vehicle_demand(
@@ -158,6 +156,20 @@ def vehicle_demand(
         position[~found] = len(distinct)
         result.append(torch.log1p(total[position]).float())
     return result[0], result[1]
+
+
+def _add_pairs_of_parts(
+    data: HeteroData, relation: Relation, table: pa.Table, prefix: str, product_vocabulary: pa.Array
+) -> None:
+    """Each pair of ``table`` with a weight in this view, in both directions."""
+    edges = table.filter(pc.is_valid(table[f"{prefix}weight"]))
+    one, other = (
+        known_index(edges[column], product_vocabulary, relation.table)
+        for column in ("base_sku", "other_base_sku")
+    )
+    both = np.stack([np.concatenate([one, other]), np.concatenate([other, one])])
+    data[relation.edge_type].edge_index = torch.from_numpy(both)
+    data[relation.edge_type].edge_attr = stacked(np.tile(to_numpy(edges[f"{prefix}weight"]), 2))
 
 
 def _add_relation(

@@ -18,7 +18,7 @@ from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.adjacency import Adjacency
 from holley_assets.gnn.car_graph import CarGraph
-from holley_assets.gnn.graph_schema import EDGE_TYPES, OWNS
+from holley_assets.gnn.graph_schema import OWNS, RELATIONS
 from holley_assets.gnn.levels import Levels
 from holley_assets.gnn.towers import AttentionOptions, AttentionTowers
 
@@ -146,6 +146,7 @@ def _with_one(x: Tensor) -> Tensor:
 
 def adjacencies_of(data: HeteroData) -> dict[tuple[str, str, str], Adjacency]:
     """Compressed rows of every edge type of ``data``."""
+    present = set(data.edge_types)
     return {
         kind: Adjacency.build(
             data[kind].edge_index,
@@ -154,5 +155,7 @@ def adjacencies_of(data: HeteroData) -> dict[tuple[str, str, str], Adjacency]:
             data[kind[2]].num_nodes,
             data[kind].multiplicity if kind == OWNS else None,
         )
-        for kind in EDGE_TYPES
+        for relation in RELATIONS
+        for kind in relation.edge_types
+        if kind in present
     }

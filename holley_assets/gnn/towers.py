@@ -17,7 +17,7 @@ from torch_geometric.data import HeteroData
 from holley_assets.gnn.adjacency import Adjacency
 from holley_assets.gnn.attention import HeteroAttention, SparseGATConv
 from holley_assets.gnn.dropout import Dropout, dropout
-from holley_assets.gnn.graph_schema import EDGE_TYPES, TIERS
+from holley_assets.gnn.graph_schema import TIERS, relations_in_use
 
 # Node types whose vectors are asked for.
 TOWERS = ("user", "product")
@@ -34,6 +34,7 @@ class AttentionOptions:
     layers: int = 2
     part_type_dim: int = 32
     dropout: float = 0.1
+    co_viewed: bool = False
 
 
 class AttentionTowers(nn.Module):
@@ -58,6 +59,9 @@ class AttentionTowers(nn.Module):
         self.project = nn.ModuleDict({kind: nn.Linear(dim, hidden) for kind in data.node_types})
         self.convolutions = nn.ModuleList()
         self.norms = nn.ModuleList()
+        kinds = [kind for relation in relations_in_use(options) for kind in relation.edge_types]
+        if missing := [name for _, name, _ in kinds if name not in {kind[1] for kind in data.edge_types}]:
+            raise ValueError(f"the network reads {', '.join(missing)}, and the graph was built without")
         for layer in range(options.layers):
             # The towers ask the last layer for users and products alone.
             last = layer == options.layers - 1
@@ -67,7 +71,7 @@ class AttentionTowers(nn.Module):
                         kind: SparseGATConv(
                             hidden, hidden, options.heads, data[kind].edge_attr.shape[1], options.dropout
                         )
-                        for kind in EDGE_TYPES
+                        for kind in kinds
                         if not last or kind[2] in TOWERS
                     }
                 )

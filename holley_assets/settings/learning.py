@@ -36,6 +36,10 @@ class ModelSettings(Section):
         32, description="learned vector of a part type among the features that attention sees"
     )
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = Field(0.1, description="dropout in layers and towers")
+    co_viewed: bool = Field(
+        False,
+        description="whether the graph has relation co_viewed, of parts that the same visitors met; attention reads it",
+    )
 
     @field_validator("heads")
     @classmethod

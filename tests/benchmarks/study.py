@@ -9,7 +9,6 @@ again only those queries that the setting changes.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import datetime
 import functools
 import hashlib
@@ -36,7 +35,7 @@ from holley_assets.core.time_windows import (
 from holley_assets.evaluation.labels import labelled_users
 from holley_assets.evaluation.metrics import HeldOutClicks, UserMetrics, held_out_clicks, score_systems
 from holley_assets.gnn.graph import BuiltGraph, build_graph
-from holley_assets.gnn.graph_schema import GraphTables
+from holley_assets.gnn.graph_schema import GRAPH_TABLE_NAMES, GraphTables
 from holley_assets.ranking import Candidates, Scorer, build_candidates, rank_users
 from holley_assets.ranking.comparison import users_with_profiles
 from holley_assets.ranking.scorers import ScoreBlock
@@ -105,7 +104,7 @@ class Study:
     @functools.cached_property
     def graph(self) -> BuiltGraph:
         """The training graph."""
-        named = {field.name: self.tables[field.name] for field in dataclasses.fields(GraphTables)}
+        named = {name: self.tables[name] for name in GRAPH_TABLE_NAMES}
         run = self.settings.run
         return build_graph(
             GraphTables(**named),

@@ -20,6 +20,8 @@ from holley_assets.gnn.graph_schema import (
     REV_INTERACTS,
     REV_OWNS,
 )
+from holley_assets.gnn.model import HeteroGAT, ModelOptions
+from holley_assets.gnn.towers import AttentionOptions
 
 
 def test_three_node_types_and_seven_edge_types(graph):
@@ -59,6 +61,53 @@ def test_co_purchases_hold_both_directions_and_only_this_view(graph, tables):
     assert edges == {(0, 2), (2, 0), (1, 3), (3, 1), (3, 5), (5, 3)}
     serving = make_graph(tables, "serving").data
     assert (2, 4) in set(map(tuple, serving[CO_PURCHASED].edge_index.t().tolist()))
+
+
+def test_co_views_are_a_relation_where_their_table_is_given(graph, tables):
+    met = pa.table(
+        {
+            "base_sku": ["P001", "P001", "P002"],
+            "other_base_sku": ["P003", "P004", "P009"],
+            "weight": [np.log(3.0), None, np.log(4.0)],
+            "serving_weight": [np.log(5.0), np.log(6.0), None],
+        }
+    )
+    kind = ("product", "co_viewed", "product")
+    assert kind not in graph.edge_types
+    data = make_graph(replace(tables, co_viewed_edges=met)).data
+    assert set(data.edge_types) == {*graph.edge_types, kind}
+    assert data[kind].edge_index.t().tolist() == [[1, 3], [2, 9], [3, 1], [9, 2]]
+    torch.testing.assert_close(data[kind].edge_attr, torch.tensor([3.0, 4.0, 3.0, 4.0]).log()[:, None])
+    today = make_graph(replace(tables, co_viewed_edges=met), "serving").data
+    assert today[kind].edge_index.t().tolist() == [[1, 3], [1, 4], [3, 1], [4, 1]]
+
+
+def test_attention_reads_co_views_where_its_options_say_so(graph, tables):
+    met = pa.table(
+        {
+            "base_sku": ["P001", "P002"],
+            "other_base_sku": ["P003", "P009"],
+            "weight": [1.1, 1.4],
+            "serving_weight": [1.1, 1.4],
+        }
+    )
+    data = make_graph(replace(tables, co_viewed_edges=met)).data
+
+    def vectors(graph, **options):
+        torch.manual_seed(0)
+        attention = AttentionOptions(hidden_dim=8, heads=2, layers=2, part_type_dim=4, **options)
+        model = HeteroGAT(graph, ModelOptions(embedding_dim=8, attention=attention))
+        # The towers' last layers start at zero and hide what they read.
+        for weight in (model.towers.user_tower[-1].weight, model.towers.product_tower[-1].weight):
+            torch.nn.init.ones_(weight)
+        return model.eval()(graph)
+
+    with torch.no_grad():
+        without, ignored, read = vectors(graph), vectors(data), vectors(data, co_viewed=True)
+    assert torch.equal(without.product, ignored.product)
+    assert not torch.allclose(without.product, read.product)
+    with pytest.raises(ValueError, match=r"the network reads co_viewed, and the graph was built without"):
+        vectors(graph, co_viewed=True)
 
 
 def test_demand_on_fits_edges_by_hand(tables):
