@@ -135,6 +135,10 @@ def test_a_figure_with_any_label_is_drawn_as_it_is_written(text: str) -> None:
     assert drawn.getvalue().count(f">{text}<".encode()) == 2
 
 
+# MLflow's own limits are 250 characters, more or less by version and kind of name.
+LONGEST_OF_MLFLOW = 250
+
+
 @given(ANYTHING)
 @example("")
 @example("/absolute")
@@ -144,6 +148,7 @@ def test_mlflow_takes_any_name(text: str) -> None:
     key = for_mlflow_key(text)
     for validate in (_validate_metric_name, _validate_param_name, _validate_tag_name):
         validate(key)
+    assert 0 < len(key) <= LONGEST_OF_MLFLOW
 
 
 def test_names_that_mlflow_would_not_tell_apart_stay_apart() -> None:

@@ -124,7 +124,7 @@ def test_artifacts_load_without_unpickling(weekly_run: FinishedRun, report: dict
 
     folder = weekly_run.run_folder(report["run_id"])
     for name in ("model.pt", "heterodata.pt", "serving_heterodata.pt"):
-        torch.load(folder / name, weights_only=True)
+        assert isinstance(torch.load(folder / name, weights_only=True), dict), name
 
 
 def test_the_report_has_the_contract_s_keys(report: dict, weekly_run: FinishedRun) -> None:

@@ -269,23 +269,3 @@ def embedding_picture(points: pa.Table) -> Plot | None:
         axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=2.0)
         words = f"{points.num_rows:,} parts in the plane of the two main directions, coloured by part type."
         return _encode(figure, words, kind="png")
-
-
-def lift_over_time(backtest: Mapping[str, Any]) -> Plot | None:
-    """Hit Rate@4 lift at each past cutoff with its interval."""
-    rows = [row for row in backtest["rows"] if row["lift"] is not None and row["ci95"] is not None]
-    if not rows:
-        return None
-    lifts = 100.0 * np.array([row["lift"] for row in rows])
-    bounds = 100.0 * np.array([row["ci95"] for row in rows])
-    with matplotlib.rc_context(STYLE):
-        figure, (axis,) = _figure(9.4, 2.5)
-        positions = np.arange(len(rows))
-        axis.axhline(0.0, color=MUTED, linewidth=1.0)
-        axis.vlines(positions, bounds[:, 0], bounds[:, 1], color=BLUE, linewidth=2.4)
-        axis.scatter(positions, lifts, color=BLUE, s=46, zorder=3)
-        axis.set_xticks(positions, [row["cutoff"] for row in rows])
-        axis.set(ylabel="points", xlim=(-0.6, len(rows) - 0.4), xlabel="cutoff")
-        axis.grid(visible=False, axis="x")
-        words = "; ".join(f"{row['cutoff']} {signed(row['lift'])}" for row in rows)
-        return _encode(figure, f"Hit Rate@4 lift on {backtest['tier']} users by cutoff: {words}.")

@@ -101,7 +101,7 @@ def build_report(
         visits: email_lower, visits: those of the class of the user's car before the cutoff
             (:func:`.car_traffic.class_visits`).
         options: thresholds, bootstrap, systems and what the test set is made of.
-        extras: more sections, such as ``training``, ``graph``, ``backtest``; kept as they are.
+        extras: more sections, such as ``training`` and ``graph``; kept as they are.
 
     Returns:
         The contract's keys; ``control`` (``metrics`` of the counts, the better ``system``, the ``comparison``

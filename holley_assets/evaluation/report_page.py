@@ -98,7 +98,7 @@ def draw_plots(
     mix = {system: report["exposure"][system]["part_types"] for system in (TREATMENT, BASELINE)}
     if "delivered" in report:
         mix["delivered"] = report["delivered"]["part_types"]
-    training, graph, backtest = (report.get(name) for name in ("training", "graph", "backtest"))
+    training, graph = (report.get(name) for name in ("training", "graph"))
     drawings: dict[str, Callable[[], Any]] = {
         "lift": lambda: plots.lift_by_tier(report["comparison"], report["metrics"], rule),
         "training": lambda: plots.training_curves(training) if training else None,
@@ -108,7 +108,6 @@ def draw_plots(
             plots.degree_distributions(graph["degrees"]) if graph and "degrees" in graph else None
         ),
         "embedding": lambda: plots.embedding_picture(points) if points is not None else None,
-        "backtest": lambda: plots.lift_over_time(backtest) if backtest else None,
     }
     drawn: dict[str, Any] = dict.fromkeys(drawings)
     missing: dict[str, str] = {}
@@ -130,8 +129,8 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
             type, ``degrees`` as :func:`.graph_summary.degree_distribution` by title), ``delivered``
             (:func:`.exposure.delivered`), ``calibration`` (:func:`.calibration.calibration`), ``previous_run``
             (``run_id``, ``no_worse`` and ``measures`` with the columns of
-            :data:`.run_comparison.MEASURES_SCHEMA`), ``nearest`` (title → :func:`.embedding_views.nearest`) and
-            ``backtest`` (:func:`.backtest.summarise_backtest`). A section that is absent is left out.
+            :data:`.run_comparison.MEASURES_SCHEMA`) and ``nearest`` (title → :func:`.embedding_views.nearest`). A
+            section that is absent is left out.
         embedding_points: x, y, group of the 2-D picture (:func:`.embedding_views.embedding_map`).
 
     Returns:

@@ -76,22 +76,7 @@ class Settings(BaseModel):
 
 
 SECTIONS: dict[str, type[Section]] = {
-    "run": RunSettings,
-    "rules": RuleSettings,
-    "model": ModelSettings,
-    "training": TrainingSettings,
-    "evaluation": EvaluationSettings,
-    "checks": CheckSettings,
-    "serving": ServingSettings,
-    "warehouse": WarehouseSettings,
-    "bigquery": BigQuerySettings,
-    "storage": StorageSettings,
-    "tracking": TrackingSettings,
-    "compute": ComputeSettings,
-    "lease": LeaseSettings,
-    "schedule": ScheduleSettings,
-    "watch": WatchSettings,
-    "alerts": AlertSettings,
+    name: typing.cast(type[Section], field.annotation) for name, field in Settings.model_fields.items()
 }
 
 

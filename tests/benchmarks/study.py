@@ -39,7 +39,6 @@ from holley_assets.gnn.graph_schema import GRAPH_TABLE_NAMES, GraphTables
 from holley_assets.ranking import Candidates, Scorer, build_candidates, rank_users
 from holley_assets.ranking.comparison import users_with_profiles
 from holley_assets.ranking.scorers import ScoreBlock
-from holley_assets.resources.warehouse.duckdb.transpile import to_duckdb
 from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 from holley_assets.resources.warehouse.sql_files import query_dependencies, read_query
@@ -195,7 +194,7 @@ def _keep_tables(source: Path, work: Path, parameters: dict[str, object]) -> dic
         table = next(name for name in waiting if set(query_dependencies(name)) <= marks.keys())
         waiting.remove(table)
         query, upstream = read_query(table), query_dependencies(table)
-        values = {name: parameters[name] for name in sorted(to_duckdb(query).parameters)}
+        values = {name: parameters[name] for name in sorted(query.parameters)}
         mark = repr((query.text, values, [marks[name] for name in upstream]))
         marks[table] = hashlib.sha256(mark.encode()).hexdigest()[:16]
         files[table] = work / f"{table}-{marks[table]}.parquet"

@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 import pytest
 
 from holley_assets.evaluation import plots
-from holley_assets.evaluation.backtest import summarise_backtest
 from holley_assets.evaluation.calibration import calibration
 from holley_assets.evaluation.embedding_views import embedding_map, nearest
 from holley_assets.evaluation.exposure import exposure
@@ -89,7 +88,6 @@ def all_extras(world: Any) -> dict[str, Any]:
     promised = pa.table({"promised": [0.2, 0.8], "hit": [False, True], "owners": [1, 2]})
     vectors = np.random.default_rng(0).normal(size=(world.products.num_rows, 8))
     names = world.products.column("base_sku").to_pylist()
-    past = [{**report_of(world), "cutoff": f"2025-1{month}-01"} for month in range(2)]
     history = [
         {
             "epoch": epoch,
@@ -110,7 +108,6 @@ def all_extras(world: Any) -> dict[str, Any]:
         "calibration": calibration(promised),
         "delivered": {"users": 400, "slots": 1600, "parts": 200, "part_types": {"Wheel": 1600}},
         "nearest": {"Nearest parts": nearest(vectors, names, names[:2]), "Nearest vehicles": []},
-        "backtest": summarise_backtest(past),
     }
 
 
@@ -123,7 +120,7 @@ def test_self_contained_and_well_formed(world: Any) -> None:
     assert "<script" not in text
     assert all(address.startswith("data:image/") for address in page.addresses)
     assert "url(" not in text
-    assert len(page.images) == 7
+    assert len(page.images) == 6
 
 
 def test_the_page_says_whether_scores_mean_the_same_for_every_vehicle(world: Any) -> None:

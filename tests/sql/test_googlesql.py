@@ -252,7 +252,7 @@ class World:
         tables = {
             f"{dataset}.{table}": self.table(table) for dataset, table in sorted(to_duckdb(query).tables)
         }
-        values = {parameter: self.parameters[parameter] for parameter in to_duckdb(query).parameters}
+        values = {parameter: self.parameters[parameter] for parameter in query.parameters}
         return engine.rows(query.select, functions=query.functions, tables=tables, parameters=values)
 
 
@@ -455,7 +455,7 @@ def test_every_statement_is_valid_for_the_types_of_its_inputs(engine: Any, world
         if name not in columns:
             query, translated = read_query(name), to_duckdb(read_query(name))
             tables = {f"{dataset}.{table}": analyse(table) for dataset, table in sorted(translated.tables)}
-            types = {each: googlesql.parameter_type(world.parameters[each]) for each in translated.parameters}
+            types = {each: googlesql.parameter_type(world.parameters[each]) for each in query.parameters}
             columns[name] = engine.columns(
                 query.select, functions=query.functions, tables=tables, parameters=types
             )

@@ -8,7 +8,7 @@ import glob
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from holley_assets.resources.storage.interface import StorageError, checksum
 
@@ -44,6 +44,8 @@ class BucketStore:
         scratch: local folder for files under way; it holds fetched files too and may be emptied at any time.
         retry_seconds: how long a request is sent again.
     """
+
+    is_remote: ClassVar[bool] = True
 
     def __init__(self, bucket: str, folder: str, scratch: Path, retry_seconds: float) -> None:
         self._bucket_name = bucket

@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 _CHUNK = 1 << 20
 
@@ -22,7 +22,13 @@ class StorageError(RuntimeError):
 
 
 class FileStore(Protocol):
-    """Files by key, a path relative to the store such as ``assets/user_nodes.parquet``."""
+    """Files by key, a path relative to the store such as ``assets/user_nodes.parquet``.
+
+    Attributes:
+        is_remote: whether a file must be published before another machine can read it, and fetched before this one can.
+    """
+
+    is_remote: ClassVar[bool]
 
     def staging_path(self, key: str) -> Path:
         """Local path, unique to this process, at which to write the file that will become ``key``."""
@@ -52,6 +58,8 @@ class FileStore(Protocol):
 
 class FolderStore:
     """A :class:`FileStore` in a local folder. Staged files lie beside their target, on one file system."""
+
+    is_remote: ClassVar[bool] = False
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -24,12 +24,12 @@ class TrainingState:
 
     Args:
         store: the run's files.
-        scratch: local folder for the file. For a :class:`FolderStore` it is the store's own.
+        scratch: local folder for the file. For a store that is local it is the store's own.
     """
 
     def __init__(self, store: FileStore, scratch: Path) -> None:
         self.path = scratch / STATE_FILE
-        self._store = None if isinstance(store, FolderStore) else store
+        self._store = store if store.is_remote else None
         self._shared_at = time.monotonic()
 
     def fetch(self) -> None:

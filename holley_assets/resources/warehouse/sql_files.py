@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import csv
 import functools
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import sqlglot
+import sqlglot.tokens
 
 from holley_assets.settings import is_dataset
 
@@ -62,6 +66,16 @@ class Query:
     order: tuple[str, ...] = ()
     """Columns that the rows of the written file are sorted by. They are sorted where the file is written: in the cloud
     one worker would have to hold the whole result."""
+
+    @functools.cached_property
+    def parameters(self) -> frozenset[str]:
+        """Names of the parameters, without the @."""
+        tokens = sqlglot.tokenize(self.select, read="bigquery")
+        return frozenset(
+            name.text
+            for sign, name in itertools.pairwise(tokens)
+            if sign.token_type == sqlglot.tokens.TokenType.PARAMETER
+        )
 
     @property
     def text(self) -> str:

@@ -18,7 +18,7 @@ from holley_assets.resources.warehouse.bigquery.jobs import QueryRunner
 from holley_assets.resources.warehouse.bigquery.reads import download, sort_parquet
 from holley_assets.resources.warehouse.bigquery.spending import Spending
 from holley_assets.resources.warehouse.bigquery.tables import BigQueryTables, describe
-from holley_assets.resources.warehouse.duckdb.transpile import order_terms, to_duckdb
+from holley_assets.resources.warehouse.duckdb.transpile import order_terms
 from holley_assets.resources.warehouse.interface import (
     DROP_REASON,
     DUPLICATE_REASON,
@@ -225,8 +225,7 @@ class BigQueryWarehouse(BigQueryTables):
 
 def _values(query: Query, parameters: Mapping[str, object]) -> dict[str, object]:
     """Values of those parameters that the query names."""
-    named = to_duckdb(query).parameters
-    missing = sorted(named - parameters.keys())
+    missing = sorted(query.parameters - parameters.keys())
     if missing:
         raise QueryError(f"query {query.name}: no value for {', '.join(missing)}")
-    return {name: parameters[name] for name in sorted(named)}
+    return {name: parameters[name] for name in sorted(query.parameters)}

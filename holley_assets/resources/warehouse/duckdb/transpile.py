@@ -29,8 +29,6 @@ class DuckDBQuery(NamedTuple):
     select: str
     tables: frozenset[tuple[str, str]]
     """(dataset, table) of every table that is read."""
-    parameters: frozenset[str]
-    """Names of the query's parameters, without the @."""
 
 
 @functools.cache
@@ -44,7 +42,6 @@ def to_duckdb(query: Query) -> DuckDBQuery:
         functions=googlesql.called_macros(*functions, translated) + functions,
         select=translated + order,
         tables=frozenset((table.db, table.name) for table in select.find_all(exp.Table) if table.db),
-        parameters=frozenset(parameter.name for parameter in select.find_all(exp.Parameter)),
     )
 
 

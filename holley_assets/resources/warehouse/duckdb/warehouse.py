@@ -93,11 +93,12 @@ class DuckDBWarehouse(DuckDBTables):
             QueryError: there is no such query, or a parameter has no value.
             WarehouseError: a table that it reads is missing, or has not the columns that it names.
         """
-        query = to_duckdb(read_query(name, self._datasets))
-        missing = sorted(query.parameters - parameters.keys())
+        read = read_query(name, self._datasets)
+        query = to_duckdb(read)
+        missing = sorted(read.parameters - parameters.keys())
         if missing:
             raise QueryError(f"query {name}: no value for {', '.join(missing)}")
-        values = {parameter: parameters[parameter] for parameter in query.parameters}
+        values = {parameter: parameters[parameter] for parameter in read.parameters}
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:

@@ -139,8 +139,11 @@ class TestQueries:
     def test_a_step_that_is_tried_again_counts_once(self, open_warehouse, write_query, tmp_path):
         budget = {"run_budget_dollars": 1.5, "dollars_per_tib": 1024.0}
         write_query("SELECT 2 AS x")
+        rows = tmp_path / "rows.parquet"
         for _ in range(2):
-            open_warehouse("run-twice", **budget).query_to_parquet("twice", {}, tmp_path / "rows.parquet")
+            rows.unlink(missing_ok=True)
+            open_warehouse("run-twice", **budget).query_to_parquet("twice", {}, rows)
+            assert pq.read_table(rows).to_pylist() == [{"x": 2}], "twice $1.00 would be more than the budget"
 
     def test_what_a_step_paid_stays_counted_where_it_may_not_go_on(
         self, open_warehouse, write_query, tmp_path
