@@ -14,10 +14,11 @@ from holley_assets.core.groups import (
     MODEL,
     table_spec,
 )
-from holley_assets.gnn.graph_schema import GRAPH_TABLE_NAMES, GraphTables, View, relations_in_use
+from holley_assets.gnn.graph_schema import GRAPH_TABLE_NAMES, GraphTables, relations_in_use
 from holley_assets.resources.io_manager import read_parquet
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
+from holley_assets.terms import View
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData

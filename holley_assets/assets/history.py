@@ -15,9 +15,9 @@ from holley_assets.core.table_specs import HISTORY_SCORES
 from holley_assets.resources.io_manager import write_parquet
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
+from holley_assets.terms import View
 
 if TYPE_CHECKING:
-    from holley_assets.gnn.graph_schema import View
     from holley_assets.gnn.history_tables import HistoryTables
     from holley_assets.gnn.history_weights import HistoryWeights
 

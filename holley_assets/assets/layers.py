@@ -17,7 +17,7 @@ from holley_assets.resources.step_resources import heavy_step
 from holley_assets.resources.storage.artifacts import Reference
 
 # Stages of the training whose vectors are kept, and the system of the report that ranks by them.
-LAYER_SYSTEMS = {"levels": "levels", "visitors": "levels_visitors"}
+SYSTEM_OF_STAGE = {"levels": "levels", "visitors": "levels_visitors"}
 
 
 @dg.asset(
@@ -47,7 +47,7 @@ def layer_embeddings(
     graph = load_graph(step.artifacts.locate(Reference.from_table(training_graph)))
     chosen = step.settings.training
     layers = []
-    for stage, system in LAYER_SYSTEMS.items():
+    for stage, system in SYSTEM_OF_STAGE.items():
         if stage in checkpoint.stages:
             vectors = embed(
                 graph,

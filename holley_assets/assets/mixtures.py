@@ -11,7 +11,6 @@ from holley_assets.evaluation.vectors import temperature_of, vector_matrix, vect
 from holley_assets.ranking import EmbeddingScorer, HistoryScorer, PairScorer, Scorer, build_candidates
 from holley_assets.ranking.comparison import pair_scores
 from holley_assets.ranking.mixtures import (
-    TIERS,
     Choices,
     HybridScorer,
     SimilarPartsScorer,
@@ -21,6 +20,7 @@ from holley_assets.ranking.mixtures import (
     similarity_scorer,
 )
 from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.terms import TIERS
 
 
 @dg.asset(group_name=EVALUATION, owners=OWNERS, kinds={"arrow", "numpy"})

@@ -5,7 +5,7 @@ import datetime
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
 import numpy as np
@@ -29,6 +29,7 @@ from holley_assets.resources.storage.training_state import TrainingState
 from holley_assets.resources.tracking.records import Parameter, TrainingRecord
 from holley_assets.resources.tracking.tracking import flatten
 from holley_assets.settings import Settings
+from holley_assets.terms import View
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -265,7 +266,7 @@ def embeddings(
     step = Step(context, settings)
     model = choose_checkpoint(step.instance, context.run, step.settings)
     step.log.info(f"Model {model.model_version}: {model.reason}")
-    graphs: dict[Literal["training", "serving"], pa.Table] = {
+    graphs: dict[View, pa.Table] = {
         "training": training_graph,
         "serving": serving_graph,
     }
@@ -298,7 +299,7 @@ def _view_vectors(
     step: Step,
     checkpoint: "Checkpoint",
     version: str,
-    view: Literal["training", "serving"],
+    view: View,
     graph_reference: pa.Table,
 ) -> _ViewVectors:
     from holley_assets.gnn.controls import counted_popularity, fitted_popularity

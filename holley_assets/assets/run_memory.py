@@ -19,10 +19,10 @@ from holley_assets.evaluation.run_comparison import RunSummary
 from holley_assets.evaluation.stability import changed_share
 from holley_assets.evaluation.vectors import vector_matrix
 from holley_assets.ranking.encoding import hash_strings
-from holley_assets.ranking.recommendations import SLOTS
 from holley_assets.resources.storage.artifacts import ArtifactStore
 from holley_assets.resources.storage.interface import FileStore, checksum
 from holley_assets.resources.storage.side_files import DamagedFileError, read_sealed, sealed
+from holley_assets.terms import SLOTS
 
 SUMMARY_FILE = "run_summary.json"
 SHOWN_FILE = "shown_parts.parquet"

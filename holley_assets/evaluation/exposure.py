@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-SLOTS = 4
+from holley_assets.terms import SLOTS
+
 NO_PART_TYPE = "(none)"
 
 

@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-TIERS = ("cold", "warm", "hot")
+from holley_assets.terms import TIERS
+
 SCOPES = ("overall", *TIERS)
 DEPTH = 20
 METRICS = ("hit_rate@4", "recall@1", "recall@5", "recall@10", "recall@20", "mrr", "ndcg@10")

@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 from matplotlib.figure import Figure
 
-from holley_assets.evaluation.exposure import SLOTS
 from holley_assets.evaluation.formatting import signed
 from holley_assets.evaluation.gates import DecisionRule
 from holley_assets.evaluation.systems import BASELINE, BY_NAME, TREATMENT
+from holley_assets.terms import SLOTS
 from holley_assets.texts import for_html, for_plot
 
 INK, MUTED, GRID = "#1b2733", "#5b6875", "#dfe5eb"

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from holley_assets.evaluation.drift import VectorDrift
+from holley_assets.evaluation.metrics import SCOPES
 from holley_assets.evaluation.stability import (
     bin_counts,
     population_stability_index,
@@ -22,7 +23,6 @@ from holley_assets.evaluation.stability import (
 SCORE_LEADS = "score_leads"
 # Cosines: each training scales them by its own longest vectors.
 SCORES = "scores"
-SCOPES = ("overall", "cold", "warm", "hot")
 # Drops within so many standard errors are chance: the test users of two weeks are others.
 STANDARD_ERRORS = 2.0
 

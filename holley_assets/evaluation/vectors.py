@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from holley_assets.terms import View
 
-def vectors_of_view(embeddings: pa.Table, view: Literal["training", "serving"]) -> pa.Table:
+
+def vectors_of_view(embeddings: pa.Table, view: View) -> pa.Table:
     """The rows of ``user_embeddings`` or ``product_embeddings`` as of the cutoff, or as of today."""
     return embeddings.filter(pc.equal(embeddings["view"].cast(pa.string()), view))
 

@@ -30,7 +30,8 @@ from holley_assets.gnn.graph_nodes import (
     add_users,
     add_vehicles,
 )
-from holley_assets.gnn.graph_schema import GraphTables, View
+from holley_assets.gnn.graph_schema import GraphTables
+from holley_assets.terms import View
 
 
 @dataclass(frozen=True)

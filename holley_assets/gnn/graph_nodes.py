@@ -22,8 +22,9 @@ from holley_assets.gnn.arrow_keys import (
     to_numpy,
     vocabulary,
 )
-from holley_assets.gnn.graph_schema import TIERS, GraphTables
+from holley_assets.gnn.graph_schema import GraphTables
 from holley_assets.gnn.season import season
+from holley_assets.terms import TIERS
 
 
 def add_products(data: HeteroData, tables: GraphTables, prefix: str) -> None:

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
 
 import pyarrow as pa
 
-View = Literal["training", "serving"]
 EdgeType = tuple[str, str, str]
 
-TIERS = ("cold", "warm", "hot")
 # The product feature that an untrained network ranks by: who looks is many times who buys.
 LOG_VISITORS = 4
 

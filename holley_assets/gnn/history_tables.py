@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 import torch
 
 from holley_assets.gnn.arrow_keys import IntArray, index_of, joined_key, known_index, to_numpy
-from holley_assets.gnn.graph_schema import TIERS, View
 from holley_assets.gnn.history import (
     COMPONENTS,
     VIEW,
@@ -32,6 +31,7 @@ from holley_assets.gnn.history_weights import (
     hold_out,
     last_visits,
 )
+from holley_assets.terms import TIERS, View
 
 KINDS = ("view", "cart", "order")
 SCORE_SCHEMA = pa.schema(

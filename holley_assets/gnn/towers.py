@@ -17,7 +17,8 @@ from torch_geometric.data import HeteroData
 from holley_assets.gnn.adjacency import Adjacency
 from holley_assets.gnn.attention import HeteroAttention, SparseGATConv
 from holley_assets.gnn.dropout import Dropout, dropout
-from holley_assets.gnn.graph_schema import TIERS, relations_in_use
+from holley_assets.gnn.graph_schema import relations_in_use
+from holley_assets.terms import TIERS
 
 # Node types whose vectors are asked for.
 TOWERS = ("user", "product")

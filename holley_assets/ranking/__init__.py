@@ -29,7 +29,7 @@ A system with another source of scores is a small class (:class:`~holley_assets.
             return lambda profiles, pairs: user[profiles] @ item[candidates.pair_product[pairs]].T
 """
 
-from holley_assets.ranking.candidates import Candidates, RankingError, View, build_candidates
+from holley_assets.ranking.candidates import Candidates, RankingError, build_candidates
 from holley_assets.ranking.ranker import Ranking, RankingOptions, rank_users
 from holley_assets.ranking.scorers import (
     EmbeddingScorer,
@@ -40,6 +40,7 @@ from holley_assets.ranking.scorers import (
     ScoreBlock,
     Scorer,
 )
+from holley_assets.terms import View
 
 __all__ = [
     "Candidates",

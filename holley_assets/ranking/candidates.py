@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from holley_assets.ranking.encoding import Column, IntArray, codes_in, distinct, encode, find_sorted, integers
-
-View = Literal["training", "serving"]
+from holley_assets.terms import View
 
 # Years are packed below make and model into one integer key.
 YEAR_LIMIT = 10_000

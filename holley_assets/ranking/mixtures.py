@@ -18,10 +18,10 @@ from holley_assets.ranking.choices import log_totals
 from holley_assets.ranking.encoding import FloatArray, IntArray, codes_in
 from holley_assets.ranking.ranker import Ranking, RankingOptions, rank_users
 from holley_assets.ranking.scorers import HistoryScorer, PairScorer, ScoreBlock, Scorer
+from holley_assets.terms import TIERS
 
 # Nothing is left out by date: what was bought before a visit is left out of its choices already.
 _NEVER = datetime.date.max
-TIERS = ("cold", "warm", "hot")
 ALPHAS = tuple(number / 10 for number in range(11))
 BETAS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 MIXTURE_SCHEMA = pa.schema(

@@ -7,12 +7,12 @@ import datetime
 import numpy as np
 import pyarrow as pa
 
-from holley_assets.ranking.candidates import RankingError, View
+from holley_assets.ranking.candidates import RankingError
 from holley_assets.ranking.encoding import IntArray, codes_in
 from holley_assets.ranking.ranker import Ranking, sort_users
+from holley_assets.terms import SLOTS, View
 
 # Slots of an e-mail; the table has these columns whether or not a user fills them.
-SLOTS = 4
 
 WIDE_SCHEMA = pa.schema(
     [

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.ranking.candidates import Candidates, RankingError, View
+from holley_assets.ranking.candidates import Candidates, RankingError
 from holley_assets.ranking.encoding import (
     FloatArray,
     IntArray,
@@ -27,6 +27,7 @@ from holley_assets.ranking.encoding import (
     integers,
     mix,
 )
+from holley_assets.terms import View
 
 # (profiles [r], a slice of c of the candidates' pairs, of one make and model) → scores [r, c], or [1, c] where
 # the profile does not matter.
