@@ -60,7 +60,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         else:
             staged = store.staging_path(key)
             write_parquet(obj, staged)
-        metadata = parquet_metadata(staged)
+        metadata = parquet_metadata(staged, context.asset_key.path[-1])
         metadata[CHECKSUM] = dg.MetadataValue.text(checksum(staged))
         store.publish(staged, key)
         metadata["path"] = dg.MetadataValue.path(store.location(key))

@@ -11,6 +11,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from holley_assets.core.columns import describe_column
 from holley_assets.texts import for_log
 
 # Never shown in metadata, logs or tracking: each of these leads to one person.
@@ -25,8 +26,8 @@ PREVIEW_ROWS = 5
 Cell = str | int | float | bool | None
 
 
-def parquet_metadata(path: Path) -> dict[str, dg.MetadataValue]:
-    """Row count, size, column schema and a preview of a Parquet file."""
+def parquet_metadata(path: Path, asset: str) -> dict[str, dg.MetadataValue]:
+    """Row count, size, column schema and a preview of the Parquet file of ``asset``."""
     file = pq.ParquetFile(path)
     try:
         first = next(
@@ -35,7 +36,7 @@ def parquet_metadata(path: Path) -> dict[str, dg.MetadataValue]:
         metadata: dict[str, dg.MetadataValue] = {
             "dagster/row_count": dg.MetadataValue.int(file.metadata.num_rows),
             "bytes": dg.MetadataValue.int(path.stat().st_size),
-            "dagster/column_schema": dg.MetadataValue.table_schema(table_schema(file.schema_arrow)),
+            "dagster/column_schema": dg.MetadataValue.table_schema(table_schema(file.schema_arrow, asset)),
         }
         if first is not None and first.num_rows and first.num_columns:
             metadata["preview"] = preview(first.slice(0, PREVIEW_ROWS).to_pylist())
@@ -50,12 +51,15 @@ def shown_columns(schema: pa.Schema) -> list[str]:
     return [field.name for field in schema if field.name not in hidden and not pa.types.is_nested(field.type)]
 
 
-def table_schema(schema: pa.Schema) -> dg.TableSchema:
-    """Arrow schema as the UI's column schema."""
+def table_schema(schema: pa.Schema, asset: str) -> dg.TableSchema:
+    """Arrow schema of ``asset`` as the UI's column schema."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
-                field.name, str(field.type), constraints=dg.TableColumnConstraints(nullable=field.nullable)
+                field.name,
+                str(field.type),
+                description=describe_column(asset, field.name, schema.names),
+                constraints=dg.TableColumnConstraints(nullable=field.nullable),
             )
             for field in schema
         ]
