@@ -240,12 +240,18 @@ def tests_of(tree: Path, path: str) -> list[list[str]]:
     is_query = path.endswith(".sql")
     module = Path(path).with_suffix("")
     name = re.compile(rf"\b{re.escape(module.name if is_query else '.'.join(module.parts))}\b")
-    files = of_folder if is_query else sorted((tree / "tests").rglob("test_*.py"))
-    texts = {str(file.relative_to(tree)): file.read_text("utf-8") for file in files if file.name not in BLIND}
-    near = [file for file, text in texts.items() if name.search(text)]
+    others = [] if is_query else sorted((tree / "tests").rglob("test_*.py"))
+    texts = {
+        file: (tree / file).read_text("utf-8")
+        for file in (str(file.relative_to(tree)) for file in (*of_folder, *others) if file.name not in BLIND)
+    }
+    own = [file for file in texts if tree / file in of_folder]
+    # A file of another folder, which may need a whole run, is asked only where no test of the own one names the module.
+    near = [file for file in own if name.search(texts[file])] or [
+        file for file in texts if name.search(texts[file])
+    ]
     nearest = [test for file in near for test in _naming_tests(file, texts[file], name)] if is_query else near
-    others = [str(file.relative_to(tree)) for file in of_folder if file.name not in BLIND]
-    rest = [file for file in others if file not in near or (is_query and nearest)]
+    rest = [file for file in own if file not in near or (is_query and nearest)]
     return [stage for stage in (nearest or near, rest) if stage]
 
 
