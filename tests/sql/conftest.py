@@ -282,6 +282,27 @@ def open_shop(tmp_path: Path) -> Callable[[str], Shop]:
     return open_in
 
 
+@pytest.fixture
+def run_alone(shop: Shop) -> Callable[..., list[Row]]:
+    """Runs one query over tables that are given, and the shop's sources."""
+
+    def run(name: str, tables: dict[str, pa.Table], **parameters: object) -> list[Row]:
+        shop.write()
+        assets = {table: shop.folder / f"{table}.asset.parquet" for table in {*tables, name}}
+        for table, rows in tables.items():
+            pq.write_table(rows, assets[table])
+        warehouse = DuckDBWarehouse(
+            sources={table: shop.folder / f"{table}.parquet" for table in shop.rows},
+            assets=assets,
+            database=shop.folder / "warehouse.duckdb",
+            temporary_directory=shop.folder / "tmp",
+        )
+        warehouse.query_to_parquet(name, {**PARAMETERS, **parameters}, assets[name])
+        return pq.read_table(assets[name]).to_pylist()
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def shop_class() -> type[Shop]:
     """For shops that live longer than one test."""

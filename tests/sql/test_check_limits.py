@@ -7,11 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from holley_assets.ranking.recommendations import WIDE_SCHEMA
-from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 Rows = list[dict[str, Any]]
 Run = Callable[..., Rows]
@@ -41,22 +39,12 @@ SCHEMAS = {
 
 
 @pytest.fixture
-def run(shop: Any, shop_parameters: dict[str, object]) -> Run:
-    """Runs one query over these tables and the shop's sources."""
+def run(run_alone: Run) -> Run:
+    """Runs one query over rows of these tables and the shop's sources."""
 
     def run_(name: str, tables: dict[str, Rows], **parameters: object) -> Rows:
-        shop.write()
-        assets = {table: shop.folder / f"{table}.asset.parquet" for table in {*tables, name}}
-        for table, rows in tables.items():
-            pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMAS[table]), assets[table])
-        warehouse = DuckDBWarehouse(
-            sources={table: shop.folder / f"{table}.parquet" for table in shop.rows},
-            assets=assets,
-            database=shop.folder / "warehouse.duckdb",
-            temporary_directory=shop.folder / "tmp",
-        )
-        warehouse.query_to_parquet(name, {**shop_parameters, **parameters}, assets[name])
-        return pq.read_table(assets[name]).to_pylist()
+        given = {table: pa.Table.from_pylist(rows, schema=SCHEMAS[table]) for table, rows in tables.items()}
+        return run_alone(name, given, **parameters)
 
     return run_
 
