@@ -1,6 +1,7 @@
 """The model with fewer layers, which tells what each layer adds. PyTorch is imported inside the step that needs it."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import numpy as np
@@ -15,6 +16,12 @@ from holley_assets.core.metadata_keys import MODEL_VERSION
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
 from holley_assets.resources.storage.artifacts import Reference
+from holley_assets.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from torch_geometric.data import HeteroData
+
+    from holley_assets.gnn.checkpoint import Checkpoint
 
 # Stages of the training whose vectors are kept, and the system of the report that ranks by them.
 SYSTEM_OF_STAGE = {"levels": "levels", "visitors": "levels_visitors"}
@@ -37,15 +44,22 @@ def layer_embeddings(
     Empty where the weights come from a run that kept no layers. Only `control_rankings` reads it.
     """
     from holley_assets.gnn.checkpoint import Checkpoint
-    from holley_assets.gnn.embedding import embed
     from holley_assets.gnn.graph import load_graph
-    from holley_assets.gnn.training_options import resolve_device
 
     step = Step(context, settings)
     model = choose_checkpoint(step.instance, context.run, step.settings)
     checkpoint = Checkpoint.load(step.artifacts.locate(model.reference))
     graph = load_graph(step.artifacts.locate(Reference.from_table(training_graph)))
-    chosen = step.settings.training
+    layers = _layers(graph, checkpoint, step.settings.training)
+    return dg.MaterializeResult(value=layer_table(layers), metadata={MODEL_VERSION: model.model_version})
+
+
+def _layers(
+    graph: "HeteroData", checkpoint: "Checkpoint", chosen: TrainingSettings
+) -> list[tuple[str, pa.Array, np.ndarray, np.ndarray]]:
+    from holley_assets.gnn.embedding import embed
+    from holley_assets.gnn.training_options import resolve_device
+
     layers = []
     for stage, system in SYSTEM_OF_STAGE.items():
         if stage in checkpoint.stages:
@@ -56,7 +70,7 @@ def layer_embeddings(
                 device=resolve_device(chosen.device),
             )
             layers.append((system, pa.array(graph.products, pa.string()), vectors.user, vectors.product))
-    return dg.MaterializeResult(value=layer_table(layers), metadata={MODEL_VERSION: model.model_version})
+    return layers
 
 
 def layer_table(layers: Sequence[tuple[str, pa.Array, np.ndarray, np.ndarray]]) -> pa.Table:

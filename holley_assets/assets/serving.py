@@ -104,15 +104,7 @@ def mixed_recommendations(
     """
     present = settings.load()
     windows = TimeWindows.from_table(time_windows)
-    recommended = newest_materialization(context.instance, STAGED)
-    staged = str(recommended.metadata[MODEL_VERSION]) if recommended else None
-    try:
-        opened = warehouse.open(present, windows.source_location, origin=origin_of(context))
-        asked = present_plan(opened, present, staged)
-    except (TrackingError, WarehouseError) as error:
-        raise dg.Failure(
-            f"The serving table stays as it was, for nobody can say who is to get what: {error}"
-        ) from error
+    asked = _ask(context, warehouse, present, windows)
     plan = asked.plan
     context.log.info(plan.reason)
     if not plan.touched:
@@ -128,6 +120,25 @@ def mixed_recommendations(
     )
     metadata = {**_plan_metadata(asked, present, table), AS_OF: windows.as_of.isoformat()}
     yield dg.MaterializeResult(value=table, metadata=metadata)
+
+
+def _ask(
+    context: dg.AssetExecutionContext, warehouse: WarehouseResource, present: Settings, windows: TimeWindows
+) -> Present:
+    """The plan as it is now.
+
+    Raises:
+        dg.Failure: the switch's record or the registry does not answer.
+    """
+    recommended = newest_materialization(context.instance, STAGED)
+    staged = str(recommended.metadata[MODEL_VERSION]) if recommended else None
+    try:
+        opened = warehouse.open(present, windows.source_location, origin=origin_of(context))
+        return present_plan(opened, present, staged)
+    except (TrackingError, WarehouseError) as error:
+        raise dg.Failure(
+            f"The serving table stays as it was, for nobody can say who is to get what: {error}"
+        ) from error
 
 
 def _untouched(asked: Present, settings: Settings) -> dg.AssetObservation:

@@ -155,6 +155,10 @@ OF_TABLE: dict[str, dict[str, str]] = {
     },
     "history_weights": {"weight": "share of all choices, from 0 to 1"},
     "run_comparison": {"value": "how far this run is from the one before; what the limit is held against"},
+    "mixed_recommendations": {
+        "arm": "whose parts the customer received: the graph's or the SQL pipeline's",
+        "assigned_arm": "whose parts the hash of the address assigns to the customer",
+    },
     "order_lines": {"source": "table that reported the order line"},
 }
 
