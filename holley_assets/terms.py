@@ -8,5 +8,7 @@ from typing import Literal
 View = Literal["training", "serving"]
 # What a customer did in the window: nothing, views alone, or more. The order is that of tables and plots.
 TIERS = ("cold", "warm", "hot")
+# What a car goes by in tables; parts fit by all three.
+CAR = ("year", "make", "model")
 # Parts that an e-mail shows.
 SLOTS = 4

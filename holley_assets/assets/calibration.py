@@ -13,7 +13,8 @@ from holley_assets.evaluation.report_assembly import ReportTables
 from holley_assets.evaluation.vectors import temperature_of
 from holley_assets.ranking import HistoryScorer, build_candidates
 from holley_assets.ranking.choices import log_totals
-from holley_assets.ranking.comparison import CAR, users_with_profiles
+from holley_assets.ranking.comparison import users_with_profiles
+from holley_assets.terms import CAR
 
 
 def calibration_section(tables: ReportTables, clicks: pa.Table) -> dict[str, Any]:
@@ -28,7 +29,9 @@ def calibration_section(tables: ReportTables, clicks: pa.Table) -> dict[str, Any
     owners = owners.rename_columns(["make", "model", "owners"])
     # On a part that does not fit or may not be shown no system could have a hit.
     possible = tables.fitment.filter(pc.is_valid(tables.fitment["sku"])).select([*CAR, "base_sku"])
-    clicks = clicks.select(["email_lower", "base_sku"]).join(users.join(owners, CAR[1:]), "email_lower")
+    clicks = clicks.select(["email_lower", "base_sku"]).join(
+        users.join(owners, ["make", "model"]), "email_lower"
+    )
     clicks = clicks.join(possible, [*CAR, "base_sku"], join_type="left semi")
     # Scores are divided by the lengths of the longest vectors.
     temperature = temperature_of(*vectors)

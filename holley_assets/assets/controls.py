@@ -16,6 +16,7 @@ from holley_assets.core.groups import (
 from holley_assets.core.time_windows import (
     TimeWindows,
 )
+from holley_assets.evaluation.car_traffic import car_names
 from holley_assets.evaluation.labels import ground_truth, labelled_users
 from holley_assets.evaluation.systems import COUNT_BY_CAR, COUNTS
 from holley_assets.evaluation.vectors import vector_matrix, vectors_of_view
@@ -30,8 +31,7 @@ from holley_assets.ranking.comparison import RANKING_COLUMNS, users_with_profile
 from holley_assets.ranking.history_counts import history_scorers
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.settings import Settings
-
-_CAR = ["year", "make", "model"]
+from holley_assets.terms import CAR
 
 
 def rank_controls(
@@ -59,7 +59,7 @@ def rank_controls(
     candidates = build_candidates(fitment, parts, view="training", apply_rules=True)
     base_skus, one = counts["base_sku"].combine_chunks(), np.ones((1, 1), np.float32)
     alike = pa.array(np.zeros(users.num_rows, np.int32))
-    cars = _car_names(users).dictionary_encode()
+    cars = car_names(users).dictionary_encode()
     scorers: dict[str, tuple[Scorer, pa.Array]] = {
         system: (EmbeddingScorer(one, counts[system].to_numpy()[:, None], base_skus, name=system), alike)
         for system in COUNTS
@@ -70,7 +70,7 @@ def rank_controls(
     scorers |= {system: (scorer, rows) for system, scorer in (history or {}).items()}
     rankings = [
         rank_users(
-            users.select(["email_lower", *_CAR]).append_column("profile", profiles),
+            users.select(["email_lower", *CAR]).append_column("profile", profiles),
             candidates,
             scorer,
             purchases=purchases,
@@ -98,14 +98,9 @@ def _layer_scorer(layers: pa.Table, system: str) -> EmbeddingScorer:
 def _demand_scorer(visitor_demand: pa.Table, cars: pa.Array) -> ProfileScorer:
     """Demand as it is, of the cars at these positions."""
     demand = visitor_demand.filter(pc.is_valid(visitor_demand["weight"]))
-    profile = pc.index_in(_car_names(demand), value_set=cars)
+    profile = pc.index_in(car_names(demand), value_set=cars)
     wanted = pa.table({"profile": profile, "base_sku": demand["base_sku"], "score": demand["weight"]})
     return ProfileScorer(wanted.filter(pc.is_valid(profile)), name=COUNT_BY_CAR)
-
-
-def _car_names(table: pa.Table) -> pa.Array:
-    columns = [table[name].cast(pa.string()).combine_chunks() for name in _CAR]
-    return pc.binary_join_element_wise(*columns, "\x1f")
 
 
 @dg.asset(group_name=EVALUATION, owners=OWNERS, kinds={"arrow", "numpy"})

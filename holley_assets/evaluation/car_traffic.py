@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-CAR = ("year", "make", "model")
+from holley_assets.terms import CAR
+
 # More than the last year that a car may be of.
 YEARS = 10_000
 # Lower bounds of the slices, in visits. Below one, a car is as good as never seen.

@@ -10,13 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.evaluation.car_traffic import CAR, class_visits
+from holley_assets.evaluation.car_traffic import class_visits
 from holley_assets.evaluation.embedding_views import embedding_map, nearest
 from holley_assets.evaluation.graph_summary import degree_distribution
 from holley_assets.evaluation.labels import labelled_users
 from holley_assets.evaluation.systems import BASELINE, TREATMENT
 from holley_assets.evaluation.training_summary import summarise_training
 from holley_assets.evaluation.vectors import vector_matrix, vectors_of_view
+from holley_assets.terms import CAR
 
 # Best-selling parts whose neighbours a person can judge at a glance.
 NEIGHBOUR_EXAMPLES = 8

@@ -31,7 +31,7 @@ from holley_assets.gnn.history_weights import (
     hold_out,
     last_visits,
 )
-from holley_assets.terms import TIERS, View
+from holley_assets.terms import CAR, TIERS, View
 
 KINDS = ("view", "cart", "order")
 SCORE_SCHEMA = pa.schema(
@@ -44,7 +44,6 @@ SCORE_SCHEMA = pa.schema(
         ("reason", pa.string()),
     ]
 )
-CAR = ("year", "make", "model")
 VISIT_SCHEMA = pa.schema(
     [
         ("year", pa.int64()),

@@ -11,9 +11,9 @@ from holley_assets.ranking.candidates import Candidates
 from holley_assets.ranking.mixtures import HybridScorer, as_log_probabilities
 from holley_assets.ranking.ranker import RankingOptions, rank_users
 from holley_assets.ranking.scorers import Scorer
+from holley_assets.terms import CAR
 
 RANKING_COLUMNS = ["email_lower", "system", "rank", "base_sku", "score"]
-CAR = ["year", "make", "model"]
 
 
 def users_with_profiles(user_nodes: pa.Table, user_profiles: pa.Table, profile: str) -> pa.Table:

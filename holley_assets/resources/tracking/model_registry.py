@@ -19,7 +19,7 @@ from holley_assets.resources.tracking.mlflow_store import as_tracking_errors, op
 from holley_assets.resources.tracking.registered_model import (
     PromotionRefused,
     RegisteredModel,
-    objections,
+    reasons_not_to_promote,
     require_source,
 )
 from holley_assets.settings import Settings, TrackingSettings
@@ -178,7 +178,7 @@ class ModelRegistry:
         require_source(model, self._source)
         if champion is not None and champion.version == version:
             return champion
-        objected = objections(model, champion)
+        objected = reasons_not_to_promote(model, champion)
         if objected and not forced:
             raise PromotionRefused(
                 f"version {version} ({model.model_version}) is not promoted, because {'; '.join(objected)}. "

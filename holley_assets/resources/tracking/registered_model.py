@@ -103,7 +103,7 @@ class RegisteredModel:
         )
 
 
-def objections(model: RegisteredModel, champion: RegisteredModel | None) -> list[str]:
+def reasons_not_to_promote(model: RegisteredModel, champion: RegisteredModel | None) -> list[str]:
     """What speaks against making ``model`` the champion, and may be overruled."""
     found = []
     if model.withdrawn_by is not None:
