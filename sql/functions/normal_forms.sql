@@ -9,10 +9,14 @@ CREATE TEMP FUNCTION names_a_person(value STRING) AS (
 
 -- SKU: upper, trimmed. A spreadsheet writes the number 8202 as 8202.0.
 CREATE TEMP FUNCTION normal_sku(value STRING) AS (
-  IF(
-    names_a_person(value),
-    NULL,
-    NULLIF(REGEXP_REPLACE(UPPER(TRIM(value)), r'^([0-9]+)\.0+$', r'\1'), '')
+  (
+    SELECT
+      IF(
+        names_a_person(text),
+        NULL,
+        NULLIF(REGEXP_REPLACE(UPPER(TRIM(text)), r'^([0-9]+)\.0+$', r'\1'), '')
+      )
+    FROM (SELECT value AS text)
   )
 );
 
@@ -49,15 +53,18 @@ CREATE TEMP FUNCTION is_filled(value STRING) AS (
   NULLIF(TRIM(value), '') IS NOT NULL
 );
 
--- Make or model: upper, trimmed.
+-- Make or model: upper, trimmed. As a subquery DuckDB answers it once for each value, not each row.
 CREATE TEMP FUNCTION vehicle_name(value STRING) AS (
-  UPPER(filled_text(value))
+  (SELECT UPPER(text) FROM (SELECT filled_text(value) AS text))
 );
 
 -- One name for each manufacturer; name is a vehicle_name. make_alias comes from make_aliases.csv in this folder; blanks,
--- dots, dashes and underlines of an alias are one blank.
+-- dots, dashes and underlines of an alias are one blank; a subquery for the same reason.
 CREATE TEMP FUNCTION make_of(name STRING) AS (
-  COALESCE(make_alias(REGEXP_REPLACE(name, r'[\s._-]+', ' ')), name)
+  (
+    SELECT COALESCE(make_alias(spelled), name)
+    FROM (SELECT REGEXP_REPLACE(name, r'[\s._-]+', ' ') AS spelled)
+  )
 );
 
 -- Model year: an integer from 1900 to the year after the run's. '1967.0' is a year that was stored as a float.
