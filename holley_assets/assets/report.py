@@ -27,9 +27,12 @@ from holley_assets.evaluation.report_sections import (
     no_worse,
     training_vectors,
 )
+from holley_assets.resources.serving_switch import read_switch
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.artifacts import Reference
 from holley_assets.resources.tracking.records import EvaluationRecord
+from holley_assets.resources.warehouse.interface import WarehouseError
+from holley_assets.resources.warehouse_resource import WarehouseResource
 
 JSON_FILE = "eval_report.json"
 HTML_FILE = "eval_report.html"
@@ -45,6 +48,7 @@ LATEST_FILE = "latest_eval_report.json"
 def eval_report(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
+    warehouse: WarehouseResource,
     time_windows: pa.Table,
     **loaded: pa.Table,
 ) -> dg.MaterializeResult:
@@ -55,7 +59,7 @@ def eval_report(
     interval: too few clicks, or an interval that covers both sides of the threshold, is `inconclusive`.
     """
     step, tables = Step(context, settings, time_windows), ReportTables(**loaded)
-    report = _report(step, tables)
+    report = _report(step, tables, serving=_serving(step, warehouse))
     page = step.artifacts.publish_text(_page(report, tables), HTML_FILE)
     reference = step.artifacts.publish_text(to_json(report), JSON_FILE)
     tracked = step.shown(step.journal.record(_record(report, tables, [reference, page])))
@@ -66,7 +70,16 @@ def eval_report(
     )
 
 
-def _report(step: Step, tables: ReportTables) -> dict[str, Any]:
+def _serving(step: Step, warehouse: WarehouseResource) -> dict[str, Any]:
+    """What customers get at present; a report is made also where the warehouse cannot say."""
+    mode = {"mode": step.settings.serving.mode}
+    try:
+        return {**mode, **read_switch(step.open(warehouse), step.settings).metadata}
+    except WarehouseError as error:
+        return {**mode, "kill_switch": None, "kill_switch_state": f"unknown: {error}"}
+
+
+def _report(step: Step, tables: ReportTables, *, serving: Mapping[str, Any]) -> dict[str, Any]:
     options = evaluation_options(step.settings)
     labels = ground_truth(options.label_source, tables.test_clicks, tables.test_interactions)
     return assemble_report(
@@ -84,6 +97,7 @@ def _report(step: Step, tables: ReportTables) -> dict[str, Any]:
             for table in ("test_clicks", "test_interactions")
         },
         extras={
+            "serving": serving,
             "mixtures": mixtures_section(
                 tables.mixture_weights, tables.evaluation_rankings, tables.user_nodes
             ),
@@ -131,6 +145,7 @@ def _shown(step: Step, report: Mapping[str, Any], page: Reference) -> dict[str, 
         "latest": dg.MetadataValue.path(step.store.location(LATEST_FILE)),
         "test_clicks": report["test_set"]["clicks"],
         "labels": report["label_source"],
+        "kill_switch": report["serving"]["kill_switch_state"],
         "addresses_hidden": report["addresses_hidden"],
         **headline_numbers(report),
     }

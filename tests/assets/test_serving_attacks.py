@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import cast
 
 import dagster as dg
 import duckdb
@@ -13,6 +16,8 @@ from promotion import promote_version
 from small_run import FinishedRun, execute_job, failure_of
 
 from holley_assets.assets import publisher
+from holley_assets.assets.report import _serving
+from holley_assets.assets.step import Step
 from holley_assets.resources.serving_switch import Switch, read_switch, record_decision
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import ChangedError, Unchanged, Warehouse, WarehouseError
@@ -143,7 +148,37 @@ class TestTheSwitchIsAskedLast:
         assert "HOLLEY_SERVING_EXPERIMENT" in world.refusal()
 
 
+def fails(_: object) -> Warehouse:
+    raise WarehouseError("nobody answers")
+
+
 class TestThePulledSwitchIsRemembered:
+    def test_by_the_report_which_says_since_when_by_whom_and_why(self, world: World) -> None:
+        world.decide("on", "elsewhere")
+        assert world.execute("eval_report", job="weekly_retrain").success
+        report = json.loads((world.run.data_dir / "latest_eval_report.json").read_text(encoding="utf-8"))
+        decision = world.switch().decision
+        assert decision is not None
+        assert report["serving"] == {
+            "mode": "full",
+            "kill_switch": True,
+            "kill_switch_state": decision.words,
+            "kill_switch_since": decision.decided_at.isoformat(),
+            "kill_switch_by": "bob",
+            "kill_switch_reason": "complaints",
+            "kill_switch_run": "elsewhere",
+        }
+        (page,) = (world.run.data_dir / "runs" / report["run_id"]).glob("eval_report.html")
+        assert f"the kill switch is {decision.words}. Everybody gets" in page.read_text(encoding="utf-8")
+
+    def test_a_warehouse_that_does_not_answer_stops_no_report(self, world: World) -> None:
+        step = SimpleNamespace(settings=SettingsResource().load(), open=fails)
+        assert _serving(cast(Step, step), WarehouseResource()) == {
+            "mode": "full",
+            "kill_switch": None,
+            "kill_switch_state": "unknown: nobody answers",
+        }
+
     def test_by_every_later_run_whatever_became_of_the_job(self, world: World) -> None:
         world.serve()
         world.patch.setenv("HOLLEY_SOURCE_DIR", "/nowhere")
