@@ -59,7 +59,16 @@ def _decide(warehouse: WarehouseResource, run: dg.DagsterRun, state: State, by: 
     )
 
 
-@dg.asset(key=SERVING_SWITCH, group_name=DELIVERY, owners=OWNERS, kinds={"duckdb", "bigquery"})
+# The first step of the jobs that decide. No asset depends on it: the UI would ask whether one is sure to start a job
+# that leaves it out, for it was never materialized. A decision that fails leaves the switch on, which the publisher
+# asks last.
+@dg.asset(
+    key=SERVING_SWITCH,
+    group_name=DELIVERY,
+    owners=OWNERS,
+    kinds={"duckdb", "bigquery"},
+    op_tags={"dagster/priority": "1"},
+)
 def serving_switch(
     context: dg.AssetExecutionContext, config: SwitchConfig, warehouse: WarehouseResource
 ) -> dg.MaterializeResult:

@@ -10,7 +10,6 @@ import dagster as dg
 from holley_assets.assets.sources import source_materialization
 from holley_assets.core.asset_keys import (
     DELIVERED_TABLE,
-    SERVING_SWITCH,
     SERVING_TABLE,
 )
 from holley_assets.core.groups import (
@@ -84,8 +83,7 @@ def prepare_sources(
     return validate_source_tables(opened)
 
 
-# The jobs that decide on the kill switch do so before anything else; other jobs leave it out.
-@dg.asset(group_name=GRAPH_TABLES, owners=OWNERS, kinds={"python"}, deps=[SERVING_SWITCH])
+@dg.asset(group_name=GRAPH_TABLES, owners=OWNERS, kinds={"python"})
 def time_windows(
     context: dg.AssetExecutionContext, settings: SettingsResource, warehouse: WarehouseResource
 ) -> dg.MaterializeResult:
