@@ -98,6 +98,7 @@ def _report(step: Step, tables: ReportTables, *, serving: Mapping[str, Any]) -> 
         },
         extras={
             "serving": serving,
+            "source": step.windows.source,
             "mixtures": mixtures_section(
                 tables.mixture_weights, tables.evaluation_rankings, tables.user_nodes
             ),
@@ -145,6 +146,7 @@ def _shown(step: Step, report: Mapping[str, Any], page: Reference) -> dict[str, 
         "latest": dg.MetadataValue.path(step.store.location(LATEST_FILE)),
         "test_clicks": report["test_set"]["clicks"],
         "labels": report["label_source"],
+        "source": report["source"],
         "kill_switch": report["serving"]["kill_switch_state"],
         "addresses_hidden": report["addresses_hidden"],
         **headline_numbers(report),

@@ -140,6 +140,19 @@ def test_every_image_says_what_it_shows(world: Any) -> None:
     assert any("cold +" in (image["alt"] or "") for image in page.images)
 
 
+@pytest.mark.parametrize(("source", "said"), [("sample", True), ("parquet", False), ("bigquery", False)])
+def test_the_page_says_where_customers_are_invented(world: Any, source: str, said: bool) -> None:
+    assert ("Generated sample." in Page(render(report_of(world, {"source": source}))).text) == said
+
+
+def test_the_page_says_what_customers_get(world: Any) -> None:
+    pulled = {"mode": "ab", "kill_switch": True, "kill_switch_state": "on since Monday by ada: wrong parts"}
+    released = {"mode": "ab", "kill_switch": False, "kill_switch_state": "off: it was never pulled"}
+    on, off = (Page(render(report_of(world, {"serving": serving}))).text for serving in (pulled, released))
+    assert "mode ab; the kill switch is on since Monday by ada: wrong parts. Everybody gets the SQL" in on
+    assert "the kill switch is off: it was never pulled." in off and "Everybody gets the SQL" not in off
+
+
 def test_the_decision_comes_first(world: Any) -> None:
     """Before any table: outcome and reason."""
     report = report_of(world)
