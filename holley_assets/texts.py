@@ -8,6 +8,7 @@ address is hidden in every place, and can be counted.
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -114,13 +115,22 @@ def for_markdown(text: str) -> str:
 
 
 def for_mlflow_key(text: str) -> str:
-    """A name that MLflow takes. ``hit_rate@4`` is ``hit_rate_at_4``; what loses more keeps a hash of what it was."""
+    """A name that MLflow takes. ``hit_rate@4`` is ``hit_rate_at_4``; what loses more keeps a hash of what it was.
+
+    MLflow keeps names as paths, and takes none that is another's in fewer letters, such as ``a/`` or ``a//b``.
+    """
     plain = mask_addresses(text)[0].replace("@", "_at_")
     key = _NO_KEY.sub("_", plain)
-    if key == plain and 0 < len(key) <= _LONGEST_KEY and not key.startswith(("/", ".")) and ".." not in key:
+    path = posixpath.normpath(key)
+    if (
+        plain == key == path
+        and len(key) <= _LONGEST_KEY
+        and not key.startswith(("/", "."))
+        and ".." not in key
+    ):
         return key
     digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:8]
-    return f"{key.strip('/.').replace('..', '_')[: _LONGEST_KEY - 9]}-{digest}"
+    return f"{path.strip('/.').replace('..', '_')[: _LONGEST_KEY - 9]}-{digest}"
 
 
 def without_values(text: str) -> str:

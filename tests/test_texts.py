@@ -144,6 +144,12 @@ LONGEST_OF_MLFLOW = 250
 @example("/absolute")
 @example("../up")
 @example("x" * 400)
+@example("0/")
+@example("a//b")
+@example("a/./b")
+@example("a/../b")
+@example("." * 300)
+@example("a/" * 200)
 def test_mlflow_takes_any_name(text: str) -> None:
     key = for_mlflow_key(text)
     for validate in (_validate_metric_name, _validate_param_name, _validate_tag_name):
@@ -153,7 +159,7 @@ def test_mlflow_takes_any_name(text: str) -> None:
 
 def test_names_that_mlflow_would_not_tell_apart_stay_apart() -> None:
     assert for_mlflow_key("metrics/gnn/hit_rate@4") == "metrics/gnn/hit_rate_at_4"
-    names = ["Kit $", "Kit #", "Kit _", "x" * 300, "x" * 301]
+    names = ["Kit $", "Kit #", "Kit _", "x" * 300, "x" * 301, "a/b", "a//b", "a/./b", "a/b/"]
     assert len({for_mlflow_key(name) for name in names}) == len(names)
 
 
