@@ -35,8 +35,9 @@ def vehicles_without_fitment(users: pa.Table, fitment: pa.Table) -> pa.Table:
     asset="user_nodes",
     additional_deps=["fitment"],
     blocking=True,
-    description="At least HOLLEY_CHECK_MINIMUM_VEHICLES_SHARE of the users have a vehicle that the fitment table "
-    "names. Where the two tables spell makes, models or years in different ways, the others would get nothing.",
+    description="At least HOLLEY_CHECK_USUAL_VEHICLES_SHARE of the users have a vehicle that the fitment table names, "
+    "or a person should look; below HOLLEY_CHECK_MINIMUM_VEHICLES_SHARE the run stops. Where the two tables spell "
+    "makes, models or years in different ways, the others would get nothing.",
 )
 def most_vehicles_are_in_the_fitment_table(
     context: dg.AssetCheckExecutionContext, settings: SettingsResource
@@ -55,14 +56,19 @@ def most_vehicles_are_in_the_fitment_table(
         f"{row['year']} {row['make']} {row['model']} ({row['users']:,})"
         for row in missing.slice(0, NAMED).to_pylist()
     )
+    needed, usual = chosen.minimum_vehicles_share, chosen.usual_vehicles_share
+    words = (
+        f"{share:.1%} of {users.num_rows:,} users have a vehicle that the fitment table names; {usual:.0%} is usual, "
+        f"{needed:.0%} is needed. {lost:,} users of {missing.num_rows:,} other vehicles get nothing"
+    )
     return threshold_verdict(
         asset="user_nodes",
         check=VEHICLES_ARE_KNOWN,
         value=share,
-        low=chosen.minimum_vehicles_share,
-        description=f"{share:.1%} of {users.num_rows:,} users have a vehicle that the fitment table names; at least "
-        f"{chosen.minimum_vehicles_share:.0%} should. {lost:,} users of {missing.num_rows:,} other vehicles get nothing"
-        + (f", the commonest: {for_log(named)}" if named else ""),
+        low=max(usual, needed),
+        description=f"{words}, the commonest: {for_log(named)}" if named else words,
+        # A share of no users is no number, and stops the run too.
+        severity=dg.AssetCheckSeverity.WARN if share >= needed else dg.AssetCheckSeverity.ERROR,
     )
 
 

@@ -133,10 +133,12 @@ class CheckSettings(Section):
         0.9, description="users with recommendations among those with enough eligible parts, in local"
     )
     minimum_rows_share: Share = Field(0.8, description="rows of a table against the previous run's")
-    # Tables that spell one common make in two ways lost nine users of ten; samples have 1 to 2 % without fitment.
+    # Where tables spelled vehicles in two ways nine users of ten were lost; samples have 1 to 2 % without fitment.
     minimum_vehicles_share: Share = Field(
-        0.8, description="users whose vehicle the fitment table names, among those with a vehicle"
+        0.5,
+        description="users whose vehicle the fitment table names, among those with a vehicle; below, a run stops",
     )
+    usual_vehicles_share: Share = Field(0.9, description="the same share, below which a warning is raised")
     cold_share_low: Share = Field(0.90, description="share of cold users below which a warning is raised")
     cold_share_high: Share = Field(0.999, description="share of cold users above which a warning is raised")
     hit_rate_drop: Share = Field(
