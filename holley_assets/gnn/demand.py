@@ -16,7 +16,7 @@ from torch_geometric.data import HeteroData
 from holley_assets.gnn.car_graph import CarGraph
 from holley_assets.gnn.model import HeteroGAT
 from holley_assets.gnn.process_group import ALONE, ProcessGroup
-from holley_assets.gnn.ragged import RaggedPairs, ragged_logsumexp, ragged_rows, ragged_scores
+from holley_assets.gnn.ragged import RaggedPairs, ragged_logsumexp, ragged_rows, ragged_scores, take_rows
 
 # Pairs of a class and a part in one step. The whole of a full-scale catalogue, five million, would take seconds.
 PAIRS_IN_STEP = 500_000
@@ -42,10 +42,8 @@ class FittingPairs:
     @classmethod
     def of(cls, data: HeteroData) -> FittingPairs:
         """The pairs of ``data``; parts ascend within a class."""
-        counts = data.candidate_offsets.diff()[data.class_row]
-        offsets, rows, place = ragged_rows(counts)
-        products = data.candidate_products.long()[place + data.candidate_offsets[data.class_row][rows]]
-        return cls(products, offsets, rows, data["product"].num_nodes)
+        pairs = take_rows(data.candidate_products, data.candidate_offsets, data.class_row)
+        return cls(pairs.index, pairs.offsets, pairs.row, data["product"].num_nodes)
 
     def __len__(self) -> int:
         return len(self.products)

@@ -13,13 +13,7 @@ from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.model import Vectors
-from holley_assets.gnn.ragged import (
-    RaggedPairs,
-    ragged_logsumexp,
-    ragged_rows,
-    ragged_scores,
-    weighted_sum,
-)
+from holley_assets.gnn.ragged import ragged_logsumexp, ragged_scores, take_rows, weighted_sum
 from holley_assets.gnn.sampling import Positives
 
 # Steps of the ascent. Each is bounded by the curvature, so that it converges without a search. On samples,
@@ -78,19 +72,15 @@ def _deviations(
     steps: int,
 ) -> Tensor:
     """Deviations ``[num_users, dim]`` of users with vectors ``base`` who chose ``chosen`` ``[num_choices]``."""
-    counts = data.candidate_offsets.diff()[row]
-    offsets, rows, place = ragged_rows(counts)
-    candidates = data.candidate_products.long()[place + data.candidate_offsets[row][rows]]
-
-    pairs = RaggedPairs(candidates, offsets, rows)
+    pairs = take_rows(data.candidate_products, data.candidate_offsets, row)
     deviation = base.new_zeros(len(base), base.shape[1] - 1)
     target = torch.zeros_like(deviation).index_add_(0, owner, product[chosen, :-1])
     choices = torch.bincount(owner, minlength=len(base)).to(base.dtype)[:, None]
     for _ in range(steps):
         user = torch.cat([base[:, :-1] + deviation, base[:, -1:]], dim=1)
         scores = ragged_scores(user, product, pairs)
-        share = (scores - ragged_logsumexp(scores, rows, len(user)).index_select(0, rows)).exp()
-        expected = weighted_sum(product, candidates, offsets, share)[:, :-1]
+        share = (scores - ragged_logsumexp(scores, pairs.row, len(user)).index_select(0, pairs.row)).exp()
+        expected = weighted_sum(product, pairs.index, pairs.offsets, share)[:, :-1]
         gradient = target - choices * expected - precision * deviation
         deviation = deviation + gradient / (precision + choices * curvature)
     return deviation

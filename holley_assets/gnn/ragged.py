@@ -119,6 +119,18 @@ def ragged_rows(counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return offsets, rows, torch.arange(len(rows), device=counts.device) - offsets[rows]
 
 
+def take_rows(values: Tensor, offsets: Tensor, rows: Tensor) -> RaggedPairs:
+    """Each of ``rows`` with its entries in compressed rows; they become rows 0, 1, 2, ….
+
+    Args:
+        values: entries of all rows, ``[num_values]`` integers.
+        offsets: first entry of each row; the last one is their number, ``[num_rows + 1]``.
+        rows: which are taken; they may repeat.
+    """
+    starts, row, place = ragged_rows(offsets.diff()[rows])
+    return RaggedPairs(values[place + offsets[rows][row]].long(), starts, row)
+
+
 def ragged_logsumexp(values: Tensor, row: Tensor, num_rows: int) -> Tensor:
     """``ln Σ exp(values)`` over the entries of each row, ``[num_rows]``; 0 for a row without entries."""
     top = values.new_zeros(num_rows).scatter_reduce_(0, row, values.detach(), "amax", include_self=False)

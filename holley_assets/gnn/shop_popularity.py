@@ -14,7 +14,7 @@ from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.graph_schema import LOG_VISITORS
 from holley_assets.gnn.model import Vectors
-from holley_assets.gnn.ragged import RaggedPairs, ragged_logsumexp, ragged_rows, ragged_scores
+from holley_assets.gnn.ragged import ragged_logsumexp, ragged_scores, take_rows
 from holley_assets.gnn.sampling import Positives
 
 # Inverse variance of the prior on the share, around 0. It outweighs what a few dozen choices tell by chance.
@@ -41,17 +41,18 @@ def share_of_shop_popularity(vectors: Vectors, data: HeteroData, positives: Posi
     shift = _shift(vectors, data)
     profiles, owner = torch.unique(data["user"].cold_profile[positives.user], return_inverse=True)
     row = data["user"].vehicle_year[profiles]
-    offsets, rows, place = ragged_rows(data.candidate_offsets.diff()[row])
-    candidates = data.candidate_products.long()[place + data.candidate_offsets[row][rows]]
-    scores = ragged_scores(vectors.user[profiles], vectors.product, RaggedPairs(candidates, offsets, rows))
+    pairs = take_rows(data.candidate_products, data.candidate_offsets, row)
+    scores = ragged_scores(vectors.user[profiles], vectors.product, pairs)
     choices = torch.bincount(owner, minlength=len(profiles)).to(scores.dtype)
-    chosen, of_candidate = shift[positives.product].sum(), shift[candidates]
+    chosen, of_candidate = shift[positives.product].sum(), shift[pairs.index]
     share = curvature = scores.new_zeros(())
     for _ in range(STEPS):
         logits = scores + share * of_candidate
-        chance = (logits - ragged_logsumexp(logits, rows, len(profiles)).index_select(0, rows)).exp()
+        chance = (
+            logits - ragged_logsumexp(logits, pairs.row, len(profiles)).index_select(0, pairs.row)
+        ).exp()
         mean, square = (
-            chance.new_zeros(len(profiles)).index_add_(0, rows, chance * of_candidate**power)
+            chance.new_zeros(len(profiles)).index_add_(0, pairs.row, chance * of_candidate**power)
             for power in (1, 2)
         )
         gradient = chosen - (choices * mean).sum() - SHARE_PRECISION * share
