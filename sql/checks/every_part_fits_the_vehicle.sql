@@ -1,30 +1,20 @@
 -- One row is one slot with a variant that no row of the fitment data pairs with the user's year, make and
 -- model, or a row whose vehicle is not the user's.
-WITH named_vehicles AS (
+WITH vehicles AS (
   SELECT
     -- Older exports hold the year as a number.
-    vehicle_years(CAST(v1_year AS STRING)) AS years,
-    vehicle_name(v1_make) AS make,
+    vehicle_years(CAST(v1_year AS STRING), @as_of) AS years,
+    make_of(vehicle_name(v1_make)) AS make,
     vehicle_name(v1_model) AS model,
     products
   FROM `{data_company}.vehicle_product_fitment_data`
-),
-
-vehicles AS (
-  SELECT
-    first_vehicle_year(years, @as_of) AS first_year,
-    last_vehicle_year(years, @as_of) AS last_year,
-    make_of(make) AS make,
-    model,
-    products
-  FROM named_vehicles
 ),
 
 fitting AS (
   SELECT DISTINCT year, vehicles.make, vehicles.model, normal_sku(product.product_number) AS sku
   FROM vehicles
   CROSS JOIN UNNEST(vehicles.products) AS product
-  CROSS JOIN UNNEST(GENERATE_ARRAY(vehicles.first_year, vehicles.last_year)) AS year
+  CROSS JOIN UNNEST(vehicles.years) AS year
 )
 
 SELECT delivered.email_lower, delivered.slot, delivered.sku, delivered.year, delivered.make, delivered.model

@@ -1,31 +1,21 @@
 -- One row is one part that fits one year, make and model, with the variant to show: the best-selling eligible
 -- one that fits, ties alphabetical. No variant is eligible: sku is NULL; the row stays, for the graph.
 -- Dropped rows are counted as pairs of vehicle and part number.
-WITH named_vehicles AS (
+WITH vehicles AS (
   SELECT
     -- Older exports hold the year as a number.
-    vehicle_years(CAST(v1_year AS STRING)) AS years,
-    vehicle_name(v1_make) AS make,
+    vehicle_years(CAST(v1_year AS STRING), @as_of) AS years,
+    make_of(vehicle_name(v1_make)) AS make,
     vehicle_name(v1_model) AS model,
     products
   FROM `{data_company}.vehicle_product_fitment_data`
 ),
 
-vehicles AS (
-  SELECT
-    first_vehicle_year(years, @as_of) AS first_year,
-    last_vehicle_year(years, @as_of) AS last_year,
-    make_of(make) AS make,
-    model,
-    products
-  FROM named_vehicles
-),
-
 -- A range of years means each of them. A row without a usable year stays, to be counted.
-vehicle_years AS (
+vehicles_by_year AS (
   SELECT vehicles.make, vehicles.model, vehicles.products, year
   FROM vehicles
-  LEFT JOIN UNNEST(GENERATE_ARRAY(vehicles.first_year, vehicles.last_year)) AS year
+  LEFT JOIN UNNEST(vehicles.years) AS year
 ),
 
 listed_pairs AS (
@@ -34,7 +24,7 @@ listed_pairs AS (
     vehicles.make,
     vehicles.model,
     normal_sku(product.product_number) AS sku
-  FROM vehicle_years AS vehicles
+  FROM vehicles_by_year AS vehicles
   LEFT JOIN UNNEST(vehicles.products) AS product
 ),
 

@@ -77,41 +77,34 @@ CREATE TEMP FUNCTION vehicle_year(value STRING, as_of DATE) AS (
   )
 );
 
--- Years as the fitment data writes them: one year, or a range such as 1967-1969, 67-69 or 1998+. NULL: it is neither.
-CREATE TEMP FUNCTION vehicle_years(value STRING) AS (
-  REGEXP_EXTRACT(
-    TRIM(value),
-    r'^(?:[0-9]{4}(?:\.0*)?|(?:[12][0-9]{3}|[0-9]{2})\s*(?:\+|[-–—]\s*(?:[12][0-9]{3}|[0-9]{2})))$'
-  )
-);
-
 -- Year with its century. Two digits are of the century that makes them no later than next_year.
 CREATE TEMP FUNCTION full_year(year INT64, next_year INT64) AS (
   year + IF(year >= 100, 0, next_year - MOD(next_year, 100) - IF(year > MOD(next_year, 100), 100, 0))
 );
 
--- First and last year of such years, cut to 1900 and the year after the run's, to which a range without an end goes. A
--- year outside of them has its first after its last, and so has none.
-CREATE TEMP FUNCTION first_vehicle_year(years STRING, as_of DATE) AS (
-  IF(
-    years IS NULL,
-    NULL,
-    GREATEST(
-      1900,
-      full_year(SAFE_CAST(REGEXP_EXTRACT(years, r'^[0-9]+') AS INT64), EXTRACT(YEAR FROM as_of) + 1)
+-- Years as the fitment data writes them, one or a range such as 1967-1969, 67-69 or 1998+, cut to 1900 and the year after
+-- the run's, to which a range without an end goes. A year outside of them is none. NULL: it is neither year nor range.
+CREATE TEMP FUNCTION vehicle_years(value STRING, as_of DATE) AS (
+  (
+    SELECT
+      GENERATE_ARRAY(
+        GREATEST(1900, full_year(first_year, next_year)),
+        LEAST(next_year, COALESCE(full_year(last_year, next_year), next_year))
+      )
+    FROM (
+      SELECT
+        SAFE_CAST(REGEXP_EXTRACT(years, r'^[0-9]+') AS INT64) AS first_year,
+        SAFE_CAST(REGEXP_EXTRACT(years, r'([0-9]{2,4})(?:\.0*)?$') AS INT64) AS last_year,
+        EXTRACT(YEAR FROM as_of) + 1 AS next_year
+      FROM (
+        SELECT
+          REGEXP_EXTRACT(
+            TRIM(value),
+            r'^(?:[0-9]{4}(?:\.0*)?|(?:[12][0-9]{3}|[0-9]{2})\s*(?:\+|[-–—]\s*(?:[12][0-9]{3}|[0-9]{2})))$'
+          ) AS years
+      )
     )
-  )
-);
-
-CREATE TEMP FUNCTION last_vehicle_year(years STRING, as_of DATE) AS (
-  LEAST(
-    EXTRACT(YEAR FROM as_of) + 1,
-    COALESCE(
-      full_year(
-        SAFE_CAST(REGEXP_EXTRACT(years, r'([0-9]{2,4})(?:\.0*)?$') AS INT64), EXTRACT(YEAR FROM as_of) + 1
-      ),
-      EXTRACT(YEAR FROM as_of) + 1
-    )
+    WHERE first_year IS NOT NULL
   )
 );
 
