@@ -61,6 +61,31 @@ class Relation:
         return (self.edge_type,) if self.reverse is None else (self.edge_type, self.reverse)
 
 
+def _recount_of_pairs(table: str, before_cutoff: str, broken: str) -> str:
+    """The recount of a relation between parts, by how many people met both.
+
+    Args:
+        table: of the relation.
+        before_cutoff: SELECT of each ``person`` and ``base_sku`` that it met before ``$cutoff``, once.
+        broken: condition on a row of ``pairs`` and the ``people`` that are ``recounted`` for it.
+    """
+    return f"""
+    WITH before_cutoff AS ({before_cutoff}),
+    recounted AS (
+        SELECT pairs.base_sku, pairs.other_base_sku, count(*) AS people
+        FROM {table} AS pairs
+        JOIN before_cutoff AS one ON one.base_sku = pairs.base_sku
+        JOIN before_cutoff AS other ON other.base_sku = pairs.other_base_sku AND other.person = one.person
+        WHERE pairs.weight IS NOT NULL
+        GROUP BY ALL
+    )
+    SELECT '{table}' AS counted, pairs.base_sku AS item
+    FROM {table} AS pairs
+    LEFT JOIN recounted USING (base_sku, other_base_sku)
+    WHERE pairs.weight IS NOT NULL AND {broken}
+"""
+
+
 RELATIONS = (
     Relation(
         ("user", "interacts", "product"),
@@ -98,23 +123,11 @@ RELATIONS = (
         ("product", "co_purchased", "product"),
         "co_purchased_edges",
         ("ln(1 + users)",),
-        recount="""
-    WITH before_cutoff AS (
-        SELECT DISTINCT buyer, base_sku FROM order_lines WHERE order_date < $cutoff
-    ),
-    recounted AS (
-        SELECT pairs.base_sku, pairs.other_base_sku, count(*) AS users
-        FROM co_purchased_edges AS pairs
-        JOIN before_cutoff AS one ON one.base_sku = pairs.base_sku
-        JOIN before_cutoff AS other ON other.base_sku = pairs.other_base_sku AND other.buyer = one.buyer
-        WHERE pairs.weight IS NOT NULL
-        GROUP BY ALL
-    )
-    SELECT 'co_purchased_edges' AS counted, pairs.base_sku AS item
-    FROM co_purchased_edges AS pairs
-    LEFT JOIN recounted USING (base_sku, other_base_sku)
-    WHERE pairs.weight IS NOT NULL AND pairs.users IS DISTINCT FROM recounted.users
-""",
+        recount=_recount_of_pairs(
+            "co_purchased_edges",
+            "SELECT DISTINCT buyer AS person, base_sku FROM order_lines WHERE order_date < $cutoff",
+            "pairs.users IS DISTINCT FROM recounted.people",
+        ),
         recounted_from=("order_lines",),
     ),
     # A visitor's oldest parts may not count: pairs have at most the visitors who met both.
@@ -122,25 +135,12 @@ RELATIONS = (
         ("product", "co_viewed", "product"),
         "co_viewed_edges",
         ("ln(1 + visitors)",),
-        recount="""
-    WITH before_cutoff AS (
-        SELECT DISTINCT coalesce(email_lower, user_id) AS visitor, base_sku
-        FROM interaction_events
-        WHERE event_date < $cutoff
-    ),
-    recounted AS (
-        SELECT pairs.base_sku, pairs.other_base_sku, count(*) AS visitors
-        FROM co_viewed_edges AS pairs
-        JOIN before_cutoff AS one ON one.base_sku = pairs.base_sku
-        JOIN before_cutoff AS other ON other.base_sku = pairs.other_base_sku AND other.visitor = one.visitor
-        WHERE pairs.weight IS NOT NULL
-        GROUP BY ALL
-    )
-    SELECT 'co_viewed_edges' AS counted, pairs.base_sku AS item
-    FROM co_viewed_edges AS pairs
-    LEFT JOIN recounted USING (base_sku, other_base_sku)
-    WHERE pairs.weight > ln(1 + coalesce(recounted.visitors, 0)) + 1e-9
-""",
+        recount=_recount_of_pairs(
+            "co_viewed_edges",
+            "SELECT DISTINCT coalesce(email_lower, user_id) AS person, base_sku FROM interaction_events "
+            "WHERE event_date < $cutoff",
+            "pairs.weight > ln(1 + coalesce(recounted.people, 0)) + 1e-9",
+        ),
         recounted_from=("interaction_events",),
         optional=True,
     ),
