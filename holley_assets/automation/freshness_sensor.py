@@ -51,7 +51,8 @@ def freshness_sensor(
         if look.description is not None
     ]
     # A warehouse that was silent on every source is not waited for again: the evaluation would run out of time.
-    describe = _not_asked if silent and len(silent) == len(looks) else asking(loaded, warehouse)
+    all_silent = bool(silent) and len(silent) == len(looks)
+    describe = _not_asked if all_silent else asking(loaded, warehouse)
     verdicts += judge_outputs(context.instance, loaded, now, describe)
     note = f"; {silence(looks)}" if silent else ""
     failed = [
@@ -62,7 +63,7 @@ def freshness_sensor(
     said = f"{len(verdicts) - len(failed)} of {len(verdicts)} are fresh"
     if failed:
         said += f", not {', '.join(failed)}"
-    if (switch := judge_switch(loaded, warehouse)) is not None:
+    if not all_silent and (switch := judge_switch(loaded, warehouse)) is not None:
         verdicts.append(switch)
         if not switch.passed:
             said += f"; {switch.description}"

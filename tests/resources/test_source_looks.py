@@ -162,7 +162,13 @@ def test_the_sensor_says_that_it_asks_again_and_goes_on_where_it_was(
         assert moved[0].metadata["dagster/row_count"].value == 4
 
 
-def test_freshness_of_the_output_is_judged_without_the_warehouse_if_need_be() -> None:
+def test_freshness_of_the_output_is_judged_without_the_warehouse_if_need_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def waited_for_again(*_: object) -> None:
+        raise AssertionError("a warehouse that answers nothing is asked for the kill switch")
+
+    monkeypatch.setattr("holley_assets.automation.freshness_sensor.judge_switch", waited_for_again)
     with nobody_answers(), dg.DagsterInstance.ephemeral() as instance:
         instance.report_runless_asset_event(dg.AssetMaterialization("recommendations_table"))
         context = dg.build_sensor_context(instance=instance)
