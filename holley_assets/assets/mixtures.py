@@ -1,11 +1,13 @@
 """How much of which system a mixture holds, chosen before the cutoff."""
 
+import dataclasses
+
 import dagster as dg
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.assets.step import Step
+from holley_assets.assets.step import Step, inputs_of
 from holley_assets.core.groups import EVALUATION, OWNERS
 from holley_assets.evaluation.vectors import temperature_of, vector_matrix, vectors_of_view
 from holley_assets.ranking import EmbeddingScorer, HistoryScorer, PairScorer, Scorer, build_candidates
@@ -23,17 +25,22 @@ from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.terms import TIERS
 
 
-@dg.asset(group_name=EVALUATION, owners=OWNERS, kinds={"arrow", "numpy"})
+@dataclasses.dataclass(frozen=True)
+class MixtureTables:
+    """What mixtures are chosen by; each field is the asset of that name."""
+
+    held_out_visits: pa.Table
+    held_out_scores: pa.Table
+    user_embeddings: pa.Table
+    product_embeddings: pa.Table
+    popularity: pa.Table
+    fitment: pa.Table
+    parts: pa.Table
+
+
+@dg.asset(group_name=EVALUATION, owners=OWNERS, kinds={"arrow", "numpy"}, ins=inputs_of(MixtureTables))
 def mixture_weights(
-    context: dg.AssetExecutionContext,
-    settings: SettingsResource,
-    held_out_visits: pa.Table,
-    held_out_scores: pa.Table,
-    user_embeddings: pa.Table,
-    product_embeddings: pa.Table,
-    popularity: pa.Table,
-    fitment: pa.Table,
-    parts: pa.Table,
+    context: dg.AssetExecutionContext, settings: SettingsResource, **loaded: pa.Table
 ) -> dg.MaterializeResult:
     """One row a value of a parameter that was tried: what `hybrid` and `sql_similar` are made of.
 
@@ -41,11 +48,9 @@ def mixture_weights(
     Chosen on `held_out_visits`, which are before the cutoff; no click is looked at. `gain` is over the first value
     (mean log-likelihood for alpha, mean reciprocal rank for beta) with its paired standard error.
     """
-    step = Step(context, settings)
-    choices = _choices(
-        held_out_visits, held_out_scores, user_embeddings, product_embeddings, popularity, fitment, parts
-    )
-    table = choose_mixtures(choices, temperature_of(user_embeddings, product_embeddings))
+    step, tables = Step(context, settings), MixtureTables(**loaded)
+    choices = _choices(tables)
+    table = choose_mixtures(choices, temperature_of(tables.user_embeddings, tables.product_embeddings))
     return dg.MaterializeResult(
         value=table,
         metadata={
@@ -57,29 +62,23 @@ def mixture_weights(
     )
 
 
-def _choices(
-    held_out_visits: pa.Table,
-    held_out_scores: pa.Table,
-    user_embeddings: pa.Table,
-    product_embeddings: pa.Table,
-    popularity: pa.Table,
-    fitment: pa.Table,
-    parts: pa.Table,
-) -> Choices:
+def _choices(tables: MixtureTables) -> Choices:
     """What was chosen on each held-out visit, with the scores of all systems that are mixed."""
-    users = vectors_of_view(user_embeddings, "training").sort_by("profile")
-    products = vectors_of_view(product_embeddings, "training")
+    visits = tables.held_out_visits
+    users = vectors_of_view(tables.user_embeddings, "training").sort_by("profile")
+    products = vectors_of_view(tables.product_embeddings, "training")
     vectors = vector_matrix(users).copy()
     # A user's own vector has seen the visit.
-    vectors[held_out_visits["profile"].to_numpy()] = vectors[held_out_visits["cold_profile"].to_numpy()]
+    vectors[visits["profile"].to_numpy()] = vectors[visits["cold_profile"].to_numpy()]
     base_skus = products["base_sku"].cast(pa.string()).combine_chunks()
+    gnn = EmbeddingScorer(vectors, vector_matrix(products), base_skus)
     scorers: dict[str, Scorer] = {
-        "gnn": HistoryScorer(EmbeddingScorer(vectors, vector_matrix(products), base_skus), held_out_scores),
-        "sql": sql_scorer(popularity),
-        "similarity": similarity_scorer(held_out_scores),
+        "gnn": HistoryScorer(gnn, tables.held_out_scores),
+        "sql": sql_scorer(tables.popularity),
+        "similarity": similarity_scorer(tables.held_out_scores),
     }
-    candidates = build_candidates(fitment, parts, view="training", apply_rules=True)
-    return read_choices(held_out_visits, candidates, scorers)
+    candidates = build_candidates(tables.fitment, tables.parts, view="training", apply_rules=True)
+    return read_choices(visits, candidates, scorers)
 
 
 def sql_scorer(popularity: pa.Table) -> PairScorer:

@@ -1,6 +1,5 @@
 """The evaluation report: JSON for tools, one HTML page for people."""
 
-import dataclasses
 import datetime
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +11,7 @@ from holley_assets.assets.calibration import calibration_section
 from holley_assets.assets.mixtures import mixtures_section
 from holley_assets.assets.model_choice import reference_metadata
 from holley_assets.assets.options import evaluation_options
-from holley_assets.assets.step import Step
+from holley_assets.assets.step import Step, inputs_of
 from holley_assets.checks.comparison_checks import NO_WORSE_THAN_BEFORE
 from holley_assets.core.event_log import newest_materialization
 from holley_assets.core.groups import EVALUATION, OWNERS
@@ -43,7 +42,7 @@ LATEST_FILE = "latest_eval_report.json"
     group_name=EVALUATION,
     owners=OWNERS,
     kinds={"html", "mlflow"},
-    ins={field.name: dg.AssetIn(field.name) for field in dataclasses.fields(ReportTables)},
+    ins=inputs_of(ReportTables),
 )
 def eval_report(
     context: dg.AssetExecutionContext,
@@ -147,7 +146,7 @@ def _shown(step: Step, report: Mapping[str, Any], page: Reference) -> dict[str, 
         "test_clicks": report["test_set"]["clicks"],
         "labels": report["label_source"],
         "source": report["source"],
-        "kill_switch": report["serving"]["kill_switch_state"],
+        "kill_switch_state": report["serving"]["kill_switch_state"],
         "addresses_hidden": report["addresses_hidden"],
         **headline_numbers(report),
     }

@@ -17,7 +17,7 @@ from holley_assets.assets.run_memory import (
     users_changed,
     vector_sample,
 )
-from holley_assets.assets.step import Step
+from holley_assets.assets.step import Step, inputs_of
 from holley_assets.checks.comparison_checks import (
     COMPARISON_CHECKS,
     comparison_verdicts,
@@ -86,7 +86,7 @@ class ComparedTables:
     owners=OWNERS,
     kinds={"arrow", "numpy"},
     deps=["training_graph"],
-    ins={field.name: dg.AssetIn(field.name) for field in dataclasses.fields(ComparedTables)},
+    ins=inputs_of(ComparedTables),
     check_specs=COMPARISON_CHECKS,
     # With checks of its own, an asset annotated as MaterializeResult is taken to have no value.
     dagster_type=dg.Any,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 from collections.abc import Iterable
@@ -20,6 +21,11 @@ from holley_assets.resources.tracking.journal import Receipt, TrackingJournal
 from holley_assets.resources.warehouse.interface import Warehouse
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import Settings
+
+
+def inputs_of(tables: type) -> dict[str, dg.AssetIn]:
+    """An input for each field of a dataclass of tables: the asset of that name."""
+    return {field.name: dg.AssetIn(field.name) for field in dataclasses.fields(tables)}
 
 
 class Step:
