@@ -7,12 +7,12 @@ import pyarrow.compute as pc
 from holley_assets.checks.violations import threshold_verdict
 from holley_assets.resources.io_manager import asset_file, read_parquet
 from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.terms import CAR
 from holley_assets.texts import for_log
 
 VEHICLES_ARE_KNOWN = "most_vehicles_are_in_the_fitment_table"
 # So many of the commonest vehicles that nothing fits are named.
 NAMED = 10
-_CAR = ["year", "make", "model"]
 
 
 def vehicles_without_fitment(users: pa.Table, fitment: pa.Table) -> pa.Table:
@@ -22,9 +22,9 @@ def vehicles_without_fitment(users: pa.Table, fitment: pa.Table) -> pa.Table:
         users: year, make and model of each user.
         fitment: year, make and model of each part that fits; they may repeat.
     """
-    owned = users.group_by(_CAR).aggregate([([], "count_all")]).rename_columns({"count_all": "users"})
-    fitted = fitment.group_by(_CAR).aggregate([])
-    missing = _joinable(owned).join(_joinable(fitted), keys=_CAR, join_type="left anti")
+    owned = users.group_by(list(CAR)).aggregate([([], "count_all")]).rename_columns({"count_all": "users"})
+    fitted = fitment.group_by(list(CAR)).aggregate([])
+    missing = _joinable(owned).join(_joinable(fitted), keys=list(CAR), join_type="left anti")
     return missing.sort_by(
         [("users", "descending"), ("make", "ascending"), ("model", "ascending"), ("year", "ascending")]
     )
@@ -46,7 +46,7 @@ def most_vehicles_are_in_the_fitment_table(
     chosen = settings.of_run(context.run).checks
     store = settings.store()
     users, fitment = (
-        read_parquet(store.local_path(asset_file(dg.AssetKey(name))), columns=_CAR)
+        read_parquet(store.local_path(asset_file(dg.AssetKey(name))), columns=list(CAR))
         for name in ("user_nodes", "fitment")
     )
     missing = vehicles_without_fitment(users, fitment)

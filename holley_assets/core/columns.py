@@ -137,7 +137,8 @@ OF_TABLE: dict[str, dict[str, str]] = {
     },
     "co_purchased_edges": {"weight": "ln(1 + users); null where too few ordered both in this view"},
     "interacts_edges": {
-        "weight": "views 1, carts 3, orders 5, each times exp(−days / 30), added up; null outside this view",
+        "weight": "views, carts and orders by their base weights (HOLLEY_VIEW_WEIGHT …), decayed by age and added "
+        "up; null outside this view",
     },
     "fits_edges": {"weight": "always 1"},
     "owns_edges": {"weight": "always 1"},

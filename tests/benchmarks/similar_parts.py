@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.linalg import svds
+
+from holley_assets.sample_data.fits import ranges
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -49,28 +50,22 @@ def ordered_pairs(
     Two parts of one day count both ways. The age is that of the later order, counted back from the newest day of all.
 
     Args:
-        buyer: of each order line, ``[N]``; likewise ``product`` and ``day``, a number of days.
+        buyer: of each order line, ``[N]``; likewise ``product`` and ``day``, a number of days from 0 up.
         window_days: b counts up to so many days after a.
         decay_days: infinite for a plain count.
     """
     order = np.lexsort((day, buyer))
     buyer, product, day = buyer[order], product[order], day[order]
     newest = day.max(initial=0)
-    rows: list[IntArray] = []
-    columns: list[IntArray] = []
-    values: list[FloatArray] = []
-    bounds = np.flatnonzero(np.diff(buyer, prepend=-1, append=-1))
-    for start, end in itertools.pairwise(bounds):
-        days, parts = day[start:end], product[start:end]
-        gap = days[None, :] - days[:, None]
-        first, later = np.nonzero((gap >= 0) & (gap <= window_days) & (parts[None, :] != parts[:, None]))
-        rows.append(parts[first])
-        columns.append(parts[later])
-        values.append(np.exp(-(newest - days[later]) / decay_days))
-    if not rows:
-        return csr_matrix((num_products, num_products))
-    entries = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-    return coo_matrix(entries, shape=(num_products, num_products)).tocsr()
+    # Ascending, and no buyer's days come within the window of another's.
+    key = buyer * (newest + window_days + 1) + day
+    first, later = ranges(
+        np.searchsorted(key, key, side="left"), np.searchsorted(key, key + window_days, side="right")
+    )
+    other = product[first] != product[later]
+    first, later = first[other], later[other]
+    values = np.exp(-(newest - day[later]) / decay_days)
+    return coo_matrix((values, (product[first], product[later])), shape=(num_products, num_products)).tocsr()
 
 
 def directed_vectors(pairs: csr_matrix, dimensions: int, seed: int) -> tuple[FloatArray, FloatArray]:
