@@ -128,10 +128,11 @@ def control_rankings(
     data, one number a part and no tastes, shows how much of a lift over `sql` is better counting. Systems:
     `counted_popularity` (everybody who looked at a part) and `fitted_popularity` (how often it is chosen among
     the parts that fit the same car), which a gain must beat; and `visitor_demand` (who wanted the part for the
-    very car, counted as it is), which shows what the network adds to it. `levels` and `levels_visitors` are the model
-    with fewer layers, see `layer_embeddings`: what each layer adds is the difference from one to the next. For users
-    with a history there are `last_seen` (what they looked at or put into the cart, newest first) and `item_to_item`
-    (what visitors met together with what they met); everybody else is ranked by `counted_popularity` there.
+    very car, counted as it is), which shows what the network adds to it. `levels`, `levels_visitors` and
+    `levels_messages` are the model with fewer layers, see `layer_embeddings`: what each layer adds is the difference
+    from one to the next. For users with a history there are `last_seen` (what they looked at or put into the cart,
+    newest first) and `item_to_item` (what visitors met together with what they met); everybody else is ranked by
+    `counted_popularity` there.
     """
     step = Step(context, settings, time_windows)
     labels = ground_truth(step.settings.evaluation.labels, test_clicks, test_interactions)

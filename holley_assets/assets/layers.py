@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from holley_assets.gnn.checkpoint import Checkpoint
 
 # Stages of the training whose vectors are kept, and the system of the report that ranks by them.
-SYSTEM_OF_STAGE = {"levels": "levels", "visitors": "levels_visitors"}
+SYSTEM_OF_STAGE = {"levels": "levels", "visitors": "levels_visitors", "messages": "levels_messages"}
 
 
 @dg.asset(
@@ -39,8 +39,9 @@ def layer_embeddings(
 ) -> dg.MaterializeResult:
     """One row a system and node of the training view: its vector in the model with fewer layers.
 
-    `levels` has vectors of cars and parts by level, `levels_visitors` infers visitors' cars by them; what the model has
-    beyond is messages from car to car. `profile` names a customer's vector, `base_sku` a part's; the other is null.
+    `levels` has vectors of cars and parts by level, `levels_visitors` infers visitors' cars by them, and
+    `levels_messages` adds messages from car to car; what the model has beyond is a last fit with everybody. `profile`
+    names a customer's vector, `base_sku` a part's; the other is null.
     Empty where the weights come from a run that kept no layers. Only `control_rankings` reads it.
     """
     from holley_assets.gnn.checkpoint import Checkpoint

@@ -109,7 +109,7 @@ COLUMNS: dict[str, str] = {
     "counted_popularity": "ln(1 + visitors) and what is in season; null in the serving view",
     "fitted_popularity": "logarithm of how often the part is chosen among those of the car; null in the serving view",
     "model_version": "version of the model that made the row",
-    "best_epoch": "epoch whose weights were kept; 0 is before the first step",
+    "best_epoch": "epoch that held-out visitors chose; 0 is before the first step",
     "history": "one record an epoch: losses, ranks and seconds",
     "component": "part of the history that the weight belongs to",
     # Visits that mixtures are chosen on, and what was chosen.

@@ -136,7 +136,7 @@ def lift_by_tier(
 
 
 def training_curves(training: Mapping[str, Any]) -> Plot | None:
-    """Losses on the left, validation MRR on the right, the kept epoch marked; None without curves."""
+    """Losses on the left, validation MRR on the right, the chosen epoch marked; None without curves."""
     curves = training["curves"]
     if not curves["epoch"]:
         return None
@@ -154,14 +154,14 @@ def training_curves(training: Mapping[str, Any]) -> Plot | None:
             for axis in (losses, ranks):
                 axis.axvline(best, color=GREEN, linestyle="--", linewidth=1.2)
             ranks.annotate(
-                f"epoch {best} kept",
+                f"epoch {best} chosen",
                 (best, 0.04),
                 xycoords=("data", "axes fraction"),
                 xytext=(5, 0),
                 textcoords="offset points",
                 color=GREEN,
             )
-        words = f"Losses and validation MRR over {len(series['epoch'])} epochs; epoch {best} is kept."
+        words = f"Losses and validation MRR over {len(series['epoch'])} epochs; epoch {best} is chosen."
         return _encode(figure, words)
 
 

@@ -31,12 +31,15 @@ class Layer(NamedTuple):
     system: str
 
 
+# The layer that the graph adds.
+MESSAGES = "levels_messages"
 # Each is the model without what comes after it; the last is the model that is delivered.
 LAYERS = (
     Layer("popularity", "fitted_popularity"),
     Layer("levels: make, model, class and part type", "levels"),
     Layer("visitors' cars", "levels_visitors"),
-    Layer("message passing", TREATMENT),
+    Layer("message passing", MESSAGES),
+    Layer("a last fit with everybody", TREATMENT),
 )
 
 
@@ -134,7 +137,7 @@ def layers(
             rate = float(mine.mean()) if len(mine) else None
             row[scope] = {"users": len(mine), METRIC: rate, "added": added, "ci95": bounds}
         rows.append(row)
-    return {"rows": rows, "reason": _last_layer(rows)}
+    return {"rows": rows, "reason": _of_messages(rows)}
 
 
 def with_history(
@@ -169,14 +172,16 @@ def with_history(
     }
 
 
-def _last_layer(rows: list[dict[str, Any]]) -> str:
+def _of_messages(rows: list[dict[str, Any]]) -> str:
     """What message passing adds, in one or two sentences."""
-    if [row["system"] for row in rows[-2:]] != [layer.system for layer in LAYERS[-2:]]:
+    systems = [layer.system for layer in LAYERS]
+    ranked = [row["system"] for row in rows]
+    if MESSAGES not in ranked or systems[systems.index(MESSAGES) - 1] not in ranked:
         return "What message passing adds was not measured: the model without it was not ranked."
     sentences = []
     few = f"cold users with a car of fewer than {FEW_VISITS:g} visits"
     for scope, whose in (("cold", "cold users"), ("few_visits", few)):
-        found = rows[-1][scope]
+        found = rows[ranked.index(MESSAGES)][scope]
         if found["ci95"] is None:
             sentences.append(f"There are no {whose} to measure it on.")
             continue

@@ -54,6 +54,7 @@ CONTROLS: tuple[System, ...] = (
     System("visitor_demand", "how many visitors wanted a part for the very car", "#5b6875", "count_by_car"),
     System("levels", "the graph model by levels alone", "#5b6875", "layer"),
     System("levels_visitors", "the graph model by levels and visitors' cars", "#5b6875", "layer"),
+    System("levels_messages", "the graph model by levels, visitors' cars and messages", "#5b6875", "layer"),
     System("item_to_item", "what visitors met together with what the user met", "#5b6875", "history_count"),
     System("last_seen", "what the user met, newest first", "#5b6875", "history_count"),
 )

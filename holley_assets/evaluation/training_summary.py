@@ -8,7 +8,7 @@ from typing import Any
 
 from holley_assets.evaluation.formatting import relative
 
-# A validation loss a quarter above the training loss at the epoch that is kept: with dropout active in
+# A validation loss a quarter above the training loss at the epoch that is chosen: with dropout active in
 # training alone, a healthy gap is near zero or negative.
 OVERFITTING_GAP = 0.25
 # The validation loss may pass its lowest point before the validation MRR peaks; a tenth is still noise.
@@ -30,11 +30,11 @@ def summarise_training(
     gap_limit: float = OVERFITTING_GAP,
     rise_limit: float = OVERFITTING_RISE,
 ) -> dict[str, Any]:
-    """Curves, the epoch whose weights are kept, and whether training overfitted.
+    """Curves, the epoch that held-out visitors chose, and whether training overfitted.
 
     Args:
         history: one mapping an epoch with the keys of :data:`CURVES`, in order; a loss may be None.
-        best_epoch: the epoch whose weights were restored; by default the first with the highest validation
+        best_epoch: the epoch that held-out visitors chose; by default the first with the highest validation
             MRR.
         gap_limit: relative gap between the losses at the best epoch above which a warning is raised.
         rise_limit: relative rise of the validation loss above its lowest before, at the best epoch, above

@@ -85,3 +85,20 @@ class AskedParts:
     def loss(self, log_probability: Tensor) -> Tensor:
         """``−ln P`` of each part that was met, ``[num_rows]``; ``log_probability`` is of all fitting pairs."""
         return -ragged_logsumexp(self.log_share + log_probability[self.position], self.row, len(self))
+
+    def reciprocal_ranks(self, log_probability: Tensor, fitting: FittingPairs, eligible: Tensor) -> Tensor:
+        """Expected reciprocal rank of each part that was met among the eligible parts of its car, ``[num_rows]``.
+
+        A part that is not eligible has no rank and counts as zero. Ties go by position.
+
+        Args:
+            log_probability: of each pair of ``fitting``.
+            eligible: whether a part may be recommended, ``[num_products]``.
+        """
+        allowed = eligible[fitting.products]
+        order = torch.argsort(log_probability.masked_fill(~allowed, -torch.inf), descending=True, stable=True)
+        order = order[torch.argsort(fitting.rows[order], stable=True)]
+        rank = torch.empty_like(order)
+        rank[order] = torch.arange(len(order), device=order.device) - fitting.offsets[fitting.rows] + 1
+        value = allowed[self.position] * self.log_share.exp() / rank[self.position]
+        return value.new_zeros(len(self)).index_add_(0, self.row, value)

@@ -44,7 +44,8 @@ class Epoch(NamedTuple):
             in the mean of those trained on and of those held out; with attention, the mean loss of an edge.
         validation_mrr: mean reciprocal rank of held-out parts of customers, ``_cold`` for the car alone and
             ``_history`` for the customer.
-        stage: what was learned: ``start``, ``popularity``, ``levels``, ``visitors``, ``messages`` or ``attention``.
+        stage: what was learned: ``start``, ``popularity``, ``levels``, ``visitors``, ``messages``, ``attention``, or
+            ``everybody`` for the last fit, which nobody is held out from and which has no losses.
         strength: what the precisions of the priors on vectors were multiplied by.
     """
 
@@ -68,8 +69,9 @@ class Checkpoint:
         options: shape of the network.
         vocabularies: keys of the rows of each of :data:`KEYED_TABLES`.
         history: one record an epoch, see :class:`Epoch`.
-        best_epoch: the epoch whose weights these are; 0 is before the first step.
-        stages: the best ``state_dict`` of each stage before the last, by :attr:`Epoch.stage`: what each layer of the
+        best_epoch: the epoch that held-out visitors chose; 0 is before the first step. The weights are its own, or
+            those of the epoch ``everybody`` that goes on from it.
+        stages: the best ``state_dict`` of each stage that was fitted, by :attr:`Epoch.stage`: what each layer of the
             model adds is told by comparing them. They have no part in what is delivered.
     """
 

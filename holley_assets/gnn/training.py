@@ -3,8 +3,9 @@
 Epochs follow a fixed order (:mod:`holley_assets.gnn.fit_sequence`). Epoch 0 is the network before any step, which
 ranks by popularity. Each next one is a fit: popularity among the parts that fit, then vectors by level, then the
 same with visitors' cars inferred by what has been learned, then with messages from car to car. A tenth of the
-visitors and of the customers' edges is held out and chooses among all of them. With ``loss="bce"`` epochs of
-attention on single edges follow (:mod:`holley_assets.gnn.edge_training`).
+visitors and of the customers' edges is held out and chooses among all of them. Then the choice is fitted once more
+to everybody, those held out with the others. With ``loss="bce"`` epochs of attention on single edges follow instead
+(:mod:`holley_assets.gnn.edge_training`), which are judged by the same held-out edges.
 """
 
 from __future__ import annotations
@@ -15,17 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from holley_assets.gnn.asked_parts import AskedParts
-from holley_assets.gnn.car_graph import CarGraph
 from holley_assets.gnn.checkpoint import Checkpoint, Epoch, message_weights, vocabularies_of
-from holley_assets.gnn.demand import FittingPairs, fit_demand
 from holley_assets.gnn.edge_training import EdgeTraining
 from holley_assets.gnn.fit_sequence import (
+    CHOSEN_BY_LIKELIHOOD,
     LEVELS,
     MESSAGES,
     POPULARITY,
@@ -34,20 +32,20 @@ from holley_assets.gnn.fit_sequence import (
     Fit,
     best_of,
     next_fit,
+    strength_of_messages,
 )
-from holley_assets.gnn.hidden_cars import HiddenCars
+from holley_assets.gnn.fits import HELD_OUT, Fits
 from holley_assets.gnn.model import INITIAL_HOP_WEIGHT, HeteroGAT, ModelOptions, Vectors
 from holley_assets.gnn.personal import add_personal_vectors
 from holley_assets.gnn.process_group import ALONE, ProcessGroup
-from holley_assets.gnn.ragged import ragged_logsumexp, ragged_scores
 from holley_assets.gnn.sampling import Candidates, Positives
 from holley_assets.gnn.snapshot import identity_of, restore, save
 from holley_assets.gnn.training_options import TrainingOptions
 from holley_assets.gnn.validation import is_better, reciprocal_ranks
 
-ATTENTION = "attention"
-# Visitors are learned from or held out.
-TRAINING, HELD_OUT = range(2)
+ATTENTION, EVERYBODY = "attention", "everybody"
+# Messages are refused where held-out visitors find what they met further down by this many standard errors.
+REFUTED = 2.0
 
 
 class TrainingResult(NamedTuple):
@@ -69,7 +67,7 @@ def train(
     on_epoch: Callable[[Epoch], None] | None = None,
     group: ProcessGroup = ALONE,
 ) -> TrainingResult:
-    """Train on ``data`` and return the weights of the epoch that predicts held-out visitors best.
+    """Train on ``data`` and return the weights that held-out visitors chose, fitted once more to everybody.
 
     Epoch 0 is the network before its first step, which ranks by popularity: where nothing can be learned it
     stays the best.
@@ -145,24 +143,7 @@ class Training:
         num_products = self.data["product"].num_nodes
         self.known = (self.positives.user * num_products + self.positives.product).sort().values
 
-        self.fitting = FittingPairs.of(self.data)
-        self.graph = CarGraph(self.data)
-        self.hidden = HiddenCars(self.data, self._fold_visitors())
-        # Cars of visitors as fitment and popularity tell them: what no taste has touched.
-        self.popular = self._infer_cars(None)
-        self.popular_demand = self._demand(self.popular)
-        self.asked = [
-            AskedParts.of(
-                self.hidden,
-                self.popular,
-                fold,
-                self.fitting,
-                self.data.class_of_row[edges.row],
-                edges.product,
-                self.generator,
-            )
-            for fold, edges in ((TRAINING, self.positives), (HELD_OUT, held_out))
-        ]
+        self.fits = Fits(self.model, self.data, (self.positives, held_out), options, self.generator, group)
         self.edges = (
             EdgeTraining(
                 self.model,
@@ -195,17 +176,22 @@ class Training:
         """Whether attention stopped before its last epoch, or a weaker prior was left untried."""
         last = self.history[-1]
         if last.stage == ATTENTION:
-            return last.epoch - max(self.best_epoch, self._fits) >= self.options.edges.patience
-        return last.strength is not None and last.strength > min(self.options.strengths)
+            return last.epoch - max(self.best_epoch, self._num_fits) >= self.options.edges.patience
+        tried = [epoch.strength for epoch in self.history if epoch.stage in (LEVELS, VISITORS)]
+        return min((one for one in tried if one is not None), default=0.0) > min(
+            self.options.strengths, default=0.0
+        )
 
     @property
     def finished(self) -> bool:
-        if not len(self.asked[TRAINING]) or not len(self.asked[HELD_OUT]):
+        if not all(len(asked) for asked in self.fits.asked):
             return True
         if self._next_fit() is not None:
             return False
-        nothing_to_learn = self.edges is None or not len(self.positives) or not len(self.validation)
-        epochs = len(self.history) - self._fits - 1
+        if self.edges is None:
+            return self.best_epoch == 0 or self.history[-1].stage == EVERYBODY
+        nothing_to_learn = not len(self.positives) or not len(self.validation)
+        epochs = len(self.history) - self._num_fits - 1
         return nothing_to_learn or (epochs > 0 and self.stopped_early) or epochs >= self.options.edges.epochs
 
     def advance(self) -> Epoch:
@@ -216,18 +202,19 @@ class Training:
             self._fit(fit)
             strength = None if math.isinf(fit.strength) else fit.strength
             return Epoch(number, None, None, None, None, None, 0.0, fit.stage, strength)
-        if number == self._fits + 1:
+        if self.edges is None:
+            return self._fit_everybody()
+        if number == self._num_fits + 1:
             # What validation did not confirm is no ground to build on.
             self.model.load_state_dict({**self.best_state, **self.warm_start})
-        assert self.edges is not None  # or it would be finished
         return Epoch(number, self.edges.epoch(), None, None, None, None, 0.0, ATTENTION)
 
     @property
-    def _fits(self) -> int:
+    def _num_fits(self) -> int:
         return sum(epoch.stage in STAGES for epoch in self.history)
 
     def _next_fit(self) -> Fit | None:
-        if self.history[-1].stage == ATTENTION:
+        if self.history[-1].stage in (ATTENTION, EVERYBODY):
             return None
         fit = next_fit(self.history, self.options.strengths)
         return None if fit is not None and fit.stage == MESSAGES and not len(self.model.hops) else fit
@@ -239,43 +226,21 @@ class Training:
             if fit.stage == MESSAGES:
                 start = self.warm_start.get("hops", torch.full_like(self.model.hops, INITIAL_HOP_WEIGHT))
                 self.model.hops.data.copy_(start)
-        graph = self.graph if fit.stage == MESSAGES else None
-        infers = fit.stage == VISITORS
-        if fit.stage == MESSAGES:
-            infers = best_of(self.history, LEVELS, VISITORS).stage == VISITORS
-        fit_demand(
-            self.model,
-            self.data,
-            self.fitting,
-            self._demand(self._infer_cars(graph)) if infers else self.popular_demand,
-            fit.strength,
-            self.generator,
-            graph=graph,
-            options=self.options.fit,
-            group=self.group,
-        )
+        self.fits.fit(fit.stage, fit.strength, infer_cars=self._infers(fit.stage))
 
-    def _fold_visitors(self) -> np.ndarray:
-        """Visitors of each set of parts, those learned from and those held out, ``[num_sets, 2]``."""
-        visitors = self.data.set_visitors.double()
-        share = torch.full_like(visitors, self.options.validation_share)
-        held_out = torch.binomial(visitors, share, generator=self.generator)
-        return torch.stack([visitors - held_out, held_out], dim=1).cpu().numpy()
+    def _fit_everybody(self) -> Epoch:
+        """Fit the best weights once more, with those that were held out."""
+        best = self.history[self.best_epoch]
+        self.model.load_state_dict(self.best_state)
+        strength = math.inf if best.strength is None else best.strength
+        self.fits.fit_everybody(best.stage, strength, infer_cars=self._infers(best.stage))
+        return Epoch(len(self.history), None, None, None, None, None, 0.0, EVERYBODY, best.strength)
 
-    @torch.no_grad()
-    def _infer_cars(self, graph: CarGraph | None) -> Tensor:
-        """``P(class | set)`` of each pair of a set of parts and a class, by the network as it is."""
-        car, product = self.model.cars(self.data, graph), self.model.levels.products(self.data)
-        scores = ragged_scores(car, product, self.fitting.pairs)
-        total = ragged_logsumexp(scores, self.fitting.rows, self.fitting.num_classes)
-        return self.hidden.log_likelihood(car, product, total)[1]
-
-    def _demand(self, posterior: Tensor) -> Tensor:
-        """Expected demand of those learned from, ``[num_fitting_pairs]``."""
-        demand = self.hidden.demand(posterior, TRAINING, self.fitting)
-        known = self.data.class_of_row[self.positives.row]
-        position = self.fitting.positions(known, self.positives.product)
-        return demand.index_add_(0, position, demand.new_ones(len(position)))
+    def _infers(self, stage: str) -> bool:
+        """Whether visitors' cars are inferred anew in ``stage``."""
+        if stage == MESSAGES:
+            return best_of(self.history, LEVELS, VISITORS).stage == VISITORS
+        return stage == VISITORS
 
     @torch.no_grad()
     def record(self, epoch: Epoch, start: float) -> None:
@@ -283,22 +248,19 @@ class Training:
         if epoch.stage == ATTENTION:
             self._record_attention(epoch, start)
             return
-        graph = self.graph if epoch.stage == MESSAGES else None
-        car, product = self.model.cars(self.data, graph), self.model.levels.products(self.data)
-        log_probability = self.fitting.log_probability(car, product)
-        train_loss, validation_loss = (
-            self.group.of_first(_weighted_mean(asked.loss(log_probability), asked.weight)).item()
-            if len(asked)
-            else None
-            for asked in self.asked
-        )
+        if epoch.stage == EVERYBODY:
+            self.history.append(epoch._replace(seconds=time.monotonic() - start))
+            self.best_state = _copy(self.model.state_dict())
+            return
+        log_probability = self.fits.log_probability(epoch.stage)
+        train_loss, validation_loss = self.fits.losses(log_probability)
         if validation_loss is not None and not math.isfinite(validation_loss):
             raise RuntimeError(
                 f"validation loss of epoch {epoch.epoch} is {validation_loss}: lower the learning rate"
             )
         ranks = None
         if len(self.validation):
-            vectors = self.model.embed_nodes(self.data, graph)
+            vectors = self.model.embed_nodes(self.data, self.fits.graph_of(epoch.stage))
             ranks = self._ranks(vectors, self.data["user"].cold_profile[self.validation.user])
         self.history.append(
             epoch._replace(
@@ -311,12 +273,29 @@ class Training:
         )
         if validation_loss is None:
             return
-        if epoch.stage in STAGES and best_of(self.history, epoch.stage) is self.history[-1]:
+        if epoch.stage == MESSAGES or (
+            epoch.stage in STAGES and best_of(self.history, epoch.stage) is self.history[-1]
+        ):
             self.stages[epoch.stage] = _copy(self.model.state_dict())
-        if best_of(self.history, "start", *STAGES) is self.history[-1]:
+        if self._is_chosen(log_probability):
             self.best_epoch = epoch.epoch
             self.best_ranks = ranks if ranks is not None else torch.empty(0)
             self.best_state = _copy(self.model.state_dict())
+
+    def _is_chosen(self, log_probability: Tensor) -> bool:
+        """Whether the last epoch is better than the best before it; ``log_probability`` is of all fitting pairs."""
+        epoch = self.history[-1]
+        if epoch.stage != MESSAGES:
+            return best_of(self.history, *CHOSEN_BY_LIKELIHOOD) is epoch
+        if epoch.strength != strength_of_messages(self.history):
+            return False
+        with_messages = _copy(self.model.state_dict())
+        self.model.load_state_dict(self.best_state)
+        without = self.fits.log_probability(LEVELS)
+        self.model.load_state_dict(with_messages)
+        ranks_without, ranks_with = map(self.fits.held_out_ranks, (without, log_probability))
+        weight = self.fits.asked[HELD_OUT].weight
+        return not is_better(ranks_without, ranks_with, REFUTED, weight=weight)
 
     def _record_attention(self, epoch: Epoch, start: float) -> None:
         assert self.edges is not None
@@ -340,7 +319,7 @@ class Training:
             )
         )
         # Of the network without attention only the car's own ranks are known.
-        ranks = cold if self.best_epoch <= self._fits else ranks
+        ranks = cold if self.best_epoch <= self._num_fits else ranks
         if is_better(ranks, self.best_ranks, self.options.edges.standard_errors):
             self.best_epoch = epoch.epoch
             self.best_ranks = torch.stack([cold, history]).mean(0)
@@ -351,10 +330,6 @@ class Training:
         eligible = self.data["product"].eligible
         ranks = reciprocal_ranks(*vectors, self.validation, users, self.candidates, eligible, self.known)
         return self.group.of_first(ranks)
-
-
-def _weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
-    return (values * weight).sum() / weight.sum()
 
 
 def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:

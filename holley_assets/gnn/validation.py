@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from holley_assets.gnn.ragged import RaggedPairs, ragged_rows, ragged_scores
@@ -47,14 +48,20 @@ def reciprocal_ranks(
     return 1.0 / rank
 
 
-def is_better(candidate: Tensor, best: Tensor, standard_errors: float) -> bool:
+def is_better(
+    candidate: Tensor, best: Tensor, standard_errors: float, *, weight: Tensor | None = None
+) -> bool:
     """Whether reciprocal ranks ``candidate`` are above ``best`` by more than the error of that difference.
 
     Both are ``[num_positives]`` of the same positives, so that the error is the paired one. With a thousand
     validation edges the best of many epochs is largely the luckiest; asking for a lead of one standard error
     is the rule of Breiman et al. 1984 (see Hastie et al. 2009, section 7.10).
+
+    Args:
+        weight: how often each was asked, ``[num_positives]``; once where it is None.
     """
-    difference = candidate - best
-    lead = difference.mean().item()
-    error = difference.std().item() / math.sqrt(len(difference)) if len(difference) > 1 else 0.0
-    return lead > standard_errors * error
+    weight = torch.ones_like(candidate) if weight is None else weight
+    difference, total = candidate - best, float(weight.sum())
+    lead = float((weight * difference).sum()) / total
+    variance = float((weight * (difference - lead).square()).sum()) / (total - 1.0) if total > 1.0 else 0.0
+    return lead > standard_errors * math.sqrt(variance / total)

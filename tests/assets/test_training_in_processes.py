@@ -71,4 +71,4 @@ def test_two_processes_train_what_one_trains_and_go_on_after_one_was_killed(
             )
     for name, weights in one.state.items():
         difference = (two.state[name] - weights).norm() / weights.norm()
-        assert difference < 0.05, name
+        assert difference < 0.1, name

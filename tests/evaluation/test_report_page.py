@@ -182,7 +182,8 @@ def test_the_page_shows_slices_layers_and_users_with_a_history(
 ) -> None:
     """Every number of the three sections; none of them where nothing was ranked for it."""
     controls = control_like(world, "popularity")
-    names = {"levels": "popularity", "levels_visitors": "sql", "item_to_item": "sql", "last_seen": "random"}
+    names = {"levels": "popularity", "levels_visitors": "sql", "levels_messages": "random"}
+    names |= {"item_to_item": "sql", "last_seen": "random"}
     for name, like in names.items():
         rankings = world.rankings.filter(pc.equal(world.rankings["system"], like))
         column = rankings.schema.get_field_index("system")
@@ -200,6 +201,7 @@ def test_the_page_shows_slices_layers_and_users_with_a_history(
         "fitted_popularity",
         "levels",
         "levels_visitors",
+        "levels_messages",
         "gnn",
     ]
     for row in report["layers"]["rows"][1:]:

@@ -60,12 +60,13 @@ def test_slices_by_hand() -> None:
 
 
 def every_layer(*last: int) -> dict[str, UserMetrics]:
-    popularity, levels, visitors, whole = (layer.system for layer in LAYERS)
+    popularity, levels, visitors, messages, whole = (layer.system for layer in LAYERS)
     return {
         popularity: hits(0, 0, 0, 0, 0, 0, 1, 1),
         levels: hits(1, 0, 0, 0, 0, 0, 0, 0),
         visitors: hits(1, 1, 0, 1, 0, 0, 1, 1),
-        whole: hits(*last),
+        messages: hits(*last),
+        whole: hits(0, 0, 0, 0, 0, 1, 0, 0),
     }
 
 
@@ -75,11 +76,11 @@ def test_layers_by_hand() -> None:
     found = layers(every_layer(1, 1, 1, 0, 0, 0, 0, 0), TRUTH, visits, bootstrap=BOOTSTRAP)
     cold = [row["cold"] for row in found["rows"]]
     few = [row["few_visits"] for row in found["rows"]]
-    assert [row["users"] for row in cold] == [6] * 4
-    assert [row["users"] for row in few] == [3] * 4
-    assert [row["hit_rate@4"] for row in cold] == pytest.approx([0, 1 / 6, 3 / 6, 3 / 6])
-    assert [row["added"] for row in cold[1:]] == pytest.approx([1 / 6, 2 / 6, 0])
-    assert [row["added"] for row in few[1:]] == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+    assert [row["users"] for row in cold] == [6] * 5
+    assert [row["users"] for row in few] == [3] * 5
+    assert [row["hit_rate@4"] for row in cold] == pytest.approx([0, 1 / 6, 3 / 6, 3 / 6, 1 / 6])
+    assert [row["added"] for row in cold[1:]] == pytest.approx([1 / 6, 2 / 6, 0, -2 / 6])
+    assert [row["added"] for row in few[1:]] == pytest.approx([1 / 3, 1 / 3, 1 / 3, -1])
     assert cold[0]["added"] is None and cold[0]["ci95"] is None
     assert found["reason"].startswith("Message passing adds +0.00 points (")
     assert "on 6 cold users: nothing that this test can tell from none." in found["reason"]
@@ -93,17 +94,21 @@ def test_layers_by_hand() -> None:
 def test_the_reason_says_what_the_interval_allows(last: tuple[int, ...], verdict: str) -> None:
     values: dict[str, Any] = every_layer(*last)
     before = hits(*(1 - value for value in last))
-    values[LAYERS[-2].system] = before
+    values[LAYERS[-3].system] = before
     found = layers(values, TRUTH, np.zeros(8), bootstrap=BOOTSTRAP)
     assert found["reason"].count(f": {verdict}.") == 2
 
 
-def test_a_layer_that_was_not_ranked_is_left_out_and_said() -> None:
+@pytest.mark.parametrize("missing", [2, 3])
+def test_a_layer_that_was_not_ranked_is_left_out_and_said(missing: int) -> None:
+    """Without `levels_visitors` or `levels_messages` nobody can tell the one from the other."""
     values = every_layer(1, 1, 1, 1, 1, 1, 1, 1)
-    del values[LAYERS[-2].system]
+    del values[LAYERS[missing].system]
     found = layers(values, TRUTH, np.zeros(8), bootstrap=BOOTSTRAP)
-    assert [row["system"] for row in found["rows"]] == ["fitted_popularity", "levels", "gnn"]
-    assert found["rows"][-1]["cold"]["added"] == pytest.approx(5 / 6)
+    assert [row["system"] for row in found["rows"]] == [
+        layer.system for number, layer in enumerate(LAYERS) if number != missing
+    ]
+    assert found["rows"][missing]["cold"]["added"] == pytest.approx({2: 5 / 6, 3: -2 / 6}[missing])
     assert (
         found["reason"] == "What message passing adds was not measured: the model without it was not ranked."
     )

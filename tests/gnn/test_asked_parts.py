@@ -29,6 +29,7 @@ def asked():
             hidden, posterior, fold, FittingPairs.of(graph), *known, torch.Generator().manual_seed(0)
         )
 
+    asked_.fitting = FittingPairs.of(graph)
     return asked_
 
 
@@ -53,3 +54,19 @@ def test_what_nobody_of_the_fold_met_is_not_asked(asked):
 def test_at_most_so_many_sets_are_asked_about(asked, monkeypatch, most, weights):
     monkeypatch.setattr("holley_assets.gnn.asked_parts.MOST_SETS", most)
     assert asked(0).weight.tolist() in weights
+
+
+@pytest.mark.parametrize(
+    ("eligible", "ranks"),
+    [
+        # A is first and second, B second and first, C third; the customer's B is first.
+        ([True, True, True], [0.75 / 1 + 0.25 / 2, 0.75 / 2 + 0.25 / 1, 1 / 3, 1.0]),
+        # Without A all others move up, and A itself has no rank.
+        ([False, True, True], [0.0, 1.0, 1 / 2, 1.0]),
+        ([True, False, True], [1.0, 0.0, 1 / 2, 0.0]),
+    ],
+)
+def test_a_part_is_ranked_among_the_eligible_parts_of_each_car(asked, eligible, ranks):
+    every = asked(0)
+    found = every.reciprocal_ranks(PROBABILITY.log(), asked.fitting, torch.tensor(eligible))
+    assert found.tolist() == pytest.approx(ranks)

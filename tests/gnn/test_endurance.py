@@ -22,9 +22,9 @@ from holley_assets.gnn.training_options import EdgeOptions, TrainingOptions
 
 MODEL = ModelOptions(embedding_dim=16, attention=AttentionOptions(hidden_dim=16, heads=2, part_type_dim=4))
 EDGES = EdgeOptions(epochs=8, patience=8, batches=2)
-# Four fits after the start, then eight epochs.
+# Three fits after the start, then eight epochs.
 OPTIONS = TrainingOptions(loss="bce", strengths=(10.0,), edges=EDGES, validation_share=0.2)
-FITS = 4
+FITS = 3
 # Epochs after which memory is compared with that of the last one: until then allocators still settle.
 SETTLED, LAST = 20, 120
 MEBIBYTE = 1024 * 1024

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from holley_assets.gnn.checkpoint import Epoch
-from holley_assets.gnn.fit_sequence import Fit, best_of, next_fit
+from holley_assets.gnn.fit_sequence import Fit, best_of, next_fit, strength_of_messages
 
 STRENGTHS = [128.0, 64.0, 32.0, 16.0, 8.0, 4.0, 2.0, 1.0]
 
@@ -54,14 +54,28 @@ def test_a_stage_ends_after_two_fits_that_are_clearly_worse_than_its_best(losses
 def test_a_later_stage_starts_four_strengths_before_the_best_one(stage, best, first):
     fits = [("levels", 1.0 + abs(index - best), strength) for index, strength in enumerate(STRENGTHS)]
     if stage == "messages":
-        fits += [("visitors", 0.5, STRENGTHS[-1])]
+        fits = [("levels", 2.0, STRENGTHS[-1]), ("visitors", 1.5, STRENGTHS[best])]
+        fits += [("visitors", 2.0, STRENGTHS[-1])] * 2
     assert next_fit(history(POPULAR, *fits), STRENGTHS) == Fit(stage, STRENGTHS[first], is_first=True)
 
 
-def test_messages_are_the_last_stage():
-    fits = [("levels", 1.0, 1.0), ("visitors", 1.0, 1.0), ("messages", 1.0, 2.0)]
-    assert next_fit(history(POPULAR, *fits), STRENGTHS) == Fit("messages", 1.0, is_first=False)
-    assert next_fit(history(POPULAR, *fits, ("messages", 1.0, 1.0)), STRENGTHS) is None
+@pytest.mark.parametrize("best", ["levels", "visitors"])
+def test_messages_are_the_last_stage_and_end_at_the_strength_that_was_best_without_them(best):
+    """However good or bad they are: held-out visitors chose 4 without them."""
+    fits = [(stage, 1.0 if stage == best else 1.5, 4.0) for stage in ("levels", "visitors")]
+    fits += [("visitors", 2.0, 2.0), ("visitors", 2.0, 1.0)]
+    for loss in (0.5, 1.0, 5.0):
+        messages = [("messages", loss, 16.0), ("messages", loss + 1, 8.0)]
+        assert next_fit(history(POPULAR, *fits, *messages), STRENGTHS) == Fit("messages", 4.0, is_first=False)
+        assert next_fit(history(POPULAR, *fits, *messages, ("messages", loss + 2, 4.0)), STRENGTHS) is None
+
+
+@pytest.mark.parametrize(("popular", "strength"), [(3.0, 1.0), (1.0, None), (0.9, None)])
+def test_where_popularity_predicts_best_there_is_no_strength_for_messages(popular, strength):
+    fits = [("popularity", popular, None), ("levels", 1.2, 1.0), ("visitors", 1.0, 1.0)]
+    assert strength_of_messages(history(*fits)) == strength
+    following = next_fit(history(*fits), STRENGTHS)
+    assert following == (None if strength is None else Fit("messages", 16.0, is_first=True))
 
 
 def test_the_best_is_the_first_of_equals_of_its_stages():

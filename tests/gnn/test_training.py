@@ -14,13 +14,13 @@ from holley_assets.gnn.message_graph import MessageGraph
 from holley_assets.gnn.model import HeteroGAT, ModelOptions
 from holley_assets.gnn.sampling import NegativeOptions
 from holley_assets.gnn.towers import AttentionOptions
-from holley_assets.gnn.training import train
+from holley_assets.gnn.training import Training, train
 from holley_assets.gnn.training_options import EdgeOptions, TrainingOptions
 
 ATTENTION = AttentionOptions(hidden_dim=16, heads=2, part_type_dim=4)
 MODEL = ModelOptions(embedding_dim=16, attention=ATTENTION)
 EDGES = EdgeOptions(epochs=3, patience=3, batches=2)
-NUM_FITS = 4  # popularity, levels, visitors, messages
+NUM_FITS = 3  # popularity, levels and visitors; popularity is best there, so that messages have no place
 QUICK = TrainingOptions(loss="bce", strengths=(10.0,), validation_share=0.2, edges=EDGES)
 
 
@@ -92,20 +92,67 @@ def test_a_state_of_other_data_is_not_resumed(graph, tmp_path):
     )
 
 
-def test_best_weights_are_restored():
-    """The fit that predicts held-out visitors best, as a training gives it that ends there."""
+def taste_of_models():
+    """A graph with something to learn, and a training that tries priors from strong to far too weak."""
     graph = make_graph(make_tables(users=240, active=200)).data
-    options = TrainingOptions(strengths=(300.0, 10.0, 1.0, 0.01))
-    result = train(graph, replace(MODEL, attention=None), options)
-    losses = [epoch.validation_loss for epoch in result.history]
+    return graph, TrainingOptions(strengths=(300.0, 10.0, 1.0, 0.01))
+
+
+def test_the_fit_that_held_out_visitors_like_best_is_chosen():
+    graph, options = taste_of_models()
+    history = train(graph, replace(MODEL, attention=None, hops=0), options).history
+    losses = [epoch.validation_loss for epoch in history[:-1]]
     best = int(np.argmin(losses))
-    assert result.checkpoint.best_epoch == best
+    assert train(graph, replace(MODEL, attention=None, hops=0), options).checkpoint.best_epoch == best
     assert 0 < best < len(losses) - 1, "weaker priors overfit"
-    stage = result.history[best].stage
-    assert all(
-        torch.equal(value, result.checkpoint.stages[stage][name])
-        for name, value in result.checkpoint.state.items()
+    last = history[-1]
+    assert (last.stage, last.strength) == ("everybody", history[best].strength)
+    assert (last.train_loss, last.validation_loss) == (None, None), "nobody is left to ask"
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_messages_are_kept_unless_held_out_visitors_refute_them(monkeypatch, refused):
+    """Held at the strength that was best without them; the choice asks for the ranks alone."""
+    graph, options = taste_of_models()
+    asked = []
+
+    def is_better(candidate, best, standard_errors, *, weight):
+        asked.append((len(candidate), len(best), standard_errors, len(weight)))
+        return refused
+
+    monkeypatch.setattr("holley_assets.gnn.training.is_better", is_better)
+    result = train(graph, replace(MODEL, attention=None), options)
+    without = min(
+        (epoch for epoch in result.history if epoch.stage in ("levels", "visitors")),
+        key=lambda epoch: epoch.validation_loss,
     )
+    chosen = result.history[result.checkpoint.best_epoch]
+    assert chosen.strength == without.strength
+    assert chosen.stage == ("messages" if not refused else without.stage)
+    assert bool(result.checkpoint.state["hops"].any()) == (not refused)
+    ((candidates, bests, errors, weights),) = asked
+    assert candidates == bests == weights
+    assert errors == 2.0
+
+
+def test_those_held_out_are_learned_from_at_last():
+    """All of the demand that the fit of the training fold saw, and that of those held out."""
+    graph, options = taste_of_models()
+    seen = []
+
+    def remember(model, data, pairs, demand, *arguments, **keywords):
+        seen.append(float(demand.sum()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("holley_assets.gnn.fits.fit_demand", remember)
+        training = Training(graph, replace(MODEL, attention=None), options)
+        training.fits.fit("levels", 1.0, infer_cars=False)
+        training.fits.fit_everybody("levels", 1.0, infer_cars=False)
+    edges = graph[INTERACTS].edge_index.shape[1]
+    met_by_visitors = float((graph.set_offsets.diff() * graph.set_visitors).sum())
+    assert seen[1] == pytest.approx(edges + met_by_visitors, rel=1e-6)
+    fewer = edges - round(edges * options.validation_share)
+    assert fewer <= seen[0] <= fewer + met_by_visitors
 
 
 def test_without_interactions_the_network_is_returned_as_it_starts():
@@ -157,19 +204,21 @@ def test_an_unknown_part_starts_from_zero_when_scored(graph):
     assert older.model(graph).levels.product.weight[0].abs().sum() == 0
 
 
-def test_a_warm_start_takes_over_what_passes_messages_and_nothing_that_remembers_an_edge(graph):
+def test_a_warm_start_takes_over_what_passes_messages_and_nothing_that_remembers_an_edge():
     """A champion has seen the edges that are held out now: its node vectors would win by what they remember."""
+    graph, _ = taste_of_models()
     cold = train(graph, MODEL, QUICK)
     champion = replace(
         cold.checkpoint,
         state={name: torch.full_like(value, 0.01) for name, value in cold.checkpoint.state.items()},
     )
     warm = train(graph, MODEL, QUICK, warm_start=champion)
-    without_messages = NUM_FITS  # the start, popularity, levels and visitors
+    without_messages = NUM_FITS + 1  # with the start
+    assert [epoch.stage for epoch in cold.history].count("messages") == 1
     assert [epoch.validation_loss for epoch in warm.history[:without_messages]] == [
         epoch.validation_loss for epoch in cold.history[:without_messages]
     ]
-    assert warm.history[NUM_FITS].validation_loss != cold.history[NUM_FITS].validation_loss
+    assert warm.history[without_messages].validation_loss != cold.history[without_messages].validation_loss
     assert warm.warm_start_weights > 0 and cold.warm_start_weights == 0
 
 

@@ -54,3 +54,12 @@ def test_better_is_more_than_the_error_of_the_difference():
     assert not is_better(best, best, 0.0)
     assert is_better(best[:1] + 0.01, best[:1], math.pi)
     assert not is_better(best[:1], best[:1], math.pi)
+
+
+def test_what_was_asked_twice_weighs_twice():
+    """Differences 0.1 twice and 0.4: mean 0.2, variance (0.01 + 0.01 + 0.04) / 2, standard error 0.1."""
+    best = torch.tensor([0.5, 0.25], dtype=torch.float64)
+    candidate = best + torch.tensor([0.1, 0.4], dtype=torch.float64)
+    weight = torch.tensor([2.0, 1.0], dtype=torch.float64)
+    assert is_better(candidate, best, 1.99, weight=weight)
+    assert not is_better(candidate, best, 2.01, weight=weight)

@@ -1,0 +1,139 @@
+"""The fits of a training: visitors' cars, the demand that follows from them, and questions to those held out."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch_geometric.data import HeteroData
+
+from holley_assets.gnn.asked_parts import AskedParts
+from holley_assets.gnn.car_graph import CarGraph
+from holley_assets.gnn.demand import FittingPairs, fit_demand
+from holley_assets.gnn.fit_sequence import MESSAGES, POPULARITY
+from holley_assets.gnn.hidden_cars import HiddenCars
+from holley_assets.gnn.model import HeteroGAT
+from holley_assets.gnn.process_group import ProcessGroup
+from holley_assets.gnn.ragged import ragged_logsumexp, ragged_scores
+from holley_assets.gnn.sampling import Positives
+from holley_assets.gnn.training_options import TrainingOptions
+
+# Visitors and customers are learned from or held out.
+TRAINING, HELD_OUT = FOLDS = range(2)
+
+
+class Fits:
+    """What the fits of one training share.
+
+    Attributes:
+        model: the network, which every fit changes.
+        asked: what was met in the training fold and in the one held out.
+    """
+
+    def __init__(
+        self,
+        model: HeteroGAT,
+        data: HeteroData,
+        edges: tuple[Positives, Positives],
+        options: TrainingOptions,
+        generator: torch.Generator,
+        group: ProcessGroup,
+    ) -> None:
+        """``edges`` are what customers met, in the training fold and in the one held out."""
+        self.model, self.data, self.options = model, data, options
+        self.generator, self.group = generator, group
+        self._pairs = FittingPairs.of(data)
+        self._graph = CarGraph(data)
+        self._hidden = HiddenCars(data, self._visitors_of_folds())
+        self._customers = [(data.class_of_row[fold.row], fold.product) for fold in edges]
+        # Cars of visitors as fitment and popularity tell them: what no taste has touched.
+        self._popular = self._infer_cars(POPULARITY)
+        self._popular_demand = self._demand(self._popular, TRAINING)
+        self.asked = [
+            AskedParts.of(
+                self._hidden, self._popular, fold, self._pairs, *self._customers[fold], generator=generator
+            )
+            for fold in FOLDS
+        ]
+
+    def fit(self, stage: str, strength: float, *, infer_cars: bool) -> None:
+        """Fit the network to those learned from.
+
+        Args:
+            strength: see :func:`holley_assets.gnn.demand.fit_demand`.
+            infer_cars: whether visitors' cars are inferred anew, by the network as it is.
+        """
+        demand = self._demand(self._infer_cars(stage), TRAINING) if infer_cars else self._popular_demand
+        self._fit(demand, stage, strength)
+
+    def fit_everybody(self, stage: str, strength: float, *, infer_cars: bool) -> None:
+        """The same for all, those held out with the others: nothing is left to choose afterwards."""
+        posterior = self._infer_cars(stage) if infer_cars else self._popular
+        self._fit(self._demand(posterior, TRAINING) + self._demand(posterior, HELD_OUT), stage, strength)
+
+    def graph_of(self, stage: str) -> CarGraph | None:
+        """The paths over which cars exchange messages in ``stage``."""
+        return self._graph if stage == MESSAGES else None
+
+    @torch.no_grad()
+    def log_probability(self, stage: str) -> Tensor:
+        """``ln P(part | class)`` by the network as it is, ``[num_fitting_pairs]``."""
+        return self._pairs.log_probability(*self._vectors(stage))
+
+    def losses(self, log_probability: Tensor) -> tuple[float | None, float | None]:
+        """Mean ``−ln P`` of what was met in each fold, as the first process has it; None where nobody was asked."""
+        training, held_out = (
+            self.group.of_first(
+                (asked.loss(log_probability) * asked.weight).sum() / asked.weight.sum()
+            ).item()
+            if len(asked)
+            else None
+            for asked in self.asked
+        )
+        return training, held_out
+
+    def held_out_ranks(self, log_probability: Tensor) -> Tensor:
+        """Reciprocal rank of what those held out met, as the first process has it, ``[num_rows]``."""
+        eligible = self.data["product"].eligible
+        return self.group.of_first(
+            self.asked[HELD_OUT].reciprocal_ranks(log_probability, self._pairs, eligible)
+        )
+
+    def _fit(self, demand: Tensor, stage: str, strength: float) -> None:
+        fit_demand(
+            self.model,
+            self.data,
+            self._pairs,
+            demand,
+            strength,
+            self.generator,
+            graph=self.graph_of(stage),
+            options=self.options.fit,
+            group=self.group,
+        )
+
+    def _visitors_of_folds(self) -> NDArray[np.float64]:
+        """Visitors of each set of parts, by fold, ``[num_sets, 2]``."""
+        visitors = self.data.set_visitors.double()
+        share = torch.full_like(visitors, self.options.validation_share)
+        held_out = torch.binomial(visitors, share, generator=self.generator)
+        return torch.stack([visitors - held_out, held_out], dim=1).cpu().numpy()
+
+    @torch.no_grad()
+    def _infer_cars(self, stage: str) -> Tensor:
+        """``P(class | set)`` of each pair of a set of parts and a class, by the network as it is."""
+        car, product = self._vectors(stage)
+        scores = ragged_scores(car, product, self._pairs.pairs)
+        total = ragged_logsumexp(scores, self._pairs.rows, self._pairs.num_classes)
+        return self._hidden.log_likelihood(car, product, total)[1]
+
+    def _vectors(self, stage: str) -> tuple[Tensor, Tensor]:
+        """Vectors of classes and of parts by the network as it is."""
+        return self.model.cars(self.data, self.graph_of(stage)), self.model.levels.products(self.data)
+
+    def _demand(self, posterior: Tensor, fold: int) -> Tensor:
+        """Expected demand of the visitors and customers of ``fold``, ``[num_fitting_pairs]``."""
+        demand = self._hidden.demand(posterior, fold, self._pairs)
+        position = self._pairs.positions(*self._customers[fold])
+        return demand.index_add_(0, position, demand.new_ones(len(position)))
