@@ -27,6 +27,7 @@ from holley_assets.assets.report import eval_report
 from holley_assets.assets.run_comparison import run_comparison
 from holley_assets.assets.serving import build_serving_table, mixed_recommendations, sql_recommendations
 from holley_assets.assets.serving_switch import serving_switch
+from holley_assets.assets.source_rows import source_rows
 from holley_assets.assets.sources import source_tables
 from holley_assets.assets.time_windows import time_windows
 from holley_assets.automation.alert_sensor import alert_sensor
@@ -64,6 +65,7 @@ from holley_assets.settings import ComputeSettings, load_section
 _made = [
     time_windows,
     *graph_tables,
+    source_rows,
     graphs,
     trained_checkpoint,
     embeddings,

@@ -48,6 +48,7 @@ GROUPS = {
         "parts",
         "popularity",
         "product_nodes",
+        "source_rows",
         "test_clicks",
         "test_interactions",
         "time_windows",

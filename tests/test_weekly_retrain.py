@@ -9,8 +9,11 @@ import dagster as dg
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from small_run import FinishedRun, execute_job
+
+from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 
 SLOT_COLUMNS = [
     column
@@ -36,6 +39,7 @@ TABULAR_ASSETS = [
     "user_purchases",
     "popularity",
     "test_clicks",
+    "source_rows",
     "recommendations",
     "evaluation_rankings",
     "user_embeddings",
@@ -195,6 +199,23 @@ def test_dropped_rows_are_counted_by_reason_on_the_assets(weekly_run: FinishedRu
             assert sum(metadata["dropped"].value.values()) > 0, asset
             assert metadata["dagster/row_count"].value == weekly_run.table(asset).num_rows
             assert metadata["preview"].records
+
+
+def test_what_became_of_the_source_s_rows_is_on_the_asset(weekly_run: FinishedRun) -> None:
+    with dg.DagsterInstance.from_config(str(weekly_run.home)) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("source_rows"))
+        check = instance.get_latest_asset_check_evaluation_record(
+            dg.AssetCheckKey(dg.AssetKey("source_rows"), "source_rows_add_up")
+        )
+    assert event is not None and event.asset_materialization is not None
+    metadata = event.asset_materialization.metadata
+    for table in SOURCE_TABLES:
+        counts = dict(metadata[table].value)
+        rows = pq.ParquetFile(weekly_run.source_dir / f"{table}.parquet").metadata.num_rows
+        assert counts.pop("in") == rows == sum(counts.values()), table
+        assert counts["kept"] > 0, table
+    assert check is not None and check.evaluation is not None
+    assert check.evaluation.passed and check.evaluation.blocking
 
 
 def test_the_daily_job_delivers_with_the_weekly_model(

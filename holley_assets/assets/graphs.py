@@ -10,6 +10,7 @@ import pyarrow as pa
 from holley_assets.assets.model_choice import reference_metadata
 from holley_assets.assets.step import Step
 from holley_assets.checks.graph_checks import TRAINING_GRAPH_CHECKS, check_training_graph, recounted_tables
+from holley_assets.checks.source_row_checks import SOURCE_ROWS
 from holley_assets.core.groups import (
     MODEL,
     table_spec,
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
 GRAPH_FILES = {"training": "heterodata.pt", "serving": "serving_heterodata.pt"}
 KINDS = {"pytorch"}
 # A customer's vehicle is a column of user_nodes too; the graph is built once this table's checks have passed. What the
-# leak check recounts is read as files, and must have been written before.
-_INPUTS = ["time_windows", *dict.fromkeys([*GRAPH_TABLE_NAMES, "owns_edges", *recounted_tables()])]
+# leak check recounts is read as files, and must have been written before. Nothing is learned from sources whose rows do
+# not add up.
+_INPUTS = [
+    "time_windows",
+    *dict.fromkeys([*GRAPH_TABLE_NAMES, "owns_edges", *recounted_tables(), SOURCE_ROWS]),
+]
 
 
 def graph_statistics(data: "HeteroData") -> dict[str, dict[str, float]]:

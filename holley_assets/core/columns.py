@@ -120,6 +120,10 @@ COLUMNS: dict[str, str] = {
     "standard_error": "paired standard error of the gain",
     "chosen": "whether this value was chosen",
     "visits": "held-out visits that the gain is a mean of",
+    # What became of the rows of the sources.
+    "source_table": "table of the source",
+    "outcome": "in: all rows of the table; kept, dropped for a reason, or lost for none",
+    "source_rows": "rows of the source table",
     # Against the run before.
     "measure": "what is compared",
     "kind": "worse, drift or shown: what follows when the limit is passed",
@@ -159,6 +163,9 @@ OF_TABLE: dict[str, dict[str, str]] = {
     "mixed_recommendations": {
         "arm": "whose parts the customer received: the graph's or the SQL pipeline's",
         "assigned_arm": "whose parts the hash of the address assigns to the customer",
+    },
+    "source_rows": {
+        "reason": "why the rows were dropped, the first of their reasons; null for those in and kept"
     },
     "order_lines": {"source": "table that reported the order line"},
 }

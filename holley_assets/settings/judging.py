@@ -139,6 +139,11 @@ class CheckSettings(Section):
         description="users whose vehicle the fitment table names, among those with a vehicle; below, a run stops",
     )
     usual_vehicles_share: Share = Field(0.9, description="the same share, below which a warning is raised")
+    late_rows_share: Share = Field(
+        0.001,
+        description="rows of a source table that may be kept nowhere and dropped for no reason, since they arrived "
+        "while the run read it; with more a run stops",
+    )
     cold_share_low: Share = Field(0.90, description="share of cold users below which a warning is raised")
     cold_share_high: Share = Field(0.999, description="share of cold users above which a warning is raised")
     hit_rate_drop: Share = Field(

@@ -6,13 +6,7 @@ WITH events AS (
     NULLIF(TRIM(user_id), '') AS user_id,
     client_event_timestamp AS event_timestamp,
     LOWER(TRIM(event_name)) AS event_name,
-    CASE LOWER(TRIM(event_name))
-      WHEN 'viewed product' THEN 'single'
-      WHEN 'ordered product' THEN 'single'
-      WHEN 'cart update' THEN 'items'
-      WHEN 'placed order' THEN 'items'
-      WHEN 'consumer website order' THEN 'skus'
-    END AS shape,
+    event_shape(LOWER(TRIM(event_name))) AS shape,
     event_properties,
     -- Events carry no id, and a user may send several at one time. What a row says serves as its id: rows
     -- that say the same are one event, sent twice.
@@ -41,22 +35,23 @@ properties AS (
   WHERE events.shape IS NOT NULL
 ),
 
+named_properties AS (
+  SELECT
+    *,
+    property_role(shape, name) AS role,
+    IF(shape = 'single', 0, SAFE_CAST(REGEXP_EXTRACT(name, r'^[a-z]+[_.]([0-9]+)') AS INT64)) AS item
+  FROM properties
+),
+
 item_properties AS (
   SELECT
     *,
-    IF(shape = 'single', 0, SAFE_CAST(REGEXP_EXTRACT(name, r'^[a-z]+[_.]([0-9]+)') AS INT64)) AS item,
-    ENDS_WITH(name, 'productid') OR ENDS_WITH(name, 'prodid') OR shape = 'skus' AS names_part,
-    ENDS_WITH(name, 'price') AS names_price,
-    ENDS_WITH(name, 'imageurl') AS names_image
-  FROM properties
-  WHERE
-    CASE
-      -- An event without properties names no part, and is counted.
-      WHEN name IS NULL THEN TRUE
-      WHEN shape = 'single' THEN name IN ('productid', 'prodid', 'price', 'imageurl')
-      WHEN shape = 'items' THEN REGEXP_CONTAINS(name, r'^items[_.][0-9]+[_.](productid|prodid|itemprice|imageurl)$')
-      ELSE REGEXP_CONTAINS(name, r'^skus[_.][0-9]+$')
-    END
+    COALESCE(role = 'part', FALSE) AS names_part,
+    COALESCE(role = 'price', FALSE) AS names_price,
+    COALESCE(role = 'image', FALSE) AS names_image
+  FROM named_properties
+  -- An event without properties names no part, and is counted.
+  WHERE role IS NOT NULL OR name IS NULL
 ),
 
 items AS (

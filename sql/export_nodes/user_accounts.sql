@@ -27,7 +27,10 @@ properties AS (
     sources.auxia_insertion_timestamp
   FROM sources
   CROSS JOIN UNNEST(sources.user_properties) AS property
-  WHERE LOWER(TRIM(property.property_name)) IN ('email', 'v1_year', 'v1_make', 'v1_model', LOWER(TRIM(@consent_property)))
+  WHERE
+    LOWER(TRIM(property.property_name)) IN (
+      'email', 'v1_year', 'v1_make', 'v1_model', NULLIF(LOWER(TRIM(@consent_property)), '')
+    )
 ),
 
 latest_properties AS (
@@ -48,7 +51,7 @@ told AS (
     MAX(IF(name = 'v1_make', value, NULL)) AS make,
     MAX(IF(name = 'v1_model', value, NULL)) AS model,
     LOGICAL_OR(
-      name = LOWER(TRIM(@consent_property))
+      name = NULLIF(LOWER(TRIM(@consent_property)), '')
       AND REGEXP_CONTAINS(
         value,
         r'(?i)^(no?|false|f|0|off|none|den(y|ied)|declined?|refused?|opt(ed)?[ _-]?out|unsubscribed?|revoked?|withdrawn)$'

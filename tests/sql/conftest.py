@@ -151,7 +151,7 @@ class Shop:
         """User ``name`` with e-mail ``name@x.com`` and a vehicle."""
         self.account(name, email=f"{name}@x.com", v1_year=year, v1_make=make, v1_model=model)
 
-    def event(self, user_id: str | None, name: str, at: str | None, **values: Any) -> None:
+    def event(self, user_id: str | None, name: str | None, at: str | None, **values: Any) -> None:
         """One event; property names may hold dots: ``**{"Items_0.ProductId": "A"}``."""
         self.rows["ingestion_unified_schema_incremental"].append(
             {
@@ -185,7 +185,7 @@ class Shop:
             text = date  # type: ignore[assignment]
         self.rows["import_orders"].append({"ITEM": sku, "SHIP_TO_EMAIL": email, "ORDER_DATE": text})
 
-    def click(self, user_id: str, at: str, tracking_id: str = "t", kind: str = "CLICKED") -> None:
+    def click(self, user_id: str, at: str | None, tracking_id: str = "t", kind: str = "CLICKED") -> None:
         """A click on an e-mail."""
         self.rows["treatment_interaction"].append(
             {
@@ -216,16 +216,26 @@ class Shop:
             {"PartNumber": sku, "PartType": part_type, "Price": price, "Tags": tags}
         )
 
-    def item_tags(self, sku: str, tags: str) -> None:
+    def item_tags(self, sku: str | None, tags: str) -> None:
         """A row of import_items_tags."""
         self.rows["import_items_tags"].append({"PartNumber": sku, "Tags": tags})
 
     @property
+    def parameters(self) -> dict[str, object]:
+        """Parameters of all queries."""
+        return dict(PARAMETERS)
+
+    @property
     def warehouse(self) -> DuckDBWarehouse:
         """A warehouse over this shop's files."""
+        return self.warehouse_with({})
+
+    def warehouse_with(self, others: dict[str, Path]) -> DuckDBWarehouse:
+        """The same with other files for some assets."""
+        assets = {name: self.folder / "assets" / f"{name}.parquet" for name in GRAPH_TABLES}
         return DuckDBWarehouse(
             sources={table: self.folder / f"{table}.parquet" for table in self.rows},
-            assets={name: self.folder / "assets" / f"{name}.parquet" for name in GRAPH_TABLES},
+            assets={**assets, **others},
             database=self.folder / "warehouse.duckdb",
             temporary_directory=self.folder / "tmp",
         )

@@ -164,6 +164,14 @@ def fill(shop: Any) -> None:
     for second in range(5):
         shop.click(f"a1{NBSP}", f"2026-01-{20 + second}T10:00:0{second}", kind=f"clicked{NBSP}")
         shop.click("b1", f"2026-01-0{second + 1}T23:50", f"t{second}")
+    for kind, at in ((f"{NBSP}viewed", "2026-01-20"), ("OPENED", "2026-01-20"), ("clicked", None)):
+        shop.click("b1", at, kind=kind)
+    for number in range(3):
+        shop.event("b1", "Wishlist Update", "2026-01-20", **{f"{NBSP}Items_0.ProdId": "A"})
+        shop.event(f"b{number}", "Viewed Product", "2026-01-20", ProductID=f"nobody{NBSP}knows it")
+        shop.item_tags(f"nobody{number}", "Refurb")
+    shop.attributes("b1", {"colour": "red", "": "no"}, "2025-08-01")
+    shop.fits("1967-1969", "CHEVY", "NOVA")
 
 
 def recommendations() -> pa.Table:

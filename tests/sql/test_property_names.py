@@ -28,3 +28,9 @@ def test_names_of_event_properties_are_trimmed(shop: Any) -> None:
         shop.event("v", "Viewed Product", "2025-12-01", **values)
     rows = shop.run("interaction_events")
     assert sorted((row["base_sku"], row["price"]) for row in rows) == [(f"P{n}", 9.5) for n in range(4)]
+
+
+def test_a_property_without_a_name_is_no_consent_where_no_setting_names_one(shop: Any) -> None:
+    shop.driver("u1")
+    shop.attributes("u1", {" ": "no"}, "2025-09-01")
+    assert [user["email_lower"] for user in shop.run("user_nodes", consent_property=" ")] == ["u1@x.com"]

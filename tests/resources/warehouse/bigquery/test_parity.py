@@ -16,6 +16,7 @@ import pytest
 from bigquery_emulator import BigQueryEmulator
 
 from holley_assets.checks.recommendation_checks import DELIVERED_PARTS, check_recommendations
+from holley_assets.checks.source_row_checks import SOURCE_ROWS
 from holley_assets.checks.staged_table import fingerprint, stage_recommendations
 from holley_assets.core.table_specs import (
     TABLE_SPECS,
@@ -54,7 +55,7 @@ def upstream_first() -> list[str]:
         if name not in ordered:
             ordered.append(name)
 
-    names = {spec.name for spec in TABLE_SPECS}
+    names = {SOURCE_ROWS, *(spec.name for spec in TABLE_SPECS)}
     for name in sorted(names):
         visit(name)
     return ordered
