@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -53,7 +54,8 @@ def embed(
         personal_precision: see :func:`holley_assets.gnn.personal.add_personal_vectors`.
     """
     model = checkpoint.model(data).to(device)
-    data = data.to(device)
+    # A copy of the stores, not of the tensors: the caller's graph stays where it is.
+    data = copy.copy(data).to(device)
     vectors = model(data)
     positives = Positives.of(data, Candidates(data), minimum_weight=0.0)
     shop_popularity = share_of_shop_popularity(vectors, data, positives)

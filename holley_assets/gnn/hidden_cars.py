@@ -156,8 +156,9 @@ class HiddenCars:
                 (weight, (self.class_of_pair[pairs].cpu().numpy(), row - first)), (shape[0], last - first)
             )
             wanted = (of_class.tocsr() @ self.matrix[first:last]).tocoo()
-            position = fitting.positions(*(torch.from_numpy(axis.astype(np.int64)) for axis in wanted.coords))
-            result.index_add_(0, position, torch.from_numpy(wanted.data))
+            axes = (torch.from_numpy(axis.astype(np.int64)).to(result.device) for axis in wanted.coords)
+            weights = torch.from_numpy(wanted.data).to(result.device)
+            result.index_add_(0, fitting.positions(*axes), weights)
         return result.to(posterior.dtype)
 
 

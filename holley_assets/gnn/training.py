@@ -10,6 +10,7 @@ to everybody, those held out with the others. With ``loss="bce"`` epochs of atte
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -127,7 +128,8 @@ class Training:
         self.options = options
         self.group = group
         self.model = HeteroGAT(data, model_options).to(options.device)
-        self.data = data.to(options.device)
+        # A copy of the stores, not of the tensors: the caller's graph stays where it is.
+        self.data = copy.copy(data).to(options.device)
         self.warm_start = message_weights(warm_start, self.model) if warm_start is not None else {}
         self.generator = torch.Generator(options.device).manual_seed(options.seed)
         self.candidates = Candidates(self.data)
