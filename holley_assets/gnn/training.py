@@ -102,12 +102,12 @@ def train(
     if state_path is not None:
         state_path.unlink(missing_ok=True)
     checkpoint = Checkpoint(
-        state=run.best_state,
+        state=_on_cpu(run.best_state),
         options=model_options,
         vocabularies=vocabularies_of(data),
         history=[dict(epoch._asdict()) for epoch in run.history],
         best_epoch=run.best_epoch,
-        stages=run.stages,
+        stages={stage: _on_cpu(state) for stage, state in run.stages.items()},
     )
     taken_over = sum(value.numel() for value in run.warm_start.values())
     return TrainingResult(checkpoint, run.history, run.stopped_early, taken_over)
@@ -336,3 +336,7 @@ class Training:
 
 def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in state.items()}
+
+
+def _on_cpu(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.cpu() for name, value in state.items()}
