@@ -5,6 +5,7 @@ import pyarrow as pa
 
 from holley_assets.assets.options import query_parameters
 from holley_assets.assets.step import Step
+from holley_assets.checks.known_part_checks import KNOWN_PART_CHECKS, NAMING_TABLES, check_known_parts
 from holley_assets.checks.source_row_checks import SOURCE_ROW_CHECKS, SOURCE_ROWS, check_source_rows, outcomes
 from holley_assets.core.failures import one_line
 from holley_assets.core.groups import GRAPH_TABLES, OWNERS
@@ -22,7 +23,7 @@ from holley_assets.resources.warehouse_resource import WarehouseResource
     owners=OWNERS,
     kinds={"sql", "duckdb", "bigquery"},
     deps=query_dependencies(SOURCE_ROWS),
-    check_specs=SOURCE_ROW_CHECKS,
+    check_specs=[*SOURCE_ROW_CHECKS, *KNOWN_PART_CHECKS],
     # With checks of its own, an asset annotated as MaterializeResult is taken to have no value.
     dagster_type=dg.Any,
 )
@@ -46,6 +47,7 @@ def source_rows(
             step.staging_path(context.asset_key),
         )
     rows = read_parquet(result.path)
+    limits = step.settings.checks
     return dg.MaterializeResult(
         value=result.path,
         metadata={
@@ -54,5 +56,8 @@ def source_rows(
             **result.costs,
             **step.took(),
         },
-        check_results=check_source_rows(rows, step.settings.checks.late_rows_share),
+        check_results=[
+            *check_source_rows(rows, limits.late_rows_share),
+            *check_known_parts(rows, step.asset_paths(NAMING_TABLES), limits),
+        ],
     )

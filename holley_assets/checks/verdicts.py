@@ -14,7 +14,7 @@ from holley_assets.core.event_log import Materialization, newest_materialization
 
 
 def unproven(instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey]) -> list[str]:
-    """Checks that did not pass on the newest materialization of their asset, each in a few words."""
+    """Checks that did not pass on the newest materialization of their asset, each in a few words; warnings pass."""
     newest: dict[dg.AssetKey, Materialization | None] = {}
     problems: list[str] = []
     for check in checks:
@@ -39,4 +39,6 @@ def _problem(
     target = evaluation.target_materialization_data
     if target is None or target.storage_id != materialization.storage_id:
         return "has not run on the newest data"
-    return None if evaluation.passed else "failed"
+    # What warns lets the run go on, and what the run made may go out.
+    warned = evaluation.severity is dg.AssetCheckSeverity.WARN
+    return None if evaluation.passed or warned else "failed"

@@ -139,6 +139,22 @@ class CheckSettings(Section):
         description="users whose vehicle the fitment table names, among those with a vehicle; below, a run stops",
     )
     usual_vehicles_share: Share = Field(0.9, description="the same share, below which a warning is raised")
+    # Samples and logs of real shops know 99 to 100 % of the parts. Orders of any age also name what is sold no more.
+    minimum_known_parts_share: Share = Field(
+        0.5,
+        description="imported orders, and events that name parts, whose part the catalogue or the fitment data know; "
+        "below, a run stops",
+    )
+    usual_known_parts_share: Share = Field(
+        0.9, description="the same shares, below which a warning is raised"
+    )
+    # In samples all parts fit a vehicle; catalogues also have parts for any vehicle, which no fitment names.
+    minimum_fitting_parts_share: Share = Field(
+        0.2, description="rows of the catalogue whose part fits a vehicle; below, a run stops"
+    )
+    usual_fitting_parts_share: Share = Field(
+        0.5, description="the same share, below which a warning is raised"
+    )
     late_rows_share: Share = Field(
         0.001,
         description="rows of a source table that may be kept nowhere and dropped for no reason, since they arrived "

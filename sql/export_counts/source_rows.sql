@@ -2,6 +2,7 @@
 -- in: all that the table has, counted on their own in the same statement, so that rows that arrive meanwhile are in
 -- both or in none. kept: something of the row is in a table of the graph; a click is a label. dropped: a reason says
 -- why not. lost: no reason is known, and nothing of the row is in the table that it belongs in.
+-- Of what is kept, catalogue rows that fit no vehicle stand apart: they are nodes, and nobody is shown them.
 -- A row counts once, under its first reason. Of rows that say the same the first is kept; of a row that names several
 -- parts one is enough.
 WITH all_rows AS (
@@ -432,6 +433,11 @@ items AS (
   GROUP BY sku, part_type, price, refurbished
 ),
 
+fitting_parts AS (
+  SELECT DISTINCT base_sku
+  FROM `{working}.fitment`
+),
+
 judged_items AS (
   SELECT
     'import_items' AS source_table,
@@ -439,9 +445,11 @@ judged_items AS (
     CASE
       WHEN items.sku IS NULL THEN 'no part number'
       WHEN parts.sku IS NULL THEN 'missing in parts'
+      WHEN fitting_parts.base_sku IS NULL THEN 'fits no vehicle'
     END AS reason
   FROM items
   LEFT JOIN `{working}.parts` AS parts ON parts.sku = items.sku
+  LEFT JOIN fitting_parts ON fitting_parts.base_sku = parts.base_sku
 ),
 
 listed_tags AS (
@@ -529,12 +537,17 @@ judged AS (
 ),
 
 counts AS (
-  SELECT source_table, reason, SUM(source_rows) AS source_rows, COUNT(*) AS different_rows
+  SELECT
+    source_table,
+    reason,
+    COALESCE(reason = 'fits no vehicle', TRUE) AS is_kept,
+    SUM(source_rows) AS source_rows,
+    COUNT(*) AS different_rows
   FROM judged
   GROUP BY source_table, reason
 ),
 
--- Of rows without a reason the first of a kind is kept, the rest repeat it.
+-- Of rows that are kept the first of a kind is, the rest repeat it.
 outcomes AS (
   SELECT 'kept' AS outcome
   UNION ALL
@@ -545,9 +558,9 @@ counted AS (
   SELECT
     counts.source_table,
     IF(STARTS_WITH(counts.reason, 'missing in '), 'lost', outcomes.outcome) AS outcome,
-    IF(outcomes.outcome = 'kept', NULL, COALESCE(counts.reason, 'duplicate row')) AS reason,
+    IF(counts.is_kept AND outcomes.outcome = 'dropped', 'duplicate row', counts.reason) AS reason,
     CASE
-      WHEN counts.reason IS NOT NULL THEN IF(outcomes.outcome = 'kept', 0, counts.source_rows)
+      WHEN NOT counts.is_kept THEN IF(outcomes.outcome = 'kept', 0, counts.source_rows)
       WHEN outcomes.outcome = 'kept' THEN counts.different_rows
       ELSE counts.source_rows - counts.different_rows
     END AS source_rows
@@ -558,7 +571,8 @@ counted AS (
 SELECT source_table, 'in' AS outcome, CAST(NULL AS STRING) AS reason, source_rows
 FROM all_rows
 UNION ALL
-SELECT source_table, outcome, reason, source_rows
+SELECT source_table, outcome, reason, SUM(source_rows) AS source_rows
 FROM counted
 WHERE source_rows > 0
+GROUP BY source_table, outcome, reason
 ORDER BY source_table, outcome, reason

@@ -16,6 +16,7 @@ from holley_assets.core.event_log import (
 
 PROMISE = dg.AssetCheckKey(dg.AssetKey("staged"), "promise")
 verdicts: list[bool] = []
+severities = [dg.AssetCheckSeverity.ERROR]
 
 
 @dg.asset
@@ -25,7 +26,7 @@ def staged() -> dg.MaterializeResult:
 
 @dg.asset_check(asset=staged, blocking=True)
 def promise() -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(passed=verdicts[-1])
+    return dg.AssetCheckResult(passed=verdicts[-1], severity=severities[-1])
 
 
 @pytest.fixture
@@ -58,6 +59,12 @@ def test_a_failed_check_is_named_until_it_passes(instance: dg.DagsterInstance) -
     run(instance, staged, promise, passed=False)
     assert unproven(instance, [PROMISE]) == ["staged: promise failed"]
     run(instance, staged, promise)
+    assert unproven(instance, [PROMISE]) == []
+
+
+def test_a_warning_keeps_nothing_back(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.severities", [dg.AssetCheckSeverity.WARN])
+    run(instance, staged, promise, passed=False)
     assert unproven(instance, [PROMISE]) == []
 
 

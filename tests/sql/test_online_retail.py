@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from holley_assets.checks.source_row_checks import check_source_rows, outcomes
 from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES, validate_source_tables
 
@@ -50,6 +51,7 @@ def tables(tmp_path_factory, shop_parameters):
         "user_purchases",
         "popularity",
         "test_clicks",
+        "source_rows",
     ]
     warehouse = DuckDBWarehouse(
         sources={table: FOLDER / f"{table}.parquet" for table in SOURCE_TABLES},
@@ -91,6 +93,17 @@ def test_keys_are_unique_sorted_and_not_null(tables, table):
 def test_every_product_was_seen_with_price_and_image(tables):
     assert tables["parts"]["price"].null_count == 0
     assert tables["parts"]["image"].null_count == 0
+
+
+def test_its_rows_add_up_and_its_parts_are_known(tables):
+    rows = tables["source_rows"]
+    (added,) = check_source_rows(rows, 0.0)
+    assert added.passed, added.description
+    found = outcomes(rows)
+    assert found["import_orders"] == {"in": 141_765, "kept": 140_955, "duplicate row": 810}
+    assert found["treatment_interaction"]["kept"] == tables["test_clicks"].num_rows
+    assert all("product unknown" not in counts for counts in found.values())
+    assert "fits no vehicle" not in found["import_items"]
 
 
 def test_each_product_fits_four_families(tables):

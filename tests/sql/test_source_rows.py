@@ -210,7 +210,17 @@ def test_items_and_their_tags(shop: Any) -> None:
     for number in (None, " ", "ann@example.com"):
         shop.item(number)
         shop.item_tags(number, "Refurbished")
-    assert counted(shop, ITEMS) == {"kept": 3, "duplicate row": 1, "no part number": 3}
+    assert counted(shop, ITEMS) == {"fits no vehicle": 3, "duplicate row": 1, "no part number": 3}
+    # A part fits in whichever colour.
+    shop.fits("1967", "FORD", "MUSTANG", "8202B")
+    for _ in range(2):
+        shop.item("8202R")
+    assert counted(shop, ITEMS) == {
+        "kept": 2,
+        "fits no vehicle": 2,
+        "duplicate row": 2,
+        "no part number": 3,
+    }
     shop.item_tags("A", "new")
     shop.item_tags("nobody knows it", "new")
     shop.rows[TAGS].append({"PartNumber": "A", "Tags": None})

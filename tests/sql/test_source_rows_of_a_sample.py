@@ -11,10 +11,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from holley_assets.checks.known_part_checks import check_known_parts
 from holley_assets.checks.source_row_checks import check_source_rows, outcomes
 from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 from holley_assets.sample_data import generate_sample
+from holley_assets.settings import CheckSettings
 
 AS_OF, CUTOFF = datetime.date(2026, 2, 1), datetime.date(2026, 1, 2)
 INTENT_START = datetime.date(2025, 9, 1)
@@ -116,8 +118,9 @@ def test_all_rows_are_there_and_add_up(sample: Sample) -> None:
     for table, path in sample.files.items():
         rows = pq.ParquetFile(path).metadata.num_rows
         assert found[table]["in"] == rows == sum(sample.outcomes[table].values()) > 0, table
-    (result,) = check_source_rows(sample.source_rows, 0.0)
-    assert result.passed, result.description
+    results = check_source_rows(sample.source_rows, 0.0)
+    results += check_known_parts(sample.source_rows, sample.assets, CheckSettings())
+    assert [result.description for result in results if not result.passed] == []
 
 
 def test_order_lines(sample: Sample) -> None:
@@ -218,6 +221,7 @@ def test_catalogue_and_tags(sample: Sample) -> None:
         )
         for row in sample.rows("import_items")
     ]
+    # Every part of a sample fits some vehicle.
     assert sample.outcomes["import_items"] == counted(items)
     skus = set(sample.column("parts", "sku"))
     tags = []
