@@ -31,7 +31,7 @@ def outcomes(rows: pa.Table) -> dict[str, dict[str, int]]:
     """
     found: dict[str, dict[str, int]] = {table: {"in": 0, "kept": 0} for table in SOURCE_TABLES}
     for row in rows.to_pylist():
-        counts = found.setdefault(row["source_table"], {"in": 0, "kept": 0})
+        counts = found[row["source_table"]]
         name = row["reason"] or row["outcome"]
         counts[name] = counts.get(name, 0) + row["source_rows"]
     return found
