@@ -12,6 +12,7 @@ from holley_assets.core.groups import (
     OWNERS,
     RECOMMENDATIONS,
 )
+from holley_assets.core.metadata_keys import SOURCE_KIND
 from holley_assets.core.time_windows import (
     TimeWindows,
 )
@@ -100,4 +101,6 @@ def recommendations(
         settings=step.settings,
         model_version=product_embeddings["model_version"][0].as_py(),
     )
-    return dg.MaterializeResult(value=table, metadata={**metadata, **step.took()})
+    return dg.MaterializeResult(
+        value=table, metadata={**metadata, SOURCE_KIND: step.windows.source_kind, **step.took()}
+    )

@@ -6,6 +6,7 @@ first and judged here: the graph's table, and the mixed table of graph and SQL p
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,8 +15,10 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from holley_assets.checks.delivery_size import check_delivery_size, delivery_size_spec
 from holley_assets.checks.staged_table import stage_recommendations
 from holley_assets.checks.violations import find_violations, open_tables, threshold_verdict, verdict
+from holley_assets.core.event_log import previous_rows
 from holley_assets.core.failures import (
     one_line,
 )
@@ -168,8 +171,9 @@ def check_in_warehouse(
     asset: str,
     rules: Sequence[Rule],
     parameters: Mapping[str, object],
+    others: Sequence[dg.AssetCheckResult] = (),
 ) -> Iterator[dg.AssetCheckResult]:
-    """Load staged recommendations into the warehouse and run every check on them there.
+    """Load staged recommendations into the warehouse and run every check on them there; pass ``others`` on.
 
     Each result names the staged table and its fingerprint, by which :func:`..staged_table.publish_judged` finds it.
 
@@ -187,19 +191,22 @@ def check_in_warehouse(
             origin=origin_of(context),
         )
         staged = stage_recommendations(opened, asset, path, checksum(path))
-        for result in check_recommendations(
+        judged = check_recommendations(
             opened.with_staged({CHECKED: staged.name}),
             {**rule_parameters(run_settings, windows), **parameters},
             run_settings,
             folder,
             asset=asset,
             rules=rules,
-        ):
+        )
+        for result in itertools.chain(judged, others):
             day = {AS_OF: dg.MetadataValue.text(windows.as_of.isoformat())}
             yield result._replace(metadata={**result.metadata, **staged.metadata(), **day})
 
 
-@dg.multi_asset_check(name="recommendation_checks", specs=recommendation_check_specs(CHECKED))
+@dg.multi_asset_check(
+    name="recommendation_checks", specs=[*recommendation_check_specs(CHECKED), delivery_size_spec(CHECKED)]
+)
 def recommendation_checks(
     context: dg.AssetCheckExecutionContext,
     settings: SettingsResource,
@@ -211,4 +218,11 @@ def recommendation_checks(
     The step loads the table into the warehouse, under a name of its own, and checks it there.
     """
     windows = TimeWindows.from_table(time_windows)
-    yield from check_in_warehouse(context, settings, warehouse, windows, CHECKED, RULES, {})
+    path = settings.store().local_path(asset_file(dg.AssetKey(CHECKED)))
+    size = check_delivery_size(
+        CHECKED,
+        pq.ParquetFile(path).metadata.num_rows,
+        previous_rows(context.instance, CHECKED, windows.source_kind),
+        settings.of_run(context.run).checks.minimum_rows_share,
+    )
+    yield from check_in_warehouse(context, settings, warehouse, windows, CHECKED, RULES, {}, [size])

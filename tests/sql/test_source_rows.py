@@ -133,11 +133,11 @@ def test_what_a_machine_views_and_clicks(stocked: Any) -> None:
     stocked.account("u2", email="u1@x.com")
     for second in range(3):
         stocked.click("u1", f"2026-01-20T10:00:0{second}", tracking_id=f"t{second}")
-    # In the burst, at its end, and past it; a cart is nothing that a link opens.
-    for second in (1, 12, 13):
-        stocked.view("u2", f"2026-01-20T10:00:{second:02}", "A")
+    # Before the burst, from its first click to ten seconds after its last, and past it. A link opens no cart.
+    for time in ("09:59:59.999999", "10:00:00", "10:00:01", "10:00:12", "10:00:12.000001"):
+        stocked.view("u2", f"2026-01-20T{time}", "A")
     stocked.cart("u1", "2026-01-20T10:00:02", "A")
-    assert counted(stocked, EVENTS) == {"machine view": 2, "kept": 2}
+    assert counted(stocked, EVENTS) == {"machine view": 3, "kept": 3}
     assert counted(stocked, TREATMENTS) == {"machine click": 3}
 
 
