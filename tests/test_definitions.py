@@ -368,6 +368,13 @@ def test_the_graph_waits_for_the_tables_that_its_check_recounts(graph: dg.AssetG
     assert {dg.AssetKey(name) for name in recounted_tables()} <= parents
 
 
+def test_nothing_is_learned_from_sources_whose_rows_do_not_add_up(graph: dg.AssetGraph) -> None:
+    for name in ("training_graph", "serving_graph"):
+        assert dg.AssetKey("source_rows") in graph.get(dg.AssetKey(name)).parent_keys
+    # The daily job makes no test set, and nothing that waits for one.
+    assert dg.AssetKey("test_clicks") not in graph.get(dg.AssetKey("source_rows")).parent_keys
+
+
 def test_histories_take_the_tables_that_their_asset_loads() -> None:
     from holley_assets.assets.history import HISTORY_TABLE_NAMES
     from holley_assets.gnn.history_tables import HistoryTables

@@ -97,8 +97,8 @@ after it, count nowhere; `interaction_events` and `test_clicks` count what was l
         description="""One row a product that a visitor viewed, put in the cart or ordered between the
 intent start and `as_of`.
 
-The only scan of the events table: its nested properties are unnested once, here, and everything that needs
-events reads this table. Visitors without an account stay, because they show prices, images and global
+Nested properties of events are unnested here, and everything that needs events reads this table; `source_rows` alone
+reads the source again, to count its rows. Visitors without an account stay, because they show prices, images and global
 popularity. Dropped and counted: rows without user, time or SKU, views of machines, and exact repeats.""",
     ),
     TableSpec(
