@@ -1,0 +1,1 @@
+"""Commands of a terminal. They start jobs and read what runs left behind; nothing imports them."""
