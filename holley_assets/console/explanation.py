@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import difflib
+import functools
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +19,9 @@ from holley_assets.console.run_files import RunFiles
 from holley_assets.ranking import HistoryScorer, PairScorer, RankingOptions, Scorer, build_candidates
 from holley_assets.ranking.comparison import pair_scores
 from holley_assets.ranking.rule_trace import Candidate, Verdict, trace_rules
+
+if TYPE_CHECKING:
+    from torch_geometric.data import HeteroData
 
 # Classes of cars that are named of those a part's term of messages is the sum of.
 STRONGEST = 3
@@ -246,10 +252,18 @@ def _named(files: RunFiles, ranked: Sequence[Verdict], part: str, subject: Subje
 
 def _cold_profile(files: RunFiles, profile: int) -> int:
     """The profile of the same car without any history."""
+    return int(_serving_graph(files)["user"].cold_profile[profile])
+
+
+def _serving_graph(files: RunFiles) -> HeteroData:
+    return _graph_of(files.folder / str(files.table("serving_graph")["path"][0]))
+
+
+@functools.lru_cache(maxsize=1)
+def _graph_of(path: Path) -> HeteroData:
     from holley_assets.gnn.graph import load_graph
 
-    graph = load_graph(files.folder / str(files.table("serving_graph")["path"][0]))
-    return int(graph["user"].cold_profile[profile])
+    return load_graph(path)
 
 
 def _score(
@@ -262,10 +276,9 @@ def _score(
 ) -> tuple[list[PartScore], dict[str, float]]:
     """Each part's terms in units of the score, and the cars that the car learns from."""
     from holley_assets.console.checkpoints import checkpoint_of
-    from holley_assets.gnn.graph import load_graph
     from holley_assets.gnn.score_terms import TERMS, score_terms
 
-    graph = load_graph(files.folder / str(files.table("serving_graph")["path"][0]))
+    graph = _serving_graph(files)
     skus = [verdict.candidate.base_sku for verdict in verdicts]
     found = score_terms(
         graph,

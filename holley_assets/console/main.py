@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
 # Columns of what is not printed on a terminal, so that a file reads the same wherever it is made.
 _WIDTH_OF_FILES = 120
@@ -18,12 +18,83 @@ _WIDTH_OF_FILES = 120
 def holley() -> None:
     """Part recommendations on the vehicle fitment graph. Files are those under HOLLEY_DATA_DIR.
 
-    Jobs are started with `dagster`; the README says how.
+    Commands that start a job are short forms of `dagster job execute`, which does the same.
     """
 
 
 @holley.command()
-@click.option("--email", help="A customer's address. It is printed and kept nowhere.")
+def run() -> None:
+    """Run the weekly job: train, evaluate, deliver. Settings are the HOLLEY_ variables."""
+    from holley_assets.console import jobs, weekly
+
+    console = _console()
+    with weekly.shown_progress(console) as report:
+        outcome = jobs.run_job(weekly.JOB, None, report)
+    for line in weekly.summary(outcome):
+        console.print(line, soft_wrap=True)
+
+
+@holley.command()
+@click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535))
+def ui(port: int) -> None:
+    """Open Dagster's UI on this machine; Ctrl-C ends it."""
+    import os
+    import sys
+
+    from holley_assets.console.jobs import dagster_home
+
+    environment = {**os.environ, "DAGSTER_HOME": str(dagster_home())}
+    command = ["-m", "dagster", "dev", "-m", "holley_assets.definitions", "--port", str(port)]
+    os.execve(sys.executable, [sys.executable, *command], environment)
+
+
+@holley.command()
+@click.argument("run", default="latest")
+@click.option("--open", "opened", is_flag=True, help="Open it in the browser as well.")
+def report(run: str, opened: bool) -> None:
+    """Print the path of a run's report; the newest without RUN, the id of one or its beginning."""
+    from holley_assets.console.run_files import RunFiles
+
+    files = RunFiles()
+    path = files.path(files.find_run(run), "eval_report.html")
+    click.echo(path)
+    if opened:
+        click.launch(str(path))
+
+
+@holley.command()
+@click.option("--by", required=True, help="Who promotes; kept on the registry.")
+@click.option("--reason", required=True, help="Why; kept on the registry.")
+@click.option("--version", type=int, help="Version in the registry; the challenger without it.")
+@click.option("--model-version", help="Name of the weights, in the place of --version.")
+@click.option("--force", is_flag=True, help="Promote what is no clear win, too.")
+def promote(by: str, reason: str, version: int | None, model_version: str | None, force: bool) -> None:
+    """Make a model the champion."""
+    named = {"version": version, "model_version": model_version}
+    chosen = {name: value for name, value in named.items() if value is not None}
+    _run_step("promote", "promote_model", {"by": by, "reason": reason, "force": force, **chosen})
+
+
+@holley.command()
+@click.option("--by", required=True, help="Who rolls back; kept on the registry.")
+@click.option("--reason", required=True, help="Why; kept on the registry.")
+@click.option("--dry-run", is_flag=True, help="Say what would come back, and touch nothing.")
+def rollback(by: str, reason: str, dry_run: bool) -> None:
+    """Put the previous champion and its tables back."""
+    _run_step("rollback", "roll_back", {"by": by, "reason": reason, "dry_run": dry_run})
+
+
+def _run_step(job: str, step: str, config: dict[str, object]) -> None:
+    """Run a job of one step and print what it says."""
+    from holley_assets.console import jobs
+
+    outcome = jobs.run_job(job, {step: config}, lambda _: None)
+    for line in outcome.said:
+        click.echo(line)
+
+
+@holley.command()
+@click.option("--email", help="A customer's address; it is neither printed nor kept.")
 @click.option(
     "--car", help='Year, make and model, such as "1969 CHEVROLET CAMARO": an owner without history.'
 )
@@ -41,10 +112,15 @@ def explain(email: str | None, car: str | None, run: str | None, part: str | Non
 
 
 def _print(renderables: Iterable[RenderableType]) -> None:
+    console = _console()
+    for renderable in renderables:
+        console.print(renderable)
+
+
+def _console() -> Console:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _WIDTH_OF_FILES
-    for renderable in renderables:
-        console.print(renderable)
+    return console

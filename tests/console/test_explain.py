@@ -16,7 +16,7 @@ from holley_assets.console.main import holley
 from holley_assets.console.run_files import RunFiles
 
 # Customers of each tier: each takes a tenth of a second.
-USERS = 8
+USERS = 4
 SLOTS = range(1, 5)
 
 

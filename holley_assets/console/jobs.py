@@ -1,0 +1,203 @@
+"""Jobs as the terminal starts and follows them: ``dagster job execute``, and the event log of its run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import dagster as dg
+
+from holley_assets.automation.run_alerts import run_alert
+from holley_assets.console.errors import ConsoleError
+from holley_assets.core.asset_keys import DELIVERED_TABLE
+from holley_assets.core.metadata_keys import ROW_COUNT
+
+# Names the run of a command among all runs.
+COMMAND_TAG = "holley/command"
+_STEP_EVENTS = {
+    dg.DagsterEventType.STEP_START,
+    dg.DagsterEventType.STEP_SUCCESS,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.STEP_SKIPPED,
+}
+_POLL_SECONDS = 0.5
+
+
+class Progress(NamedTuple):
+    """Where a run is.
+
+    Attributes:
+        done, total: steps that ended, and all.
+        running: steps that have started and not ended.
+        ended: the step that has just ended; None where one has just started.
+    """
+
+    done: int
+    total: int
+    running: tuple[str, ...]
+    ended: str | None
+
+
+class Outcome(NamedTuple):
+    """What became of a run.
+
+    Attributes:
+        said: what its steps told the log, from level INFO, each on one line.
+        rows: of the delivered table; None where none was delivered.
+        passed, warned: names of checks.
+    """
+
+    run_id: str
+    said: list[str]
+    rows: int | None
+    passed: list[str]
+    warned: list[str]
+
+
+def dagster_home() -> Path:
+    """Where Dagster keeps its history: ``DAGSTER_HOME``, else the project's folder if the command runs in it.
+
+    Raises:
+        ConsoleError: neither names a folder.
+    """
+    named = os.environ.get("DAGSTER_HOME")
+    if named is None and Path("dagster.yaml").exists():
+        return Path.cwd()
+    if named is None:
+        raise ConsoleError(
+            "DAGSTER_HOME is not set and there is no dagster.yaml here: go to the project's folder, or set "
+            "DAGSTER_HOME to a folder that holds a copy of its dagster.yaml"
+        )
+    if not Path(named).is_dir():
+        raise ConsoleError(f"DAGSTER_HOME is {named!r}, which is no folder: make it, or name another")
+    return Path(named).resolve()
+
+
+def run_job(job: str, config: Mapping[str, object] | None, report: Callable[[Progress], None]) -> Outcome:
+    """Run a job of the project to its end.
+
+    Args:
+        config: of its steps, by name.
+        report: called whenever a step starts or ends.
+
+    Raises:
+        ConsoleError: it failed; the message says what failed, where, and what to do.
+    """
+    home, token = dagster_home(), uuid.uuid4().hex
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = ["-m", "holley_assets.definitions", "-j", job, "--tags", json.dumps({COMMAND_TAG: token})]
+        if config:
+            path = Path(folder) / "config.yaml"
+            steps = {name: {"config": values} for name, values in config.items()}
+            path.write_text(json.dumps({"ops": steps}), encoding="utf-8")
+            arguments += ["-c", str(path)]
+        log = Path(folder) / "log.txt"
+        with log.open("wb") as output, dg.DagsterInstance.from_config(str(home)) as instance:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "dagster", "job", "execute", *arguments],
+                env={**os.environ, "DAGSTER_HOME": str(home)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                follow(
+                    instance,
+                    find=lambda: _run(instance, token),
+                    is_alive=lambda: process.poll() is None,
+                    report=report,
+                )
+            except KeyboardInterrupt:
+                # The job has had the signal as well and ends its steps.
+                process.wait()
+                raise
+            run = _run(instance, token)
+            if run is None:
+                raise ConsoleError(f"{job} did not start: {_last_line(log)}")
+            return outcome_of(instance, run)
+
+
+def follow(
+    instance: dg.DagsterInstance,
+    *,
+    find: Callable[[], dg.DagsterRun | None],
+    is_alive: Callable[[], bool],
+    report: Callable[[Progress], None],
+) -> None:
+    """Report the steps of a run until its process ends.
+
+    Args:
+        find: the run; None until the process has made it.
+        is_alive: whether the process goes on.
+        report: called for each step that starts or ends.
+    """
+    cursor, total, done = None, 0, 0
+    running: dict[str, None] = {}
+    alive = True
+    while alive:
+        # What a process writes before its end is read after it.
+        alive = is_alive()
+        run = find()
+        if run is not None:
+            if not total and run.execution_plan_snapshot_id:
+                plan = instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id)
+                total = len(plan.step_keys_to_execute)
+            records = instance.get_records_for_run(run.run_id, cursor, of_type=_STEP_EVENTS)
+            cursor = records.cursor
+            for record in records.records:
+                event = record.event_log_entry.get_dagster_event()
+                step, ended = str(event.step_key), event.event_type is not dg.DagsterEventType.STEP_START
+                if ended:
+                    done += 1
+                    running.pop(step, None)
+                else:
+                    running[step] = None
+                report(Progress(done, total, tuple(running), step if ended else None))
+        if alive:
+            time.sleep(_POLL_SECONDS)
+
+
+def _run(instance: dg.DagsterInstance, token: str) -> dg.DagsterRun | None:
+    return next(iter(instance.get_runs(dg.RunsFilter(tags={COMMAND_TAG: token}), limit=1)), None)
+
+
+def _last_line(log: Path) -> str:
+    lines = [line.strip() for line in log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "Dagster says nothing"
+
+
+def outcome_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Outcome:
+    """What became of a run that has ended.
+
+    Raises:
+        ConsoleError: it failed; the message says what failed and where.
+    """
+    if run.status is not dg.DagsterRunStatus.SUCCESS:
+        alert = run_alert(instance, run, None, {})
+        why = alert.body if alert is not None else f"Run {run.run_id} is {run.status.value}"
+        raise ConsoleError(f"{run.job_name} failed. {why}. `holley ui` shows the run and its log")
+    passed: list[str] = []
+    warned: list[str] = []
+    said: list[str] = []
+    rows = None
+    for entry in instance.all_logs(run.run_id):
+        event = entry.dagster_event
+        if event is None:
+            if int(entry.level) >= logging.INFO:
+                said.append(" ".join(entry.user_message.split()))
+        elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            (passed if check.passed else warned).append(
+                f"{check.asset_key.to_user_string()}:{check.check_name}"
+            )
+        elif event.is_step_materialization and event.asset_key == DELIVERED_TABLE:
+            rows = int(str(event.step_materialization_data.materialization.metadata[ROW_COUNT].value))
+    return Outcome(run.run_id, said, rows, passed, warned)

@@ -1,0 +1,66 @@
+"""The weekly job on a terminal: a bar while it goes on, five lines when it is done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from holley_assets.console import jobs
+from holley_assets.evaluation.formatting import difference
+from holley_assets.resources.settings_resource import SettingsResource
+
+JOB = "weekly_retrain"
+# Checks that are named of those that warned.
+_NAMED = 5
+
+
+@contextmanager
+def shown_progress(console: Console) -> Iterator[Callable[[jobs.Progress], None]]:
+    """A bar on a terminal, else one line for each step that ends."""
+    if not console.is_terminal:
+        yield lambda progress: _line(console, progress)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def show(progress: jobs.Progress) -> None:
+            bar.update(
+                task,
+                completed=progress.done,
+                total=progress.total,
+                description=", ".join(progress.running) or "waiting",
+            )
+
+        yield show
+
+
+def _line(console: Console, progress: jobs.Progress) -> None:
+    if progress.ended is not None:
+        console.print(f"{progress.done}/{progress.total} {progress.ended}")
+
+
+def summary(outcome: jobs.Outcome) -> list[str]:
+    """Decision, lift with its interval, rows delivered, checks, and where the report is."""
+    store = SettingsResource().store()
+    path = store.local_path(store.artifact_key(outcome.run_id, "eval_report.json"))
+    report = json.loads(path.read_text(encoding="utf-8"))
+    decision, comparison = report["decision"], report["comparison"]["overall"]
+    delta, interval = comparison["hit_rate@4_delta"], comparison["ci95"]
+    lift = "no test user clicked" if delta is None else f"{difference(delta)} points of Hit Rate@4 over SQL"
+    if interval is not None:
+        lift += f" ({difference(interval[0])} to {difference(interval[1])})"
+    names = ", ".join(outcome.warned[:_NAMED]) + (" and others" if len(outcome.warned) > _NAMED else "")
+    checks = f"{len(outcome.passed)} passed, {len(outcome.warned)} warned" + (f": {names}" if names else "")
+    rows = "none" if outcome.rows is None else f"{outcome.rows:,}"
+    return [
+        f"decision: {decision['outcome']}. {decision['reason']}",
+        f"lift: {lift}",
+        f"rows delivered: {rows}",
+        f"checks: {checks}",
+        f"report: {store.location(store.artifact_key(outcome.run_id, 'eval_report.html'))}",
+    ]
