@@ -63,6 +63,18 @@ def report(run: str, opened: bool) -> None:
 
 
 @holley.command()
+@click.argument("before")
+@click.argument("now", default="latest")
+def compare(before: str, now: str) -> None:
+    """Say what two runs differ by; each is an id, the beginning of one, or latest."""
+    from holley_assets.console.run_difference import compare as difference_of
+    from holley_assets.console.run_difference_text import rendered
+    from holley_assets.console.run_files import RunFiles
+
+    _print(rendered(difference_of(RunFiles(), before, now)))
+
+
+@holley.command()
 @click.option("--by", required=True, help="Who promotes; kept on the registry.")
 @click.option("--reason", required=True, help="Why; kept on the registry.")
 @click.option("--version", type=int, help="Version in the registry; the challenger without it.")

@@ -1,0 +1,132 @@
+"""What two runs differ by, from the files that each left in its folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from holley_assets.assets.run_memory import SHOWN_FILE, users_changed
+from holley_assets.console.run_files import RunFiles
+from holley_assets.evaluation.metrics import SCOPES
+
+SYSTEMS = ("gnn", "sql")
+METRICS = ("hit_rate@4", "recall@10", "mrr")
+HIDDEN = "(not shown)"
+# Settings whose values may hold addresses or credentials.
+_PRIVATE = "alerts"
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDifference:
+    """Two runs side by side; a number that a run does not have is None.
+
+    Attributes:
+        runs: both ids.
+        facts: day, model and decision of both, by name.
+        settings: those that differ, both values by name.
+        metrics: both values by scope, system and metric.
+        lifts: Hit Rate@4 of the graph less that of the SQL pipeline, with its interval, of both, by scope.
+        graph: nodes, edges and densities of the training graph that differ.
+        came, went: base SKUs that only the second, or only the first, learned from; None where a model is gone.
+        users_changed: share of the common users who are shown another set of parts.
+        users_compared: common users.
+    """
+
+    runs: tuple[str, str]
+    facts: dict[str, tuple[str, str]]
+    settings: dict[str, tuple[str, str]]
+    metrics: dict[tuple[str, str, str], tuple[float | None, float | None]]
+    lifts: dict[str, tuple[tuple[float, float, float] | None, tuple[float, float, float] | None]]
+    graph: dict[str, tuple[float | None, float | None]]
+    came: list[str]
+    went: list[str]
+    users_changed: float | None
+    users_compared: int
+
+
+def compare(files: RunFiles, before: str, now: str) -> RunDifference:
+    """Compare two runs, each named by its id, the beginning of it, or ``latest``.
+
+    Raises:
+        ConsoleError: a run is unknown or lacks a file.
+    """
+    runs = (files.find_run(before), files.find_run(now))
+    first, second = (files.report(run) for run in runs)
+    shown = [pq.read_table(files.path(run, SHOWN_FILE)) for run in runs]
+    changed, common = users_changed(*shown)
+    products = [_products(files, run) for run in runs]
+    return RunDifference(
+        runs,
+        {
+            "as of": (str(first["as_of"]), str(second["as_of"])),
+            "model": (str(first["model_version"]), str(second["model_version"])),
+            "decision": (str(first["decision"]["outcome"]), str(second["decision"]["outcome"])),
+        },
+        settings_that_differ(
+            *(json.loads(files.path(run, "settings.json").read_text("utf-8")) for run in runs)
+        ),
+        {
+            key: (_metric(first, *key), _metric(second, *key))
+            for key in itertools.product(SCOPES, SYSTEMS, METRICS)
+        },
+        {scope: (_lift(first, scope), _lift(second, scope)) for scope in SCOPES},
+        _that_differ(_flat(first["graph"], depth=2), _flat(second["graph"], depth=2)),
+        sorted(products[1] - products[0]),
+        sorted(products[0] - products[1]),
+        changed,
+        common,
+    )
+
+
+def settings_that_differ(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Both values of each setting that differs, by ``section.name``; those that may name a person are hidden."""
+    return {
+        name: (_shown(name, was), _shown(name, value))
+        for name, (was, value) in _that_differ(_flat(before), _flat(now)).items()
+    }
+
+
+def _shown(name: str, value: Any) -> str:
+    text = "unset" if value is None else str(value)
+    return HIDDEN if name.startswith(f"{_PRIVATE}.") or "@" in text else text
+
+
+def _flat(values: Mapping[str, Any], *, depth: int = 9, prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted name; what is nested deeper than ``depth`` is left out."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            if depth > 1:
+                found |= _flat(value, depth=depth - 1, prefix=f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def _that_differ(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    names = dict.fromkeys([*before, *now])
+    return {name: (before.get(name), now.get(name)) for name in names if before.get(name) != now.get(name)}
+
+
+def _metric(report: Mapping[str, Any], scope: str, system: str, metric: str) -> float | None:
+    value: float | None = report["metrics"].get(system, {}).get(scope, {}).get(metric)
+    return value
+
+
+def _lift(report: Mapping[str, Any], scope: str) -> tuple[float, float, float] | None:
+    """Difference and both ends of its interval; None where the tier is empty."""
+    found = report["comparison"].get(scope, {})
+    delta, interval = found.get("hit_rate@4_delta"), found.get("ci95")
+    return None if delta is None or interval is None else (delta, *interval)
+
+
+def _products(files: RunFiles, run: str) -> set[str]:
+    """Base SKUs that a run's model knows."""
+    from holley_assets.gnn.checkpoint import Checkpoint
+
+    return set(Checkpoint.load(files.path(run, "model.pt")).vocabularies["products"])
