@@ -111,6 +111,7 @@ def test_artifacts_of_the_run_are_beside_its_settings(weekly_run: FinishedRun, r
     names = {path.name for path in folder.iterdir()}
     assert names == {
         "settings.json",
+        "versions.json",
         "model.pt",
         "heterodata.pt",
         "serving_heterodata.pt",

@@ -29,6 +29,7 @@ class RunDifference:
         runs: both ids.
         facts: day, model and decision of both, by name.
         settings: those that differ, both values by name.
+        versions: of packages and of the code that differ; None where a run kept none.
         metrics: both values by scope, system and metric.
         lifts: Hit Rate@4 of the graph less that of the SQL pipeline, with its interval, of both, by scope.
         graph: nodes, edges and densities of the training graph that differ.
@@ -40,6 +41,7 @@ class RunDifference:
     runs: tuple[str, str]
     facts: dict[str, tuple[str, str]]
     settings: dict[str, tuple[str, str]]
+    versions: dict[str, tuple[str, str]] | None
     metrics: dict[tuple[str, str, str], tuple[float | None, float | None]]
     lifts: dict[str, tuple[tuple[float, float, float] | None, tuple[float, float, float] | None]]
     graph: dict[str, tuple[float | None, float | None]]
@@ -70,6 +72,7 @@ def compare(files: RunFiles, before: str, now: str) -> RunDifference:
         settings_that_differ(
             *(json.loads(files.path(run, "settings.json").read_text("utf-8")) for run in runs)
         ),
+        _versions(files, runs),
         {
             key: (_metric(first, *key), _metric(second, *key))
             for key in itertools.product(SCOPES, SYSTEMS, METRICS)
@@ -81,6 +84,18 @@ def compare(files: RunFiles, before: str, now: str) -> RunDifference:
         changed,
         common,
     )
+
+
+def _versions(files: RunFiles, runs: tuple[str, str]) -> dict[str, tuple[str, str]] | None:
+    """Both versions of what differs; runs of before versions were kept have none."""
+    paths = [files.folder / "runs" / run / "versions.json" for run in runs]
+    if not all(path.exists() for path in paths):
+        return None
+    before, now = (json.loads(path.read_text("utf-8")) for path in paths)
+    return {
+        name: (was or "not installed", version or "not installed")
+        for name, (was, version) in _that_differ(before, now).items()
+    }
 
 
 def settings_that_differ(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[str, str]]:

@@ -22,6 +22,12 @@ def rendered(found: RunDifference) -> Iterator[RenderableType]:
         yield _table("Settings that differ", found.settings)
     else:
         yield "No setting differs."
+    if found.versions is None:
+        yield "Of one of the runs no versions of packages and code were kept."
+    elif found.versions:
+        yield _table("Packages and code", found.versions)
+    else:
+        yield "Packages and code are the same."
     lifts = {
         f"{scope}: points of Hit Rate@4 over SQL": tuple(_lift(lift) for lift in pair)
         for scope, pair in found.lifts.items()
@@ -41,7 +47,6 @@ def rendered(found: RunDifference) -> Iterator[RenderableType]:
     yield (
         f"Users whose parts changed: {share(found.users_changed)} of {found.users_compared:,} whom both runs serve."
     )
-    yield "Runs keep no versions of packages or code."
 
 
 def _lift(lift: tuple[float, float, float] | None) -> str:

@@ -7,6 +7,7 @@ every later step reads it from there. A variable that changes while a run goes o
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 
 import dagster as dg
@@ -15,9 +16,11 @@ from pydantic import ValidationError
 from holley_assets.core.event_log import run_lineage
 from holley_assets.resources.storage.bucket import BucketStore
 from holley_assets.resources.storage.interface import FileStore, FolderStore
+from holley_assets.resources.versions import versions
 from holley_assets.settings import Settings, load_settings
 
 SETTINGS_FILE = "settings.json"
+VERSIONS_FILE = "versions.json"
 
 
 class SettingsResource(dg.ConfigurableResource):
@@ -43,12 +46,21 @@ class SettingsResource(dg.ConfigurableResource):
         return open_store(self.load())
 
     def freeze(self, settings: Settings, run_id: str) -> str:
-        """Write the resolved settings where the run's files are and return where that is."""
+        """Write the resolved settings where the run's files are and return where that is.
+
+        The versions of packages and code stand beside them.
+        """
         store = open_store(settings)
         key = settings_key(run_id)
-        staged = store.staging_path(key)
-        staged.write_text(settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        store.publish(staged, key)
+        texts = {
+            f"runs/{run_id}/{VERSIONS_FILE}": json.dumps(versions(), indent=2),
+            # The settings come last: they are what later steps look for.
+            key: settings.model_dump_json(indent=2),
+        }
+        for name, text in texts.items():
+            staged = store.staging_path(name)
+            staged.write_text(text + "\n", encoding="utf-8")
+            store.publish(staged, name)
         return store.location(key)
 
     def of_run(self, run: dg.DagsterRun) -> Settings:

@@ -49,6 +49,8 @@ def write_run(
     settings = {"training": {"epochs": epochs, "seed": 0}, "alerts": {"url": f"hook{epochs}"}}
     (run / "eval_report.json").write_text(json.dumps(report), encoding="utf-8")
     (run / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    versions = {"python": "3.11.9", "torch": f"2.{epochs}", f"only-{run_id}": "1.0"}
+    (run / "versions.json").write_text(json.dumps(versions), encoding="utf-8")
     names = ["user", *(f"slot_{slot}" for slot in range(1, 5))]
     pq.write_table(
         pa.table(dict(zip(names, zip(*shown, strict=True), strict=True))), run / "shown_parts.parquet"
@@ -71,6 +73,11 @@ def test_what_differs_is_found_and_what_does_not_is_left_out(two_runs: RunFiles)
     found = compare(two_runs, "aaa", "bbb")
     assert found.runs == ("aaa1", "bbb2")
     assert found.settings == {"training.epochs": ("2", "3"), "alerts.url": (HIDDEN, HIDDEN)}
+    assert found.versions == {
+        "torch": ("2.2", "2.3"),
+        "only-aaa1": ("1.0", "not installed"),
+        "only-bbb2": ("not installed", "1.0"),
+    }
     assert found.metrics["cold", "gnn", "hit_rate@4"] == (0.25, 0.375)
     assert found.metrics["hot", "gnn", "mrr"] == (None, None)
     first, second = found.lifts["overall"]
@@ -93,7 +100,14 @@ def test_a_person_reads_both_runs_side_by_side(two_runs: RunFiles) -> None:
     assert ["hot: sql mrr", "–", "–"] in rows and ["nodes.user", "10", "12"] in rows
     assert "Parts that came: 2 (D, E). Parts that went: 2 (A, C)." in result.output
     assert "Users whose parts changed: 50.0\u00a0% of 2 whom both runs serve." in result.output
+    assert ["torch", "2.2", "2.3"] in rows
     assert "hook2" not in result.output
+
+
+def test_a_run_of_before_versions_were_kept_is_compared_all_the_same(two_runs: RunFiles) -> None:
+    (two_runs.folder / "runs" / "aaa1" / "versions.json").unlink()
+    result = CliRunner().invoke(holley, ["compare", "aaa1", "bbb2"])
+    assert result.exit_code == 0 and "no versions of packages and code were kept" in result.output
 
 
 def test_the_newest_run_is_the_second_one_unless_named(two_runs: RunFiles) -> None:
@@ -129,7 +143,10 @@ def test_a_real_run_does_not_differ_from_itself(
 ) -> None:
     monkeypatch.setenv("HOLLEY_DATA_DIR", str(weekly_run.data_dir))
     found = compare(RunFiles(), "latest", "latest")
-    assert (found.settings, found.graph, found.came, found.went) == ({}, {}, [], [])
+    assert (found.settings, found.versions, found.graph) == ({}, {}, {}) and (found.came, found.went) == (
+        [],
+        [],
+    )
     assert found.users_changed == 0.0
     assert found.users_compared == weekly_run.table("recommendations").num_rows
     assert found.lifts["overall"][0] is not None and found.metrics["cold", "sql", "mrr"][0] is not None
