@@ -289,7 +289,7 @@ def _score(
     )
     temperature = _temperature(files)
     added = {row["base_sku"]: (row["score"], row["reason"]) for row in history.to_pylist()}
-    cars = [_class_name(graph.classes[place]) for place in found.neighbours]
+    cars = [class_name(graph.classes[place]) for place in found.neighbours]
     parts = []
     for row, verdict in enumerate(verdicts):
         score, reason = added.get(verdict.candidate.base_sku, (0.0, None))
@@ -322,11 +322,13 @@ def _temperature(files: RunFiles) -> float:
     return float(longest[0] * longest[1])
 
 
-def _class_name(key: str) -> str:
-    """Make, model and years of a class, for people."""
+def class_name(key: str) -> str:
+    """Make, model and years of a class, for people; years in a row as the first and the last."""
+    from holley_assets.gnn.arrow_keys import SEPARATOR
     from holley_assets.gnn.classes import cars_of
 
-    years = [car.split("\x1f")[-1] for car in cars_of(key)]
-    return f"{' '.join(cars_of(key)[0].split(chr(31))[:-1])} {years[0]}" + (
-        f"–{years[-1]}" if len(years) > 1 else ""
-    )
+    cars = [car.split(SEPARATOR) for car in cars_of(key)]
+    years = [int(year) for *_, year in cars]
+    in_a_row = len(years) > 1 and years == list(range(years[0], years[-1] + 1))
+    span = f"{years[0]}–{years[-1]}" if in_a_row else ", ".join(str(year) for year in years)
+    return " ".join([*cars[0][:-1], span])

@@ -182,17 +182,18 @@ def outcome_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Outcome:
     """
     if run.status is not dg.DagsterRunStatus.SUCCESS:
         alert = run_alert(instance, run, None, {})
-        why = alert.body if alert is not None else f"Run {run.run_id} is {run.status.value}"
+        said = alert.body.splitlines() if alert is not None else [f"Run {run.run_id} is {run.status.value}"]
+        why = ". ".join(line.strip().rstrip(".") for line in said if line.strip())
         raise ConsoleError(f"{run.job_name} failed. {why}. `holley ui` shows the run and its log")
     passed: list[str] = []
     warned: list[str] = []
-    said: list[str] = []
+    told: list[str] = []
     rows = None
     for entry in instance.all_logs(run.run_id):
         event = entry.dagster_event
         if event is None:
             if int(entry.level) >= logging.INFO:
-                said.append(" ".join(entry.user_message.split()))
+                told.append(" ".join(entry.user_message.split()))
         elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             (passed if check.passed else warned).append(
@@ -200,4 +201,4 @@ def outcome_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Outcome:
             )
         elif event.is_step_materialization and event.asset_key == DELIVERED_TABLE:
             rows = int(str(event.step_materialization_data.materialization.metadata[ROW_COUNT].value))
-    return Outcome(run.run_id, said, rows, passed, warned)
+    return Outcome(run.run_id, told, rows, passed, warned)

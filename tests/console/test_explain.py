@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from small_run import FinishedRun
 
 from holley_assets.console.errors import ConsoleError
-from holley_assets.console.explanation import Explanation, explain
+from holley_assets.console.explanation import Explanation, class_name, explain
 from holley_assets.console.main import holley
 from holley_assets.console.run_files import RunFiles
 
@@ -76,6 +76,16 @@ def test_an_owner_without_history_gets_what_cold_customers_with_the_car_get(file
     by_email = explain(files, email=f" {cold['email_lower'].upper()} ", car=None)
     assert by_car.shown == by_email.shown and by_car.parts == by_email.parts
     assert by_car.subject.tier is None and by_email.subject.tier == "cold"
+    # Strongest first, and a car does not learn from itself.
+    strengths = [abs(strength) for strength in by_car.similar.values()]
+    assert 0 < len(strengths) <= 5 and strengths == sorted(strengths, reverse=True)
+    assert not any(
+        name.startswith(f"{cold['make']} {cold['model']} ") and str(cold["year"]) in name
+        for name in by_car.similar
+    )
+    for part in by_car.parts:
+        added = [abs(value) for value in part.from_cars.values()]
+        assert len(added) == 3 and added == sorted(added, reverse=True)
 
 
 def test_what_is_printed_names_parts_and_sums_and_no_address(files: RunFiles) -> None:
@@ -130,6 +140,13 @@ def test_without_a_run_the_line_says_to_make_one(tmp_path: Path, monkeypatch: py
     assert result.exit_code == 1 and "run weekly_retrain first" in result.output
     with pytest.raises(ConsoleError, match="No run has left a report"):
         RunFiles().find_run("latest")
+
+
+@pytest.mark.parametrize(
+    ("years", "span"), [("1969", "1969"), ("1967 1968 1969", "1967–1969"), ("1967 1969", "1967, 1969")]
+)
+def test_a_class_of_cars_is_named_by_its_years(years: str, span: str) -> None:
+    assert class_name("\x1f".join(["FORD", "F 100", years])) == f"FORD F 100 {span}"
 
 
 def test_email_or_car_is_needed() -> None:

@@ -95,7 +95,7 @@ def test_a_failed_job_ends_with_its_reason(tmp_path: Path, monkeypatch: pytest.M
     assert result.exit_code == 1
     (line,) = result.output.splitlines()
     assert line.startswith("Error: promote failed. ERROR: step promote_model: The champion stays: ")
-    assert "there is no challenger in the registry" in line
+    assert "there is no challenger in the registry. Run " in line
     assert line.endswith("`holley ui` shows the run and its log")
 
 
