@@ -148,7 +148,7 @@ def vehicle_demand(
     fits_pair = fits[0] * num_vehicles + fits[1]
     result = []
     for values in (weight, orders):
-        total = torch.zeros(len(distinct) + 1, dtype=torch.float64)
+        total = torch.zeros(len(distinct) + 1, dtype=torch.float64, device=inverse.device)
         total.index_add_(0, inverse, values.double())
         position = torch.searchsorted(distinct, fits_pair)
         found = position < len(distinct)
