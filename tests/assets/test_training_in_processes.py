@@ -53,14 +53,14 @@ def test_two_processes_train_what_one_trains_and_go_on_after_one_was_killed(
     assert not failed.success
     failure = failure_of(failed, TRAINED_CHECKPOINT.to_user_string())
     assert failure.startswith("training in 2 processes: ") and "\n" not in failure
-    before = torch.load(state, weights_only=True)["history"]
+    kept = torch.load(state, weights_only=True)["history"]
 
     together = train_once(instance)
     assert together.success
     assert not state.exists()
     one, two = checkpoint_of(run, alone), checkpoint_of(run, together)
     # Their seconds show that these epochs were not trained again.
-    assert [tuple(epoch.values()) for epoch in two.history[: len(before)]] == before
+    assert [tuple(epoch.values()) for epoch in two.history[: len(kept)]] == kept
     assert two.best_epoch == one.best_epoch
     # The order of sums differs, and Adam makes steps of full size from gradients that are nothing but rounding.
     # tests/gnn/test_distributed.py shows in double precision that there is no other difference.
@@ -69,6 +69,11 @@ def test_two_processes_train_what_one_trains_and_go_on_after_one_was_killed(
             assert found[name] == (
                 None if expected[name] is None else pytest.approx(expected[name], rel=1e-3)
             )
+    chosen = one.history[one.best_epoch]["stage"]
+    before = one.stages[chosen]
+    for name, weights in before.items():
+        difference = (two.stages[chosen][name] - weights).norm() / weights.norm()
+        assert difference < 0.05, name
+    # The last fit starts at an optimum, where Adam's first steps follow what rounding left of the gradient.
     for name, weights in one.state.items():
-        difference = (two.state[name] - weights).norm() / weights.norm()
-        assert difference < 0.1, name
+        assert (two.state[name] - weights).norm() < 0.3 * (weights - before[name]).norm(), name

@@ -57,8 +57,8 @@ def test_the_weekly_job_from_the_browser(browser: Browser, tmp_path: Path) -> No
             browser.shows("Success")
 
         browser.open(f"{address}/assets/recommendations?view=checks")
-        browser.shows("Checks (12)", "no_part_ordered_within_a_year", "every_part_fits_the_vehicle", "Passed")
-        assert browser.text.count("Succeeded") == 12
+        browser.shows("Checks (13)", "no_part_ordered_within_a_year", "every_part_fits_the_vehicle", "Passed")
+        assert browser.text.count("Succeeded") == 13
 
         browser.open(f"{address}/assets/eval_report?view=overview")
         browser.shows("eval_report.html", "decision", "inconclusive")
