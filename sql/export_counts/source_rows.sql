@@ -65,9 +65,7 @@ named_attributes AS (
 read_attributes AS (
   SELECT
     *,
-    COALESCE(
-      name IN ('email', 'v1_year', 'v1_make', 'v1_model', NULLIF(LOWER(TRIM(@consent_property)), '')), FALSE
-    ) AS is_known
+    is_read_attribute(name, @consent_property) AS is_known
   FROM named_attributes
 ),
 
@@ -245,11 +243,7 @@ judged_events AS (
   LEFT JOIN table_events
     ON table_events.user_id = event_rows.user_id
     AND table_events.event_timestamp = event_rows.event_timestamp
-    AND table_events.interaction = CASE event_rows.event_name
-      WHEN 'viewed product' THEN 'view'
-      WHEN 'cart update' THEN 'cart'
-      ELSE 'order'
-    END
+    AND table_events.interaction = event_interaction(event_rows.event_name)
 ),
 
 -- Clicks become labels: test_clicks says more on how.

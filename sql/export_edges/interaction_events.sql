@@ -119,11 +119,7 @@ SELECT
   DATE(user_items.event_timestamp) AS event_date,
   user_items.user_id,
   user_items.email_lower,
-  CASE user_items.event_name
-    WHEN 'viewed product' THEN 'view'
-    WHEN 'cart update' THEN 'cart'
-    ELSE 'order'
-  END AS interaction,
+  event_interaction(user_items.event_name) AS interaction,
   user_items.sku,
   base_sku(user_items.sku) AS base_sku,
   user_items.price,

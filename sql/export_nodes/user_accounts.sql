@@ -27,10 +27,7 @@ properties AS (
     sources.auxia_insertion_timestamp
   FROM sources
   CROSS JOIN UNNEST(sources.user_properties) AS property
-  WHERE
-    LOWER(TRIM(property.property_name)) IN (
-      'email', 'v1_year', 'v1_make', 'v1_model', NULLIF(LOWER(TRIM(@consent_property)), '')
-    )
+  WHERE is_read_attribute(LOWER(TRIM(property.property_name)), @consent_property)
 ),
 
 latest_properties AS (

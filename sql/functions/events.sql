@@ -12,6 +12,15 @@ CREATE TEMP FUNCTION event_shape(event_name STRING) AS (
   END
 );
 
+-- What an event of one of these shapes says of its parts. event_name is trimmed, in lower case.
+CREATE TEMP FUNCTION event_interaction(event_name STRING) AS (
+  CASE event_name
+    WHEN 'viewed product' THEN 'view'
+    WHEN 'cart update' THEN 'cart'
+    ELSE 'order'
+  END
+);
+
 -- What a property tells in an event of such a shape: part, price or image. NULL: nothing that is read. name is trimmed, in
 -- lower case.
 CREATE TEMP FUNCTION property_role(shape STRING, name STRING) AS (
