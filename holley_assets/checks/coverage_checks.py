@@ -4,7 +4,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.checks.violations import threshold_verdict
+from holley_assets.checks.violations import share_verdict
 from holley_assets.resources.io_manager import asset_file, read_parquet
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.terms import CAR
@@ -61,14 +61,13 @@ def most_vehicles_are_in_the_fitment_table(
         f"{share:.1%} of {users.num_rows:,} users have a vehicle that the fitment table names; {usual:.0%} is usual, "
         f"{needed:.0%} is needed. {lost:,} users of {missing.num_rows:,} other vehicles get nothing"
     )
-    return threshold_verdict(
+    return share_verdict(
         asset="user_nodes",
         check=VEHICLES_ARE_KNOWN,
-        value=share,
-        low=max(usual, needed),
+        share=share,
+        needed=needed,
+        usual=usual,
         description=f"{words}, the commonest: {for_log(named)}" if named else words,
-        # A share of no users is no number, and stops the run too.
-        severity=dg.AssetCheckSeverity.WARN if share >= needed else dg.AssetCheckSeverity.ERROR,
     )
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from holley_assets.checks.coverage_checks import NAMED
 from holley_assets.checks.source_row_checks import SOURCE_ROWS, outcomes
-from holley_assets.checks.violations import open_tables, threshold_verdict
+from holley_assets.checks.violations import open_tables, share_verdict
 from holley_assets.settings import CheckSettings
 from holley_assets.texts import for_log
 
@@ -53,11 +53,10 @@ _UNKNOWN_SKUS = """
 
 @dataclasses.dataclass(frozen=True)
 class _Share:
-    """Rows of a source table with a part that another table knows, and those without."""
+    """Rows of a source table that are kept, with a part that another table knows, and those of reason ``unknown``."""
 
     table: str
-    good: str
-    bad: str
+    unknown: str
     rows_are: str
     minimum: float
     usual: float
@@ -78,18 +77,15 @@ def check_known_parts(
     fitting = (limits.minimum_fitting_parts_share, limits.usual_fitting_parts_share)
     shares = {
         ORDERS_ARE_KNOWN: _Share(
-            "import_orders", "kept", "product unknown", "imported orders are of known parts", *known
+            "import_orders", "product unknown", "imported orders are of known parts", *known
         ),
         EVENTS_ARE_KNOWN: _Share(
             "ingestion_unified_schema_incremental",
-            "kept",
             "product unknown",
             "events are of known parts",
             *known,
         ),
-        PARTS_FIT: _Share(
-            "import_items", "kept", "fits no vehicle", "catalogue rows fit a vehicle", *fitting
-        ),
+        PARTS_FIT: _Share("import_items", "fits no vehicle", "catalogue rows fit a vehicle", *fitting),
     }
     unknown = _commonest_unknown(tables)
     return [
@@ -98,8 +94,8 @@ def check_known_parts(
 
 
 def _verdict(name: str, share: _Share, counts: Mapping[str, int], named: str) -> dg.AssetCheckResult:
-    good, bad = counts[share.good], counts.get(share.bad, 0)
-    judged = good + bad
+    good = counts["kept"]
+    judged = good + counts.get(share.unknown, 0)
     # Nothing to judge is no fault: a shop may have no orders or events yet.
     value = good / judged if judged else 1.0
     words = (
@@ -107,13 +103,13 @@ def _verdict(name: str, share: _Share, counts: Mapping[str, int], named: str) ->
         if judged
         else f"no row of {share.table} to judge"
     )
-    return threshold_verdict(
+    return share_verdict(
         asset=SOURCE_ROWS,
         check=name,
-        value=value,
-        low=max(share.usual, share.minimum),
+        share=value,
+        needed=share.minimum,
+        usual=share.usual,
         description=f"{words}. The commonest unknown: {for_log(named)}" if named else words,
-        severity=dg.AssetCheckSeverity.WARN if value >= share.minimum else dg.AssetCheckSeverity.ERROR,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
 
 import dagster as dg
 import pyarrow as pa
@@ -44,15 +43,18 @@ def check_source_rows(rows: pa.Table, late_share: float) -> list[dg.AssetCheckRe
         rows: asset ``source_rows``.
         late_share: share of a table's rows that may be kept nowhere and dropped for no reason.
     """
+    sums: Counter[tuple[str, str]] = Counter()
+    for row in rows.to_pylist():
+        sums[row["source_table"], row["outcome"]] += row["source_rows"]
     problems, metadata = [], {}
     for table in SOURCE_TABLES:
-        sums = _sums(row for row in rows.to_pylist() if row["source_table"] == table)
-        difference = sums["in"] - sums["kept"] - sums["dropped"]
+        arrived, kept, dropped = (sums[table, outcome] for outcome in ("in", "kept", "dropped"))
+        difference = arrived - kept - dropped
         metadata[f"{table}_without_a_reason"] = difference
         # More than came in means that a join has doubled some, however few.
-        if difference < 0 or difference > late_share * sums["in"]:
+        if difference < 0 or difference > late_share * arrived:
             problems.append(
-                f"{table}: {sums['in']:,} rows in, {sums['kept']:,} kept and {sums['dropped']:,} dropped, "
+                f"{table}: {arrived:,} rows in, {kept:,} kept and {dropped:,} dropped, "
                 f"a difference of {difference:,}"
             )
     return [
@@ -64,10 +66,3 @@ def check_source_rows(rows: pa.Table, late_share: float) -> list[dg.AssetCheckRe
             metadata={**metadata, "late_share": late_share},
         )
     ]
-
-
-def _sums(rows: Iterable[Mapping[str, object]]) -> Counter[str]:
-    sums: Counter[str] = Counter()
-    for row in rows:
-        sums[str(row["outcome"])] += int(str(row["source_rows"]))
-    return sums

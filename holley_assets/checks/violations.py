@@ -117,6 +117,20 @@ def threshold_verdict(
     )
 
 
+def share_verdict(
+    *, asset: str, check: str, share: float, needed: float, usual: float, description: str
+) -> dg.AssetCheckResult:
+    """Check result of a share: below ``usual`` it warns, below ``needed`` it stops the run, as one of nothing does."""
+    return threshold_verdict(
+        asset=asset,
+        check=check,
+        value=share,
+        low=max(usual, needed),
+        description=description,
+        severity=dg.AssetCheckSeverity.WARN if share >= needed else dg.AssetCheckSeverity.ERROR,
+    )
+
+
 def _words(example: Mapping[str, object]) -> str:
     return for_log(", ".join(f"{name} {value}" for name, value in example.items()))
 
