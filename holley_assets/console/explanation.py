@@ -14,9 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from holley_assets.assets.options import ranking_options
 from holley_assets.console.errors import ConsoleError
 from holley_assets.console.run_files import RunFiles
-from holley_assets.ranking import HistoryScorer, PairScorer, RankingOptions, Scorer, build_candidates
+from holley_assets.evaluation.vectors import temperature_of
+from holley_assets.ranking import HistoryScorer, PairScorer, Scorer, build_candidates
 from holley_assets.ranking.comparison import pair_scores
 from holley_assets.ranking.rule_trace import Candidate, Verdict, trace_rules
 
@@ -119,11 +121,7 @@ def explain(
     run_id = _run_of_tables(files, run)
     settings = files.settings(run_id)
     subject = _by_email(files, email) if email is not None else _by_car(files, str(car))
-    options = RankingOptions(
-        depth=settings.rules.maximum_parts,
-        maximum_per_part_type=settings.rules.maximum_per_part_type,
-        purchase_exclusion_days=settings.rules.purchase_exclusion_days,
-    )
+    options = ranking_options(settings, settings.rules.maximum_parts)
     products = files.table("product_embeddings")
     history = files.table("history_scores", only={"profile": subject.profile, "view": "serving"})
     model = HistoryScorer.from_tables(files.table("user_embeddings"), products, history, "serving")
@@ -287,7 +285,8 @@ def _score(
         skus,
         personal_precision=personal_precision,
     )
-    temperature = _temperature(files)
+    users, products = (files.table(f"{kind}_embeddings", ["view", "norm"]) for kind in ("user", "product"))
+    temperature = temperature_of(users, products, "serving")
     added = {row["base_sku"]: (row["score"], row["reason"]) for row in history.to_pylist()}
     cars = [class_name(graph.classes[place]) for place in found.neighbours]
     parts = []
@@ -311,15 +310,6 @@ def _score(
         if place != own
     }
     return parts, dict(list(similar.items())[:SIMILAR])
-
-
-def _temperature(files: RunFiles) -> float:
-    """What a score is multiplied by to give a logit."""
-    longest = [
-        pc.max(files.table(f"{kind}_embeddings", ["norm"], only={"view": "serving"})["norm"]).as_py()
-        for kind in ("user", "product")
-    ]
-    return float(longest[0] * longest[1])
 
 
 def class_name(key: str) -> str:

@@ -22,7 +22,7 @@ def vector_matrix(vectors: pa.Table) -> np.ndarray:
     return values.reshape(len(column), column.type.list_size)
 
 
-def temperature_of(user_embeddings: pa.Table, product_embeddings: pa.Table) -> float:
-    """What a score as of the cutoff is multiplied by to give a logit: the product of the longest vectors' lengths."""
+def temperature_of(user_embeddings: pa.Table, product_embeddings: pa.Table, view: View = "training") -> float:
+    """What a score of ``view`` is multiplied by to give a logit: the product of the longest vectors' lengths."""
     tables = (user_embeddings, product_embeddings)
-    return float(np.prod([pc.max(vectors_of_view(table, "training")["norm"]).as_py() for table in tables]))
+    return float(np.prod([pc.max(vectors_of_view(table, view)["norm"]).as_py() for table in tables]))
