@@ -46,6 +46,11 @@ def lint_imports(project: Path) -> subprocess.CompletedProcess[str]:
             "Settings are unwrapped and systems ranked without Dagster",
         ),
         ("evaluation/labels.py", "import holley_assets.evaluation.report", "Modules form no circle"),
+        (
+            "experiment/declaration.py",
+            "import holley_assets.ranking.arms",
+            "The experiment knows no Dagster, graph or ranker",
+        ),
     ],
 )
 def test_a_planted_import_breaks_its_contract(
