@@ -57,11 +57,11 @@ class Rule(_Section):
     """How sure a decision has to be."""
 
     alpha: Annotated[float, BeforeValidator(_no_boolean), Field(gt=0.0, le=0.2)] = Field(
-        0.05,
+        default=0.05,
         description="Probability of a false alarm of the primary metric over all looks together, two-sided.",
     )
     power: Annotated[float, BeforeValidator(_no_boolean), Field(ge=0.5, lt=1.0)] = Field(
-        0.8, description="Probability to see the minimal effect where it is true; for the power plan."
+        default=0.8, description="Probability to see the minimal effect where it is true; for the power plan."
     )
 
 
@@ -89,10 +89,10 @@ class Declaration(_Section):
     looks: tuple[Day, ...] | Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=366)]
     moved_users: MovedUsers = "exclude"
     order_value_quantile: Annotated[float, BeforeValidator(_no_boolean), Field(gt=0.5, le=1.0)] = Field(
-        0.999, description="A user's order value is capped at this quantile; 1 caps nothing."
+        default=0.999, description="A user's order value is capped at this quantile; 1 caps nothing."
     )
     guardrails: Mapping[Guardrail, Share] = Field(
-        {}, description="Largest relative loss that is still accepted, by guardrail."
+        default={}, description="Largest relative loss that is still accepted, by guardrail."
     )
     rule: Rule = Rule()
     windows: Windows = Windows()

@@ -1,0 +1,193 @@
+"""The readout of an experiment as of a day: one plain dictionary, which the page, the checks and the alerts read.
+
+A pure function of the declaration, the table of outcomes and the day. Read again with corrected outcomes, it gives the
+corrected figures.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from holley_assets.evaluation.gates import reaches
+from holley_assets.experiment.declaration import Declaration
+from holley_assets.experiment.estimates import measure, measure_cells, read_cells
+from holley_assets.experiment.looks import sequential_bounds, spent_alpha
+from holley_assets.experiment.metrics import CLICK_RATE, TESTED, UNCAPPED_REVENUE, Metric
+from holley_assets.experiment.outcomes import read_outcomes, window_over
+from holley_assets.experiment.segments import (
+    read_guardrails,
+    read_novelty,
+    read_secondary,
+    read_tiers,
+    read_weeks,
+)
+from holley_assets.experiment.traffic import sample_ratio, summarise_traffic, warnings_about
+from holley_assets.experiment.verdict import decide
+
+# What the documents ask of the click rate before everybody gets the graph: 10 % more, relative.
+GATE = 0.10
+ExposureSource = Literal["sent", "published"]
+RESULTS = ("primary", "gate", "secondary", "uncapped_revenue", "guardrails", "tiers", "weeks", "novelty")
+
+
+def read_experiment(
+    declaration: Declaration,
+    outcomes: pa.Table,
+    *,
+    as_of: datetime.date,
+    exposure_source: ExposureSource = "published",
+) -> dict[str, Any]:
+    """Read the experiment.
+
+    The comparison is that of the newest declared look: of the users whose window was over on its day. Between looks it
+    stays as it is, since every further reading of new users would be a look that the bounds do not know of.
+
+    Args:
+        declaration: as frozen at the start.
+        outcomes: one row a user, columns of :data:`.outcomes.OUTCOMES_SCHEMA`.
+        as_of: the day of the readout, UTC.
+        exposure_source: whether exposures are real sends or what was published.
+
+    Returns:
+        ``experiment`` (the declaration, its ``fingerprint`` and ``look_dates``), ``as_of``, ``exposure_source``,
+        ``traffic``, ``mismatch``, ``warnings``, ``decision`` (``outcome`` and ``reason``), ``looks``, and the results:
+        ``primary``, ``gate``, ``secondary``, ``uncapped_revenue``, ``guardrails``, ``tiers``, ``weeks``, ``novelty``.
+        Results are None before the first look and where the arms do not have their users; then no look has figures
+        either.
+
+    Raises:
+        ValueError: see :func:`.outcomes.read_outcomes`.
+    """
+    users = read_outcomes(outcomes, declaration)
+    mismatch = sample_ratio(users.exposed)
+    traffic = summarise_traffic(users, declaration)
+    compared = users.compared(declaration)
+    looks = read_looks(compared, declaration, as_of, blind=mismatch["mismatch"])
+    newest = next((look for look in reversed(looks) if look["statistic"] is not None), None)
+    results: dict[str, Any] = dict.fromkeys(RESULTS)
+    if newest is not None:
+        results = _results(compared, declaration, newest)
+    outcome, reason = decide(
+        declaration, as_of, mismatch, looks, results["guardrails"] or [], results["novelty"]
+    )
+    return {
+        "experiment": {
+            **declaration.model_dump(mode="json"),
+            "fingerprint": declaration.fingerprint(),
+            "look_dates": [day.isoformat() for day in declaration.look_dates()],
+        },
+        "as_of": as_of.isoformat(),
+        "exposure_source": exposure_source,
+        "traffic": traffic,
+        "mismatch": mismatch,
+        "warnings": warnings_about(traffic, mismatch),
+        "decision": {"outcome": outcome, "reason": reason},
+        "looks": looks,
+        **results,
+    }
+
+
+def read_looks(
+    compared: pa.Table, declaration: Declaration, as_of: datetime.date, *, blind: bool = False
+) -> list[dict[str, Any]]:
+    """Every declared look in order, with figures where it is over.
+
+    Args:
+        compared: the users that are compared.
+        declaration: the experiment.
+        as_of: the day of the readout.
+        blind: without figures.
+
+    Returns:
+        ``number``, ``date``, ``spent`` (of alpha until then), ``users`` by arm, ``bound`` of |statistic| and its
+        ``level`` as that of an interval, and the primary metric's ``statistic``, ``effect``, ``interval``, ``relative``
+        and ``relative_interval``. All after ``spent`` are None for a look that is to come, and for one at which no
+        more users of both arms had their window behind them than at the look before.
+    """
+    from scipy.stats import norm
+
+    metric = TESTED[declaration.primary_metric]
+    looks: list[dict[str, Any]] = []
+    fractions: list[float] = []
+    information: list[float] = []
+    for number, day in enumerate(declaration.look_dates(), start=1):
+        fraction = (day - declaration.start).days / declaration.days
+        look = {
+            "number": number,
+            "date": day.isoformat(),
+            "spent": spent_alpha(fraction, declaration.rule.alpha),
+            **dict.fromkeys(
+                (
+                    "users",
+                    "bound",
+                    "level",
+                    "statistic",
+                    "effect",
+                    "interval",
+                    "relative",
+                    "relative_interval",
+                )
+            ),
+        }
+        looks.append(look)
+        if blind or day > as_of:
+            continue
+        cells = read_cells(window_over(compared, metric, declaration, day), metric)
+        found = measure_cells(cells, metric, 1.0 - declaration.rule.alpha)
+        if found["estimate"] is None or found["estimate"]["statistic"] is None:
+            continue
+        if found["information"] <= (information[-1] if information else 0.0):
+            continue
+        fractions.append(fraction)
+        information.append(found["information"])
+        bound = sequential_bounds(fractions, information, declaration.rule.alpha)[-1]
+        level = float(1.0 - 2.0 * norm.sf(bound))
+        at_bound = measure_cells(cells, metric, level)["estimate"]
+        look.update(
+            users=found["users"],
+            bound=bound,
+            level=level,
+            **{
+                name: at_bound[name]
+                for name in ("statistic", "effect", "interval", "relative", "relative_interval")
+            },
+        )
+    return looks
+
+
+def _results(compared: pa.Table, declaration: Declaration, newest: dict[str, Any]) -> dict[str, Any]:
+    day, level = datetime.date.fromisoformat(newest["date"]), newest["level"]
+
+    def rows(metric: Metric) -> pa.Table:
+        return window_over(compared, metric, declaration, day)
+
+    primary = TESTED[declaration.primary_metric]
+    of_primary = rows(primary)
+    clicks = measure(rows(CLICK_RATE), CLICK_RATE, level)
+    weeks = read_weeks(of_primary, primary, level)
+    return {
+        "primary": measure(of_primary, primary, level),
+        "gate": _gate(clicks),
+        "secondary": read_secondary(rows, declaration, level),
+        "uncapped_revenue": measure(rows(UNCAPPED_REVENUE), UNCAPPED_REVENUE, level),
+        "guardrails": read_guardrails(rows, declaration, level),
+        "tiers": read_tiers(of_primary, primary, level),
+        "weeks": weeks,
+        "novelty": read_novelty(weeks),
+    }
+
+
+def _gate(clicks: dict[str, Any]) -> dict[str, Any]:
+    """The documents' gate: ``threshold``, ``relative``, ``interval``, ``passes`` and whether it ``surely`` does."""
+    estimate = clicks["estimate"] or {"relative": None, "relative_interval": None}
+    relative, interval = estimate["relative"], estimate["relative_interval"]
+    return {
+        "threshold": GATE,
+        "relative": relative,
+        "interval": interval,
+        "passes": relative is not None and reaches(relative, GATE),
+        "surely": interval is not None and reaches(interval[0], GATE),
+    }

@@ -1,0 +1,219 @@
+"""Differences between the arms by hand: one period, several, a covariate, a ratio, nothing to compare."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from experiment_world import declare, outcome_table, shares
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holley_assets.experiment.estimates import measure
+from holley_assets.experiment.metrics import CLICK_RATE, GUARDRAILS, TESTED
+from holley_assets.experiment.outcomes import read_outcomes
+
+Z = 1.959963984540054
+REVENUE = TESTED["revenue_per_user"]
+
+
+def users_of(table: pa.Table) -> pa.Table:
+    return read_outcomes(table, declare()).exposed
+
+
+def test_a_difference_of_two_rates_by_hand() -> None:
+    clicks, graph = shares((1000, 100, False), (1000, 130, True))
+    found = measure(users_of(outcome_table(graph, clicks=clicks)), CLICK_RATE, 0.95)
+    # Variances of a sample: p (1 − p) n / (n − 1).
+    error = math.sqrt((0.1 * 0.9 + 0.13 * 0.87) / 999)
+    of_ratio = Z * math.sqrt((0.9 / 0.1 + 0.87 / 0.13) / 999)
+    assert found["users"] == {"sql": 1000, "graph": 1000} and found["left_out"] == 0
+    assert found["control"] == pytest.approx(0.1) and found["treatment"] == pytest.approx(0.13)
+    estimate = found["estimate"]
+    assert estimate["effect"] == pytest.approx(0.03) and estimate["relative"] == pytest.approx(0.3)
+    assert estimate["standard_error"] == pytest.approx(error)
+    assert estimate["statistic"] == pytest.approx(0.03 / error)
+    assert estimate["interval"] == pytest.approx([0.03 - Z * error, 0.03 + Z * error])
+    assert estimate["relative_interval"] == pytest.approx(
+        [1.3 * math.exp(-of_ratio) - 1, 1.3 * math.exp(of_ratio) - 1]
+    )
+    assert estimate["p_value"] == pytest.approx(math.erfc(0.03 / error / math.sqrt(2)))
+
+
+def test_periods_are_compared_within_themselves_and_pooled_by_their_information() -> None:
+    clicks, graph = shares((900, 180, False), (100, 25, True), (500, 25, False), (500, 50, True))
+    period = np.repeat([0, 1], 1000)
+    table = outcome_table(graph, clicks=clicks, period=period, share=np.where(period, 0.5, 0.1))
+    found = measure(users_of(table), CLICK_RATE, 0.95)
+    # Information 900 · 100 / 1,000 = 90 and 500 · 500 / 1,000 = 250; differences of 5 points in both.
+    assert found["information"] == pytest.approx(340)
+    assert found["estimate"]["effect"] == pytest.approx(0.05)
+    assert found["control"] == pytest.approx((90 * 0.2 + 250 * 0.05) / 340)
+    assert found["treatment"] == pytest.approx((90 * 0.25 + 250 * 0.1) / 340)
+    variance = (90 / 340) ** 2 * (0.16 / 899 + 0.1875 / 99) + (250 / 340) ** 2 * (0.0475 / 499 + 0.09 / 499)
+    assert found["estimate"]["standard_error"] == pytest.approx(math.sqrt(variance))
+
+
+def test_a_growing_share_cannot_turn_the_answer_around() -> None:
+    # In both periods the graph has half as many clicks again; but most of its users came when clicks were rare.
+    clicks, graph = shares((9000, 1800, False), (1000, 300, True), (1000, 20, False), (9000, 270, True))
+    period = np.repeat([0, 1], 10_000)
+    table = outcome_table(graph, clicks=clicks, period=period, share=np.where(period, 0.9, 0.1))
+    naive = clicks[graph].mean() / clicks[~graph].mean() - 1
+    assert naive < -0.6
+    estimate = measure(users_of(table), CLICK_RATE, 0.95)["estimate"]
+    assert estimate["relative"] == pytest.approx(0.5)
+    assert estimate["interval"][0] > 0
+
+
+def test_a_period_without_both_arms_is_left_out_and_counted() -> None:
+    clicks, graph = shares((100, 10, False), (100, 20, True), (50, 50, True), (1, 1, False))
+    period = np.repeat([0, 1], [200, 51])
+    found = measure(users_of(outcome_table(graph, clicks=clicks, period=period)), CLICK_RATE, 0.95)
+    assert found["left_out"] == 51 and found["estimate"]["effect"] == pytest.approx(0.1)
+    assert found["users"] == {"sql": 101, "graph": 150}
+
+
+def test_one_arm_alone_has_no_estimate() -> None:
+    clicks, graph = shares((100, 10, True))
+    found = measure(users_of(outcome_table(graph, clicks=clicks)), CLICK_RATE, 0.95)
+    assert found["estimate"] is None and found["control"] is None and found["left_out"] == 100
+    assert found["users"] == {"sql": 0, "graph": 100}
+
+
+def test_where_nobody_does_anything_there_is_no_interval() -> None:
+    _, graph = shares((100, 0, False), (100, 0, True))
+    estimate = measure(users_of(outcome_table(graph)), CLICK_RATE, 0.95)["estimate"]
+    assert estimate["effect"] == 0.0 and estimate["standard_error"] == 0.0
+    assert [
+        estimate[name] for name in ("interval", "statistic", "p_value", "relative", "relative_interval")
+    ] == [None] * 5
+
+
+def test_more_returns_than_orders_have_no_relative_change() -> None:
+    rng = np.random.default_rng(0)
+    graph = np.arange(400) % 2 == 0
+    estimate = measure(users_of(outcome_table(graph, order_value=rng.normal(-5, 1, 400))), REVENUE, 0.95)[
+        "estimate"
+    ]
+    assert estimate["relative"] is None and estimate["relative_interval"] is None
+    assert estimate["interval"][0] < estimate["effect"] < estimate["interval"][1]
+
+
+@pytest.mark.parametrize("before", [None, 0.0, 0.1, 1e9 + 0.1])
+def test_a_missing_or_constant_covariate_changes_nothing(before: float | None) -> None:
+    rng = np.random.default_rng(1)
+    graph = np.arange(600) % 2 == 0
+    table = outcome_table(graph, order_value=rng.exponential(10, 600), order_value_before=before)
+    found = measure(users_of(table), REVENUE, 0.95)
+    assert found["estimate"] == found["unadjusted"]
+    assert found["covariate"] == {"used": False, "correlation": None, "reduction": None}
+    without_column = measure(users_of(table.drop_columns(["order_value_before"])), REVENUE, 0.95)
+    assert without_column["estimate"] == found["unadjusted"]
+
+
+def test_a_covariate_shortens_the_interval_as_its_correlation_foretells() -> None:
+    rng = np.random.default_rng(2)
+    graph = rng.random(20_000) < 0.5
+    before = rng.exponential(10, 20_000)
+    spent = 0.8 * before + rng.exponential(6, 20_000)
+    found = measure(
+        users_of(outcome_table(graph, order_value=spent, order_value_before=before)), REVENUE, 0.95
+    )
+    correlation = np.corrcoef(before, spent)[0, 1]
+    assert found["covariate"]["used"]
+    assert found["covariate"]["correlation"] == pytest.approx(correlation, abs=1e-3)
+    assert found["covariate"]["reduction"] == pytest.approx(correlation**2, abs=1e-2)
+    widths = [found[name]["interval"][1] - found[name]["interval"][0] for name in ("estimate", "unadjusted")]
+    assert widths[0] / widths[1] == pytest.approx(math.sqrt(1 - correlation**2), abs=1e-2)
+    # The adjusted difference is what regression on the covariate says.
+    slope = np.cov(before, spent)[0, 1] / before.var(ddof=1)
+    adjusted = spent - slope * before
+    assert found["estimate"]["effect"] == pytest.approx(
+        adjusted[graph].mean() - adjusted[~graph].mean(), abs=1e-6
+    )
+    assert found["treatment"] == pytest.approx(spent[graph].mean())
+
+
+def test_two_in_a_hundred_with_a_period_before_are_enough_to_adjust_and_the_rest_had_nothing() -> None:
+    rng = np.random.default_rng(3)
+    graph = rng.random(5000) < 0.5
+    known = rng.random(5000) < 0.02
+    before = [
+        float(value) if there else None for value, there in zip(rng.exponential(50, 5000), known, strict=True)
+    ]
+    filled = np.array([value or 0.0 for value in before])
+    spent = filled + rng.exponential(1, 5000)
+    found, same = (
+        measure(users_of(outcome_table(graph, order_value=spent, order_value_before=values)), REVENUE, 0.95)
+        for values in (before, filled)
+    )
+    assert found == same and found["covariate"]["reduction"] > 0.9
+    assert found["users"]["graph"] + found["users"]["sql"] == 5000
+
+
+def test_the_value_of_an_order_is_a_ratio_with_the_delta_method() -> None:
+    rng = np.random.default_rng(4)
+    graph = np.arange(4000) % 2 == 0
+    orders = rng.poisson(0.5, 4000)
+    value = orders * rng.exponential(100, 4000)
+    found = measure(
+        users_of(outcome_table(graph, orders=orders, order_value=value)),
+        GUARDRAILS["average_order_value"],
+        0.95,
+    )
+    variance = 0.0
+    for arm in (graph, ~graph):
+        ratio = value[arm].sum() / orders[arm].sum()
+        variance += np.var(value[arm] - ratio * orders[arm], ddof=1) / orders[arm].mean() ** 2 / 2000
+    assert found["treatment"] == pytest.approx(value[graph].sum() / orders[graph].sum())
+    assert found["estimate"]["standard_error"] == pytest.approx(math.sqrt(variance))
+
+
+def test_the_value_of_an_order_without_orders_is_nothing() -> None:
+    orders = np.r_[np.zeros(100), np.ones(100)].astype(np.int64)
+    table = outcome_table(orders == 1, orders=orders, order_value=orders * 10.0)
+    assert measure(users_of(table), GUARDRAILS["average_order_value"], 0.95)["estimate"] is None
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    rates=st.lists(st.floats(0.05, 0.95), min_size=3, max_size=3),
+    users=st.lists(st.integers(20, 400), min_size=6, max_size=6),
+    seed=st.integers(0, 100),
+)
+def test_swapping_the_arms_turns_the_sign_and_nothing_else(
+    rates: list[float], users: list[int], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    period = np.repeat([0, 0, 1, 1, 2, 2], users)
+    graph = np.repeat([True, False] * 3, users)
+    clicks = (rng.random(len(period)) < np.array(rates)[period]).astype(np.int64)
+    there, back = (
+        measure(users_of(outcome_table(arm, clicks=clicks, period=period)), CLICK_RATE, 0.9)
+        for arm in (graph, ~graph)
+    )
+    assert there["estimate"]["effect"] == pytest.approx(-back["estimate"]["effect"])
+    assert there["estimate"]["standard_error"] == pytest.approx(back["estimate"]["standard_error"])
+    assert there["information"] == pytest.approx(back["information"])
+    low, high = there["estimate"]["interval"] or [0.0, 0.0]
+    assert back["estimate"]["interval"] is None or back["estimate"]["interval"] == pytest.approx(
+        [-high, -low]
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 1000), shift=st.floats(-50, 50))
+def test_what_all_users_of_a_period_have_more_changes_no_difference(seed: int, shift: float) -> None:
+    rng = np.random.default_rng(seed)
+    period = rng.integers(0, 3, 300)
+    graph = rng.random(300) < 0.5
+    value = rng.exponential(10, 300)
+    first, second = (
+        measure(users_of(outcome_table(graph, period=period, order_value=values)), REVENUE, 0.95)["estimate"]
+        for values in (value, value + shift * period)
+    )
+    assert first["effect"] == pytest.approx(second["effect"], abs=1e-9)
+    assert first["standard_error"] == pytest.approx(second["standard_error"])

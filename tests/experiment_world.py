@@ -1,0 +1,88 @@
+"""Experiments whose answers are known: tables of outcomes column by column, and a declaration to read them by."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from holley_assets.experiment.declaration import Declaration
+from holley_assets.experiment.outcomes import OUTCOMES_SCHEMA
+
+START = datetime.date(2026, 3, 1)
+END = datetime.date(2026, 4, 26)
+
+
+def declare(**fields: Any) -> Declaration:
+    """A declaration of eight weeks and one look at their end, unless told otherwise."""
+    usual = {
+        "name": "graph_spring",
+        "salt": "a salt",
+        "share": 0.5,
+        "primary_metric": "click_rate",
+        "minimal_effect": 0.1,
+        "start": START,
+        "planned_end": END,
+        "looks": 1,
+    }
+    return Declaration.model_validate(usual | fields)
+
+
+def outcome_table(graph: Any, **columns: Any) -> pa.Table:
+    """One row a user that did nothing, except for what ``columns`` say.
+
+    Args:
+        graph: boolean [users], assigned to the graph.
+        columns: values by name, one for all or one a user. ``day`` is the first exposure in days after the start.
+    """
+    graph = np.asarray(graph, dtype=bool)
+    users = len(graph)
+    day = np.broadcast_to(np.asarray(columns.pop("day", 0)), users)
+    arm = np.where(graph, "graph", "sql")
+    values: dict[str, Any] = {
+        "email_lower": [f"user{number}@example.com" for number in range(users)],
+        "assigned_arm": arm,
+        "received_arm": arm,
+        "first_exposure": np.datetime64(START) + day.astype("timedelta64[D]"),
+        "period": 0,
+        "share": 0.5,
+        "tier": "cold",
+        "week": day // 7,
+        "moved": False,
+        "click_window_over": True,
+        "order_window_over": True,
+        "clicks": 0,
+        "machine_clicks": 0,
+        "orders": 0,
+        "order_value": 0.0,
+        "exposures": 1,
+        "received_as_assigned": True,
+        "clicks_before": 0,
+        "orders_before": 0,
+        "person": [f"person{number}" for number in range(users)],
+        "model_version": "7",
+        "system": "gnn",
+    } | columns
+    values.setdefault("order_value_uncapped", values["order_value"])
+    arrays = {}
+    for field in OUTCOMES_SCHEMA:
+        value = values.get(field.name)
+        if value is None:
+            arrays[field.name] = pa.nulls(users, field.type)
+        elif isinstance(value, list):
+            arrays[field.name] = pa.array(value, field.type)
+        else:
+            spread = np.broadcast_to(np.asarray(value), users)
+            arrays[field.name] = pa.array(spread.tolist() if spread.dtype.kind == "U" else spread).cast(
+                field.type
+            )
+    return pa.table(arrays, schema=OUTCOMES_SCHEMA)
+
+
+def shares(*groups: tuple[int, int, bool]) -> tuple[np.ndarray, np.ndarray]:
+    """``clicks`` 0/1 and ``graph`` of groups of (users, of them with a click, assigned to the graph)."""
+    clicks = np.concatenate([np.arange(users) < clicked for users, clicked, _ in groups]).astype(np.int64)
+    graph = np.concatenate([np.full(users, of_graph) for users, _, of_graph in groups])
+    return clicks, graph
