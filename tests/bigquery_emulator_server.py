@@ -4,6 +4,7 @@
   a parameter in a comment miscounts them: here they become literals.
 - A query's destination table is not written: here it is, with sums of INT64 as INT64.
 - A job forgets its labels: here it keeps them.
+- Rows that a statement inserts leave the row count of their table and when it changed as they were: here both follow.
 - A copy job with WRITE_TRUNCATE keeps the columns and the row count of the table that it replaces: here it replaces
   the table.
 - A job id that exists is used again: here it is refused with 409, as BigQuery does.
@@ -63,6 +64,15 @@ def write_destination(job_id: str, destination: dict[str, str], ctx: Any) -> Non
     sync_created_table(f"CREATE OR REPLACE TABLE `{'.'.join(names)}` AS SELECT 1", names[0], ctx)
 
 
+def note_inserted_rows(query: str, ctx: Any) -> None:
+    """Let the catalog know of the tables that a query inserted rows into."""
+    for name in set(re.findall(r"INSERT INTO `([^`]+)`", query)):
+        names = name.split(".")
+        found = ctx.engine.execute(f"SELECT count(*) FROM {quoted_table_ref(*names)}").fetchone()
+        changed = {"num_rows": int(found[0]), "last_modified_time": ctx.clock.now()}
+        ctx.catalog.update_table(ctx.catalog.get_table(*names).model_copy(update=changed))
+
+
 async def handle_query_job(
     project_id: str, job_id: str, config: dict[str, Any], *, dry_run: bool, ctx: Any, **others: Any
 ) -> Any:
@@ -78,6 +88,8 @@ async def handle_query_job(
         return answer
     if answer.error_result is None and "destinationTable" in query:
         write_destination(job_id, query["destinationTable"], ctx)
+    if answer.error_result is None:
+        note_inserted_rows(query["query"], ctx)
     answer.configuration["labels"] = config.get("labels", {})
     answer.statistics["totalSlotMs"] = "1000"
     answer.statistics.setdefault("query", {}).update(

@@ -1,13 +1,16 @@
 """Publishes a table again and again, killed with SIGKILL one step later each time, and says what readers then see.
 
-``python killed_publishing.py duckdb FOLDER`` or ``python killed_publishing.py bigquery FOLDER URL PROJECT DATASET``.
+``python killed_publishing.py duckdb FOLDER`` or ``python killed_publishing.py bigquery FOLDER URL PROJECT DATASET``;
+with ``logged-duckdb`` or ``logged-bigquery`` the exposures of an experiment are logged with the table.
 A step is a statement to DuckDB or a request to BigQuery that changes something. The process dies before it is sent,
 which is also right after the one before it was answered. One line of JSON for each attempt:
-``{"killed": true, "step": 3, "seen": ["old"], "again": ["new"]}``.
+``{"killed": true, "step": 3, "seen": ["old"], "again": ["new"]}``, and what the log holds then as ``"logged"`` and
+``"logged_again"``.
 """
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import signal
@@ -21,11 +24,13 @@ import pyarrow.parquet as pq
 import requests
 
 from holley_assets.resources.storage.interface import checksum
-from holley_assets.resources.warehouse.interface import Warehouse
+from holley_assets.resources.warehouse.interface import Exposures, Unchanged, Warehouse
 
 OLD = pa.table({"email_lower": ["old"] * 3})
 NEW = pa.table({"email_lower": ["new"] * 5})
 TABLE = "recommendations"
+RECORD, LOG = "record", "experiment_exposures"
+DAY = datetime.date(2026, 2, 2)
 
 
 class Fuse:
@@ -100,39 +105,69 @@ def open_bigquery(folder: Path, url: str, project: str, working: str) -> Warehou
     return BigQueryWarehouse(open_client(settings), None, settings, temporary_directory=folder / "tmp")
 
 
-def publish(warehouse: Warehouse, dataset: str, path: Path) -> None:
+def served(name: str, users: int) -> pa.Table:
+    """A table of users who are all shown the part ``name``."""
+    columns = {"email_lower": [f"{user}@x.com" for user in range(users)]}
+    texts = {"arm": "sql", "assigned_arm": "sql", "model_version": "sql"}
+    texts |= {f"rec_part_{slot}": name for slot in range(1, 5)}
+    return pa.table({**columns, **{column: [text] * users for column, text in texts.items()}})
+
+
+def publish(warehouse: Warehouse, dataset: str, path: Path, *, logged: bool) -> None:
     staged = warehouse.stage_table(TABLE, path, checksum(path))
-    warehouse.publish_staged(staged, dataset, TABLE)
+    if not logged:
+        warehouse.publish_staged(staged, dataset, TABLE)
+        return
+    exposures = Exposures(dataset, LOG, "spring", DAY, 0.5, {"sql": "sql"}, "run")
+    condition = Unchanged(dataset, RECORD, 1)
+    warehouse.publish_staged(staged, dataset, TABLE, unless_changed=condition, exposures=exposures)
 
 
-def attempt(warehouse: Warehouse, dataset: str, path: Path, step: int) -> bool:
+def attempt(warehouse: Warehouse, dataset: str, path: Path, step: int, *, logged: bool) -> bool:
     """Publish in a process of its own, which dies before a step; whether it did."""
     child = os.fork()
     if child == 0:
         FUSE.light(step)
-        publish(warehouse, dataset, path)
+        publish(warehouse, dataset, path, logged=logged)
         os._exit(0)
     _, status = os.waitpid(child, 0)
     return os.WIFSIGNALED(status)
 
 
-def seen(warehouse: Warehouse, dataset: str) -> list[str]:
-    return warehouse.read_table(dataset, TABLE)["email_lower"].to_pylist()
+def seen(warehouse: Warehouse, dataset: str, *, logged: bool) -> list[str]:
+    column = "rec_part_1" if logged else "email_lower"
+    return warehouse.read_table(dataset, TABLE)[column].to_pylist()
+
+
+def log(warehouse: Warehouse, dataset: str, *, logged: bool) -> list[tuple[str, str]]:
+    if not logged:
+        return []
+    rows = warehouse.read_table(dataset, LOG).to_pylist()
+    return sorted((row["email_lower"], row["rec_part_1"]) for row in rows)
 
 
 def main() -> None:
-    engine, folder = sys.argv[1], Path(sys.argv[2])
+    engine, folder = sys.argv[1].removeprefix("logged-"), Path(sys.argv[2])
+    logged = engine != sys.argv[1]
     warehouse = open_duckdb(folder) if engine == "duckdb" else open_bigquery(folder, *sys.argv[3:6])
     dataset = "output" if engine == "duckdb" else sys.argv[5]
-    new = folder / "new.parquet"
-    pq.write_table(NEW, new)
+    old, new = folder / "old.parquet", folder / "new.parquet"
+    pq.write_table(served("old", 3) if logged else OLD, old)
+    pq.write_table(served("new", 3) if logged else NEW, new)
+    if logged:
+        warehouse.append_rows(dataset, RECORD, pa.table({"state": ["begun"]}))
     killed, step = True, 0
     while killed:
-        warehouse.replace_table(dataset, TABLE, OLD)
-        killed = attempt(warehouse, dataset, new, step)
-        found = seen(warehouse, dataset)
-        publish(warehouse, dataset, new)
-        line = {"killed": killed, "step": step, "seen": found, "again": seen(warehouse, dataset)}
+        if logged:
+            publish(warehouse, dataset, old, logged=True)
+        else:
+            warehouse.replace_table(dataset, TABLE, OLD)
+        killed = attempt(warehouse, dataset, new, step, logged=logged)
+        line = {"killed": killed, "step": step, "seen": seen(warehouse, dataset, logged=logged)}
+        line["logged"] = log(warehouse, dataset, logged=logged)
+        publish(warehouse, dataset, new, logged=logged)
+        line["again"] = seen(warehouse, dataset, logged=logged)
+        line["logged_again"] = log(warehouse, dataset, logged=logged)
         print(json.dumps(line), flush=True)
         step += 1
 

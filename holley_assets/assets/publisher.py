@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import dagster as dg
 
+from holley_assets.assets.experiment_log import DeclarationError, start_experiment
 from holley_assets.assets.kept_versions import drop_expired, latest_day
 from holley_assets.assets.publishing import ProvenTable, PublicationRefused, prove
 from holley_assets.assets.serving_plan import Present, buckets_of, present_plan
@@ -32,7 +33,7 @@ from holley_assets.ranking.arms import BUCKETS
 from holley_assets.resources.run_lease import require_lease
 from holley_assets.resources.serving_switch import Switch, begin_record
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.warehouse.interface import ChangedError, Unchanged, Warehouse
+from holley_assets.resources.warehouse.interface import ChangedError, Exposures, Unchanged, Warehouse
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import ServingSettings, Settings
 
@@ -152,18 +153,30 @@ class PublisherResource(dg.ConfigurableResource):
             _require_plan(asked, facts, present.serving)
             return asked
 
-        def replace(condition: Unchanged) -> int:
-            return opened.publish_staged(name, target.dataset, target.table, unless_changed=condition)
+        def replace(condition: Unchanged, exposures: Exposures | None) -> int:
+            return opened.publish_staged(
+                name, target.dataset, target.table, unless_changed=condition, exposures=exposures
+            )
 
-        rows, switch = _replace_as_decided(opened, present, ask, replace)
-        return Publication(rows, target.name, proven, switch, self._drop_expired(opened, present, target))
+        serve = Serving(opened, present, windows.as_of, context.run.run_id)
+        rows, switch, warnings = serve.as_decided(ask, replace)
+        warnings += self._drop_expired(opened, present, target)
+        return Publication(rows, target.name, proven, switch, warnings)
 
     def restore(
-        self, context: Context, opened: Warehouse, target: Target, snapshot: str, ask: Callable[[], Present]
+        self,
+        context: Context,
+        opened: Warehouse,
+        target: Target,
+        snapshot: str,
+        ask: Callable[[], Present],
+        *,
+        day: datetime.date,
     ) -> int:
         """Put an earlier version of a table back; returns its rows.
 
         Args:
+            day: today. Customers see the version from this day on, whatever day its rows are of.
             ask: makes sure that the version may be served, as everything is now; for the serving table alone.
 
         Raises:
@@ -176,10 +189,15 @@ class PublisherResource(dg.ConfigurableResource):
         if target.asset != SERVING_TABLE:
             return opened.restore_snapshot(target.dataset, target.table, snapshot)
 
-        def replace(condition: Unchanged) -> int:
-            return opened.restore_snapshot(target.dataset, target.table, snapshot, unless_changed=condition)
+        def replace(condition: Unchanged, exposures: Exposures | None) -> int:
+            return opened.restore_snapshot(
+                target.dataset, target.table, snapshot, unless_changed=condition, exposures=exposures
+            )
 
-        rows, _ = _replace_as_decided(opened, self.settings.load(), ask, replace)
+        serve = Serving(opened, self.settings.load(), day, context.run.run_id, urgent=True)
+        rows, _, warnings = serve.as_decided(ask, replace)
+        for warning in warnings:
+            context.log.warning(warning)
         return rows
 
     def _drop_expired(self, opened: Warehouse, settings: Settings, target: Target) -> list[str]:
@@ -187,21 +205,55 @@ class PublisherResource(dg.ConfigurableResource):
         return drop_expired(opened, settings, target.dataset, target.table)
 
 
-def _replace_as_decided(
-    opened: Warehouse,
-    settings: Settings,
-    ask: Callable[[], Present],
-    replace: Callable[[Unchanged], int],
-) -> tuple[int, Switch]:
-    """Ask and replace, again where somebody decided something in between."""
-    begin_record(opened, settings)
-    for _ in range(_ATTEMPTS):
-        asked = ask()
+class Serving(NamedTuple):
+    """A replacement of the serving table, and what it logs of an experiment.
+
+    Attributes:
+        opened: the warehouse.
+        settings: as the environment has them now.
+        day: on which the rows are served.
+        run_id: who publishes.
+        urgent: customers are to get other parts at once: an experiment that is not as declared warns, and is not
+            logged.
+    """
+
+    opened: Warehouse
+    settings: Settings
+    day: datetime.date
+    run_id: str
+    urgent: bool = False
+
+    def as_decided(
+        self, ask: Callable[[], Present], replace: Callable[[Unchanged, Exposures | None], int]
+    ) -> tuple[int, Switch, list[str]]:
+        """Ask and replace, again where somebody decided something in between; rows, switch and warnings.
+
+        Raises:
+            PublicationRefused: the table may not be replaced, or the experiment is not as declared.
+        """
+        begin_record(self.opened, self.settings)
+        for _ in range(_ATTEMPTS):
+            asked = ask()
+            exposures, warnings = self._exposures(asked)
+            try:
+                return replace(asked.switch.record, exposures), asked.switch, warnings
+            except ChangedError:
+                continue
+        raise PublicationRefused(f"the kill switch was decided on {_ATTEMPTS} times while this run asked it")
+
+    def _exposures(self, asked: Present) -> tuple[Exposures | None, list[str]]:
         try:
-            return replace(asked.switch.record), asked.switch
-        except ChangedError:
-            continue
-    raise PublicationRefused(f"the kill switch was decided on {_ATTEMPTS} times while this run asked it")
+            return start_experiment(
+                self.opened,
+                self.settings,
+                day=self.day,
+                assigned_buckets=asked.plan.assigned_buckets,
+                run_id=self.run_id,
+            )
+        except DeclarationError as error:
+            if self.urgent or asked.plan.kill_switch:
+                return None, [f"Nothing is logged of the experiment: {error}"]
+            raise PublicationRefused(str(error)) from error
 
 
 def _dated(opened: Warehouse, serving: ServingSettings, target: Target, day: datetime.date) -> str | None:

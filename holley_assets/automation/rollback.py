@@ -174,7 +174,8 @@ def rollback_op(
         context.log_event(champion_materialization(previous))
         for planned in plan:
             if not planned.stays:
-                rows = _restore(context, publisher, opened, loaded, planned, previous.model_version)
+                today = _today(loaded, now)
+                rows = _restore(context, publisher, opened, loaded, planned, previous.model_version, today)
                 context.log_event(_table_materialization(planned, rows, config, leaving, previous))
         restored = restore_champion(loaded, settings.store(), by=config.by, reason=config.reason, now=now)
     except (RollbackError, PromotionRefused, *REFUSALS) as error:
@@ -192,6 +193,7 @@ def _restore(
     settings: Settings,
     planned: Return,
     returning: str,
+    today: datetime.date,
 ) -> int:
     target = planned.target
 
@@ -203,7 +205,11 @@ def _restore(
             raise PublicationRefused(f"the kill switch is {present.switch.words}; run serve_sql_only")
         return present
 
-    return publisher.restore(context, opened, target, planned.version.name, ask)
+    return publisher.restore(context, opened, target, planned.version.name, ask, day=today)
+
+
+def _today(settings: Settings, now: datetime.datetime) -> datetime.date:
+    return settings.run.as_of or now.date()
 
 
 def _require_who_and_why(config: RollbackConfig) -> None:
@@ -226,8 +232,7 @@ def _tell(
     context.log.info(f"{name} can go back to {'; '.join(kept.words for kept in planned.kept)}")
     does = "holds nothing of the champion that goes, and stays" if planned.stays else "comes back as"
     context.log.info(f"{name} {does} {version.words}")
-    today = settings.run.as_of or now.date()
-    days = (today - version.day).days if version.day else None
+    days = (_today(settings, now) - version.day).days if version.day else None
     old = days is not None and days > settings.serving.rollback_warning_days
     if old:
         context.log.warning(

@@ -1,4 +1,4 @@
-"""Where the delivered table is, in every warehouse."""
+"""Where output tables are, in every warehouse."""
 
 from __future__ import annotations
 
@@ -7,3 +7,7 @@ from holley_assets.settings import WORKING_DATASET
 OUTPUT_DATASET = WORKING_DATASET
 
 OUTPUT_TABLE = "recommendations"
+
+# In the dataset of the serving table: what an experiment was declared to be, and whom it showed which parts.
+DECLARATIONS_TABLE = "experiment_declarations"
+EXPOSURES_TABLE = "experiment_exposures"

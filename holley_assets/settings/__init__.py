@@ -8,6 +8,7 @@ below this package reads the environment.
 from holley_assets.settings.automation import AlertSettings, ScheduleSettings
 from holley_assets.settings.bigquery import BigQuerySettings
 from holley_assets.settings.compute import ComputeSettings
+from holley_assets.settings.experiment import ExperimentSettings
 from holley_assets.settings.judging import CheckSettings, EvaluationSettings, RuleSettings
 from holley_assets.settings.learning import ModelSettings, TrainingSettings
 from holley_assets.settings.lease import LeaseSettings
@@ -48,6 +49,7 @@ __all__ = [
     "CheckSettings",
     "ComputeSettings",
     "EvaluationSettings",
+    "ExperimentSettings",
     "LeaseSettings",
     "ModelSettings",
     "RuleSettings",

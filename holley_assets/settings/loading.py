@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from holley_assets.settings.automation import AlertSettings, ScheduleSettings
 from holley_assets.settings.bigquery import BigQuerySettings
 from holley_assets.settings.compute import ComputeSettings
+from holley_assets.settings.experiment import ExperimentSettings
 from holley_assets.settings.judging import CheckSettings, EvaluationSettings, RuleSettings
 from holley_assets.settings.learning import ModelSettings, TrainingSettings
 from holley_assets.settings.lease import LeaseSettings
@@ -58,6 +59,7 @@ class Settings(BaseModel):
     evaluation: EvaluationSettings
     checks: CheckSettings
     serving: ServingSettings
+    experiment: ExperimentSettings
     warehouse: WarehouseSettings
     bigquery: BigQuerySettings
     storage: StorageSettings

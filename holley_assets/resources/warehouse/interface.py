@@ -45,6 +45,28 @@ class Unchanged(NamedTuple):
     rows: int
 
 
+class Exposures(NamedTuple):
+    """What is logged of a replacement: whom an experiment shows which parts.
+
+    Attributes:
+        dataset: of the log.
+        table: the log.
+        experiment: its name.
+        day: on which the rows are served, UTC.
+        share: part of all users that is assigned to the graph, from 0 to 1.
+        systems: what ranked the parts, by the arm that a user received.
+        run_id: who publishes.
+    """
+
+    dataset: str
+    table: str
+    experiment: str
+    day: datetime.date
+    share: float
+    systems: Mapping[str, str]
+    run_id: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Origin:
     """The step of a run that asks: what its jobs are labelled with and found by."""
@@ -105,11 +127,12 @@ class Warehouse(Protocol):
         *,
         keep_snapshot: bool = True,
         unless_changed: Unchanged | None = None,
+        exposures: Exposures | None = None,
     ) -> int:
         """Put a staged table in the place of a table, at once, as :meth:`replace_table` does; returns its rows.
 
         The condition is looked at within the transaction or statement that replaces the table. A guarded table is
-        replaced under a condition alone.
+        replaced under a condition alone. What is to be logged is logged in the same transaction.
         """
 
     def read_table(self, dataset: str, table: str) -> pa.Table:
@@ -128,7 +151,13 @@ class Warehouse(Protocol):
         """Names of the snapshots of a table, newest first."""
 
     def restore_snapshot(
-        self, dataset: str, table: str, snapshot: str, *, unless_changed: Unchanged | None = None
+        self,
+        dataset: str,
+        table: str,
+        snapshot: str,
+        *,
+        unless_changed: Unchanged | None = None,
+        exposures: Exposures | None = None,
     ) -> int:
         """Put a snapshot in the place of its table, at once, as :meth:`publish_staged` does; returns its rows.
 

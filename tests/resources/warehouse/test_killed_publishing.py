@@ -47,3 +47,25 @@ def test_old_or_new_whatever_step_is_the_last(
         (attempt["seen"] for attempt in attempts), reverse=True
     ), "once new, never old again"
     assert all(attempt["again"] == NEW for attempt in attempts), "a second try goes through"
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "bigquery"])
+def test_exposures_are_logged_with_the_table_or_not_at_all(
+    engine: str, bigquery_emulator: BigQueryEmulator, tmp_path: Path
+) -> None:
+    arguments = [f"logged-{engine}", str(tmp_path)]
+    if engine == "bigquery":
+        with bigquery_emulator.client() as client:
+            client.create_dataset("killed_and_logged")
+        arguments += [bigquery_emulator.url, bigquery_emulator.project, "killed_and_logged"]
+    attempts = killed_attempts(*arguments)
+    killed = [attempt for attempt in attempts if attempt["killed"]]
+    assert len(killed) >= 5
+    for attempt in attempts:
+        (part,) = set(attempt["seen"])
+        once = [[f"{user}@x.com", part] for user in range(3)]
+        assert attempt["logged"] == once, "one row a user, of what the table shows"
+        assert attempt["logged_again"] == [[user, "new"] for user, _ in once]
+        assert attempt["again"] == ["new"] * 3
+    assert killed[0]["seen"] == ["old"] * 3
+    assert attempts[-1]["seen"] == ["new"] * 3

@@ -8,24 +8,23 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import google.api_core.exceptions as google_errors
 import pyarrow as pa
 import pyarrow.parquet as pq
 from google.cloud import bigquery
 from google.cloud.bigquery_storage import BigQueryReadClient
 
 from holley_assets.resources.storage.interface import checksum
-from holley_assets.resources.warehouse.bigquery.client import patience, readable_errors
+from holley_assets.resources.warehouse.bigquery.client import readable_errors
 from holley_assets.resources.warehouse.bigquery.jobs import job_labels
 from holley_assets.resources.warehouse.bigquery.reads import download
+from holley_assets.resources.warehouse.bigquery.replacements import GuardedReplacements
 from holley_assets.resources.warehouse.bigquery.schema import columns_of_schema, schema_of_arrow
 from holley_assets.resources.warehouse.interface import (
-    ChangedError,
+    Exposures,
     MissingTableError,
     Origin,
     Unchanged,
     WarehouseError,
-    check_identifiers,
     check_snapshot,
     require_condition,
     snapshot_name,
@@ -33,15 +32,10 @@ from holley_assets.resources.warehouse.interface import (
     staged_name,
 )
 from holley_assets.resources.warehouse.source_tables import TableDescription
-from holley_assets.settings import BigQuerySettings, is_project
-
-# Metadata come within a second. Without a limit a connection that is cut without a word holds up its caller for ever.
-_ANSWER_SECONDS = 10.0
-# By which a statement that failed for its condition is told from one that failed otherwise.
-_CHANGED = "holley: the condition of this replacement does not hold"
+from holley_assets.settings import BigQuerySettings
 
 
-class BigQueryTables:
+class BigQueryTables(GuardedReplacements):
     """The output tables of a warehouse in BigQuery.
 
     Args:
@@ -63,13 +57,10 @@ class BigQueryTables:
         origin: Origin | None = None,
         guarded: Collection[tuple[str, str]] = (),
     ) -> None:
-        self._client = client
+        super().__init__(client, settings, origin)
         self._read_client = read_client
-        self._settings = settings
         self._guarded = guarded
         self._temporary_directory = temporary_directory
-        self._origin = origin
-        self._retry = patience(settings.retry_seconds)
 
     def describe_table(self, dataset: str, table: str) -> TableDescription:
         """Columns, rows and age of ``dataset.table``, without reading its rows.
@@ -149,13 +140,15 @@ class BigQueryTables:
         *,
         keep_snapshot: bool = True,
         unless_changed: Unchanged | None = None,
+        exposures: Exposures | None = None,
     ) -> int:
         """Put a staged table in the place of ``dataset.table``; returns its rows.
 
         First the table as it was is copied to a snapshot. Then one job replaces the table: readers see the old one or
         the new one, and whoever is killed in between leaves one of them. Each step may be repeated. Without a
         condition the job is a copy, which costs nothing; with one it is a query that looks at the condition as it
-        reads the rows, and fails as a whole where that does not hold.
+        reads the rows, and fails as a whole where that does not hold. Where exposures are logged it is a script of one
+        transaction.
 
         Raises:
             ChangedError: the condition does not hold; the table was not replaced.
@@ -167,7 +160,7 @@ class BigQueryTables:
         source = self.full_name(self._settings.working_dataset, staged)
         if self._find(source) is None:
             raise WarehouseError(f"{source} does not exist or has expired: stage and check the table again")
-        return self._put(source, dataset, table, keep_snapshot=keep_snapshot, condition=unless_changed)
+        return self._put(source, dataset, table, keep_snapshot, unless_changed, exposures)
 
     def append_rows(self, dataset: str, table: str, rows: pa.Table) -> None:
         """Add rows to ``dataset.table`` with one load job; the table is made with its first rows.
@@ -211,7 +204,13 @@ class BigQueryTables:
         return snapshots_of(table, listed)
 
     def restore_snapshot(
-        self, dataset: str, table: str, snapshot: str, *, unless_changed: Unchanged | None = None
+        self,
+        dataset: str,
+        table: str,
+        snapshot: str,
+        *,
+        unless_changed: Unchanged | None = None,
+        exposures: Exposures | None = None,
     ) -> int:
         """Put a snapshot in the place of ``dataset.table``, with one job; returns its rows.
 
@@ -226,19 +225,7 @@ class BigQueryTables:
         source = self.full_name(dataset, snapshot)
         if self._find(source) is None:
             raise WarehouseError(f"{source} does not exist")
-        return self._put(source, dataset, table, keep_snapshot=True, condition=unless_changed)
-
-    def full_name(self, dataset: str, table: str) -> str:
-        """``project.dataset.table`` of a table; ``dataset`` may name a project, or else is of the client's.
-
-        Raises:
-            WarehouseError: a name is not what BigQuery allows, and may not stand in the text of a query.
-        """
-        project, _, name = dataset.rpartition(".")
-        check_identifiers(name, table)
-        if project and not is_project(project):
-            raise WarehouseError(f"{project!r} is not the id of a project")
-        return f"{project or self._client.project}.{name}.{table}"
+        return self._put(source, dataset, table, True, unless_changed, exposures)
 
     def expire(self, table: str) -> None:
         """Let a table of the working dataset go after its time."""
@@ -249,42 +236,26 @@ class BigQueryTables:
             self._client.update_table(found, ["expires"], retry=self._retry)
 
     def _put(
-        self, source: str, dataset: str, table: str, *, keep_snapshot: bool, condition: Unchanged | None
+        self,
+        source: str,
+        dataset: str,
+        table: str,
+        keep_snapshot: bool,
+        condition: Unchanged | None,
+        exposures: Exposures | None,
     ) -> int:
         target = self.full_name(dataset, table)
-        current = self._find(target) if keep_snapshot else None
-        if current is not None:
+        current = self._find(target)
+        if keep_snapshot and current is not None:
             self._copy(target, self.full_name(dataset, snapshot_name(table, _modified(current))))
-        if condition is None:
-            self._copy(source, target)
-        else:
+        if exposures is not None:
+            assert condition is not None, "exposures are of the serving table, which is guarded"
+            return self._replace_and_log(source, target, current, condition, exposures)
+        if condition is not None:
             self._replace_unless_changed(source, target, condition)
+        else:
+            self._copy(source, target)
         return self.describe_table(dataset, table).rows
-
-    def _replace_unless_changed(self, source: str, target: str, condition: Unchanged) -> None:
-        """One statement that reads the condition and the rows, and replaces the table as a whole or not at all."""
-        record = self.full_name(condition.dataset, condition.table)
-        if self._find(record) is None:
-            raise ChangedError(f"{record} is gone, it had {condition.rows} rows")
-        text = (
-            f"SELECT replacement.* FROM `{source}` AS replacement "
-            f"WHERE IF((SELECT COUNT(*) FROM `{record}`) = {int(condition.rows)}, TRUE, ERROR('{_CHANGED}'))"
-        )
-        config = bigquery.QueryJobConfig(
-            destination=target,
-            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
-            use_legacy_sql=False,
-            use_query_cache=False,
-            labels=job_labels(self._origin, target.rpartition(".")[2]),
-        )
-        try:
-            with readable_errors(f"replacing {target}"):
-                job = self._client.query(text, job_config=config, retry=self._retry, job_retry=None)
-                job.result(retry=self._retry, job_retry=None)
-        except WarehouseError as error:
-            if _CHANGED in str(error) or _CHANGED in str(error.__cause__):
-                raise ChangedError(f"{record} has no longer {condition.rows} rows") from error
-            raise
 
     def _copy(self, source: str, target: str) -> None:
         config = bigquery.CopyJobConfig(
@@ -294,16 +265,6 @@ class BigQueryTables:
         with readable_errors(f"copying {source} to {target}"):
             job = self._client.copy_table(source, target, job_config=config, retry=self._retry)
             job.result(retry=self._retry)
-
-    def _find(self, table: str) -> bigquery.Table | None:
-        reference = bigquery.TableReference.from_string(table, default_project=self._client.project)
-        try:
-            with readable_errors(f"reading {reference}"):
-                return self._client.get_table(reference, retry=self._retry, timeout=_ANSWER_SECONDS)
-        except WarehouseError as error:
-            if isinstance(error.__cause__, google_errors.NotFound):
-                return None
-            raise
 
     @contextlib.contextmanager
     def _folder(self) -> Iterator[Path]:

@@ -14,8 +14,10 @@ import pyarrow as pa
 from holley_assets.resources.warehouse.duckdb.errors import without_quoted_values
 from holley_assets.resources.warehouse.duckdb.files import parquet_relation, quote
 from holley_assets.resources.warehouse.duckdb.parquet_sources import column_type
+from holley_assets.resources.warehouse.exposures import EXPOSURES_SCHEMA, log_statements
 from holley_assets.resources.warehouse.interface import (
     ChangedError,
+    Exposures,
     MissingTableError,
     Unchanged,
     WarehouseError,
@@ -124,8 +126,11 @@ class DuckDBTables:
         *,
         keep_snapshot: bool = True,
         unless_changed: Unchanged | None = None,
+        exposures: Exposures | None = None,
     ) -> int:
         """Put a staged table in the place of ``dataset.table``, in one transaction; returns its rows.
+
+        Whom the rows expose is logged in the same transaction, where ``exposures`` says so.
 
         Raises:
             ChangedError: the condition does not hold; nothing was replaced.
@@ -138,6 +143,7 @@ class DuckDBTables:
             pass
         with self._transaction(dataset) as connection:
             _require_unchanged(connection, unless_changed)
+            _log(connection, source, exposures)
             return self._replace(connection, dataset, table, source, keep_snapshot=keep_snapshot)
 
     def append_rows(self, dataset: str, table: str, rows: pa.Table) -> None:
@@ -216,9 +222,17 @@ class DuckDBTables:
             return snapshots_of(table, _tables(connection, dataset))
 
     def restore_snapshot(
-        self, dataset: str, table: str, snapshot: str, *, unless_changed: Unchanged | None = None
+        self,
+        dataset: str,
+        table: str,
+        snapshot: str,
+        *,
+        unless_changed: Unchanged | None = None,
+        exposures: Exposures | None = None,
     ) -> int:
         """Put a snapshot in the place of ``dataset.table``, in one transaction; returns its rows.
+
+        Whom the rows expose is logged in the same transaction, where ``exposures`` says so.
 
         Raises:
             ChangedError: the condition does not hold; nothing was replaced.
@@ -231,9 +245,9 @@ class DuckDBTables:
             pass
         with self._transaction(dataset) as connection:
             _require_unchanged(connection, unless_changed)
-            return self._replace(
-                connection, dataset, table, _qualified(dataset, snapshot), keep_snapshot=True
-            )
+            source = _qualified(dataset, snapshot)
+            _log(connection, source, exposures)
+            return self._replace(connection, dataset, table, source, keep_snapshot=True)
 
     def _replace(
         self,
@@ -319,6 +333,18 @@ def _require_unchanged(connection: duckdb.DuckDBPyConnection, condition: Unchang
         (rows,) = connection.execute(f"SELECT count(*) FROM {name}").fetchone()
     if rows != condition.rows:
         raise ChangedError(f"{condition.dataset}.{condition.table} has {rows} rows, it had {condition.rows}")
+
+
+def _log(connection: duckdb.DuckDBPyConnection, source: str, exposures: Exposures | None) -> None:
+    if exposures is None:
+        return
+    log = _qualified(exposures.dataset, exposures.table)
+    connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{exposures.dataset}"')
+    if exposures.table not in _tables(connection, exposures.dataset):
+        connection.register("no_exposures", EXPOSURES_SCHEMA.empty_table())
+        connection.execute(f"CREATE TABLE {log} AS FROM no_exposures")
+    for statement in log_statements(log, source, exposures, datetime.datetime.now(datetime.UTC)):
+        connection.execute(statement)
 
 
 def _tables(connection: duckdb.DuckDBPyConnection, dataset: str) -> list[str]:
