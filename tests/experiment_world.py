@@ -86,3 +86,48 @@ def shares(*groups: tuple[int, int, bool]) -> tuple[np.ndarray, np.ndarray]:
     clicks = np.concatenate([np.arange(users) < clicked for users, clicked, _ in groups]).astype(np.int64)
     graph = np.concatenate([np.full(users, of_graph) for users, _, of_graph in groups])
     return clicks, graph
+
+
+# What the graph does to the click rate of users who come in a week, relative; and the part of its users that is lost.
+KINDS = {
+    "better": (lambda week: 1.25, 0.0),
+    "equal": (lambda week: 1.0, 0.0),
+    "harmful": (lambda week: 0.8, 0.0),
+    "fading": (lambda week: 1.0 + 0.5 * np.maximum(0.0, 1.0 - week / 3.0), 0.0),
+    "broken": (lambda week: 1.25, 0.08),
+}
+RATES = {"cold": 0.08, "warm": 0.2, "hot": 0.35}
+
+
+def simulate(kind: str, seed: int, users: int = 24_000) -> pa.Table:
+    """An experiment whose truth is known: eight weeks, a share that grows from 25 to 50 % after two of them.
+
+    A fifth of the users comes in the first week, the others spread over all. Nine in ten are cold; who clicked in the
+    window before clicks more often. ``kind`` is one of :data:`KINDS`.
+    """
+    rng = np.random.default_rng([seed, sorted(KINDS).index(kind)])
+    effect, lost = KINDS[kind]
+    day = np.where(rng.random(users) < 0.2, rng.integers(0, 7, users), rng.integers(0, 56, users))
+    period = (day >= 14).astype(np.int64)
+    share = np.where(period == 1, 0.5, 0.25)
+    graph = rng.random(users) < share
+    tier = rng.choice(np.array(["cold", "warm", "hot"]), users, p=[0.9, 0.07, 0.03])
+    before = np.where(tier == "cold", 0, rng.poisson(1.0, users))
+    rate = np.vectorize(RATES.get)(tier) * (0.7 + 0.3 * before)
+    clicks = (rng.random(users) < np.minimum(0.95, rate * np.where(graph, effect(day // 7), 1.0))).astype(
+        np.int64
+    )
+    orders = clicks * (rng.random(users) < 0.1)
+    kept = ~graph | (rng.random(users) >= lost)
+    columns = {
+        "day": day,
+        "period": period,
+        "share": share,
+        "tier": tier,
+        "clicks": clicks,
+        "clicks_before": before,
+        "orders": orders,
+        "order_value": orders * rng.exponential(120.0, users),
+        "unsubscribed": rng.random(users) < 0.02,
+    }
+    return outcome_table(graph[kept], **{name: values[kept] for name, values in columns.items()})

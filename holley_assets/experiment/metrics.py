@@ -61,8 +61,10 @@ UNCAPPED_REVENUE = Metric(
     "dollars",
 )
 _GUARDRAILS = (
-    Metric("unsubscribe_rate", "Unsubscribed", "left", None, "order", "share", more_is_better=False),
-    Metric("delivered_share", "Received as assigned", "delivered", None, "none", "share"),
-    Metric("average_order_value", "Value of an order", "order_value", None, "order", "dollars", "all_orders"),
+    Metric("unsubscribe_rate", "Unsubscribe rate", "left", None, "order", "share", more_is_better=False),
+    Metric("delivered_share", "Share received as assigned", "delivered", None, "none", "share"),
+    Metric(
+        "average_order_value", "Average order value", "order_value", None, "order", "dollars", "all_orders"
+    ),
 )
 GUARDRAILS = {metric.name: metric for metric in _GUARDRAILS}

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from holley_assets.evaluation.gates import reaches
 from holley_assets.experiment.declaration import Declaration
-from holley_assets.experiment.estimates import measure, measure_cells, read_cells
+from holley_assets.experiment.estimates import measure, measure_cells, pool, read_cells
 from holley_assets.experiment.looks import sequential_bounds, spent_alpha
 from holley_assets.experiment.metrics import CLICK_RATE, TESTED, UNCAPPED_REVENUE, Metric
 from holley_assets.experiment.outcomes import read_outcomes, window_over
@@ -22,6 +22,7 @@ from holley_assets.experiment.segments import (
     read_novelty,
     read_secondary,
     read_tiers,
+    read_versions,
     read_weeks,
 )
 from holley_assets.experiment.traffic import sample_ratio, summarise_traffic, warnings_about
@@ -30,7 +31,18 @@ from holley_assets.experiment.verdict import decide
 # What the documents ask of the click rate before everybody gets the graph: 10 % more, relative.
 GATE = 0.10
 ExposureSource = Literal["sent", "published"]
-RESULTS = ("primary", "gate", "secondary", "uncapped_revenue", "guardrails", "tiers", "weeks", "novelty")
+_FIGURES = ("statistic", "effect", "interval", "relative", "relative_interval")
+RESULTS = (
+    "primary",
+    "gate",
+    "secondary",
+    "uncapped_revenue",
+    "guardrails",
+    "tiers",
+    "weeks",
+    "novelty",
+    "versions",
+)
 
 
 def read_experiment(
@@ -52,11 +64,11 @@ def read_experiment(
         exposure_source: whether exposures are real sends or what was published.
 
     Returns:
-        ``experiment`` (the declaration, its ``fingerprint`` and ``look_dates``), ``as_of``, ``exposure_source``,
-        ``traffic``, ``mismatch``, ``warnings``, ``decision`` (``outcome`` and ``reason``), ``looks``, and the results:
-        ``primary``, ``gate``, ``secondary``, ``uncapped_revenue``, ``guardrails``, ``tiers``, ``weeks``, ``novelty``.
-        Results are None before the first look and where the arms do not have their users; then no look has figures
-        either.
+        ``experiment`` (the declaration without its salt, its ``fingerprint`` and ``look_dates``), ``as_of``,
+        ``exposure_source``, ``traffic``, ``mismatch``, ``warnings``, ``decision`` (``outcome`` and ``reason``),
+        ``looks``, and the results: ``primary``, ``gate``, ``secondary``, ``uncapped_revenue``, ``guardrails``,
+        ``tiers``, ``weeks``, ``novelty``, ``versions``. Results are None before the first look and where the
+        arms do not have their users; then no look has figures either.
 
     Raises:
         ValueError: see :func:`.outcomes.read_outcomes`.
@@ -75,7 +87,7 @@ def read_experiment(
     )
     return {
         "experiment": {
-            **declaration.model_dump(mode="json"),
+            **declaration.model_dump(mode="json", exclude={"salt"}),
             "fingerprint": declaration.fingerprint(),
             "look_dates": [day.isoformat() for day in declaration.look_dates()],
         },
@@ -119,41 +131,29 @@ def read_looks(
             "number": number,
             "date": day.isoformat(),
             "spent": spent_alpha(fraction, declaration.rule.alpha),
-            **dict.fromkeys(
-                (
-                    "users",
-                    "bound",
-                    "level",
-                    "statistic",
-                    "effect",
-                    "interval",
-                    "relative",
-                    "relative_interval",
-                )
-            ),
+            **dict.fromkeys(("users", "bound", "level", *_FIGURES)),
         }
         looks.append(look)
         if blind or day > as_of:
             continue
         cells = read_cells(window_over(compared, metric, declaration, day), metric)
-        found = measure_cells(cells, metric, 1.0 - declaration.rule.alpha)
+        pooled = pool(cells)
+        if pooled is None or pooled.information <= (information[-1] if information else 0.0):
+            continue
+        bound = sequential_bounds(
+            [*fractions, fraction], [*information, pooled.information], declaration.rule.alpha
+        )[-1]
+        level = float(1.0 - 2.0 * norm.sf(bound))
+        found = measure_cells(cells, metric, level)
         if found["estimate"] is None or found["estimate"]["statistic"] is None:
             continue
-        if found["information"] <= (information[-1] if information else 0.0):
-            continue
         fractions.append(fraction)
-        information.append(found["information"])
-        bound = sequential_bounds(fractions, information, declaration.rule.alpha)[-1]
-        level = float(1.0 - 2.0 * norm.sf(bound))
-        at_bound = measure_cells(cells, metric, level)["estimate"]
+        information.append(pooled.information)
         look.update(
             users=found["users"],
             bound=bound,
             level=level,
-            **{
-                name: at_bound[name]
-                for name in ("statistic", "effect", "interval", "relative", "relative_interval")
-            },
+            **{name: found["estimate"][name] for name in _FIGURES},
         )
     return looks
 
@@ -177,6 +177,7 @@ def _results(compared: pa.Table, declaration: Declaration, newest: dict[str, Any
         "tiers": read_tiers(of_primary, primary, level),
         "weeks": weeks,
         "novelty": read_novelty(weeks),
+        "versions": read_versions(of_primary, primary, level),
     }
 
 

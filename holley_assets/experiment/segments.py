@@ -1,4 +1,4 @@
-"""What is read beside the primary metric: guardrails, secondary metrics, tiers, weeks."""
+"""What is read beside the primary metric: guardrails, secondary metrics, tiers, weeks, models."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from holley_assets.experiment.declaration import Declaration
 from holley_assets.experiment.estimates import measure
 from holley_assets.experiment.metrics import GUARDRAILS, TESTED, Metric
+from holley_assets.experiment.outcomes import CONTROL, TREATMENT
 from holley_assets.experiment.verdict import BROKEN, HELD, MISSING, OPEN
 from holley_assets.terms import TIERS
 
@@ -104,6 +105,25 @@ def read_weeks(table: pa.Table, metric: Metric, level: float) -> list[dict[str, 
         {"week": week, **measure(table.filter(pc.equal(table["week"], week)), metric, level)}
         for week in weeks
     ]
+
+
+def read_versions(table: pa.Table, metric: Metric, level: float) -> list[dict[str, Any]]:
+    """The metric by the model that users of the graph's arm saw first; ``model_version`` names it.
+
+    The other arm has no model: it is the users who were first exposed on the days on which that model was served. A
+    model without users of both arms is left out.
+    """
+    of_graph = table.filter(pc.equal(table["assigned_arm"], TREATMENT))
+    of_sql = table.filter(pc.equal(table["assigned_arm"], CONTROL))
+    found = []
+    for version in sorted(pc.unique(of_graph["model_version"]).drop_null().to_pylist()):
+        users = of_graph.filter(pc.equal(of_graph["model_version"], version))
+        days = pc.unique(users["first_exposure"])
+        others = of_sql.filter(pc.is_in(of_sql["first_exposure"], value_set=days))
+        row = measure(pa.concat_tables([users, others]), metric, level)
+        if row["estimate"] is not None:
+            found.append({"model_version": version, **row})
+    return found
 
 
 def read_novelty(weeks: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

@@ -115,7 +115,7 @@ def _gain(
         if coming is None:
             return "stop for no effect", f"{fading}: what was new wore off."
         return "keep running", f"{fading}. The next look is on {coming}."
-    unsure = [guardrail["label"] for guardrail in guardrails if guardrail["state"] == OPEN]
+    unsure = [guardrail["label"].lower() for guardrail in guardrails if guardrail["state"] == OPEN]
     if unsure:
         after = f"the next look is on {coming}" if coming else "the plan has ended, so declare a longer one"
         return "keep running", (

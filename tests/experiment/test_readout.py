@@ -208,6 +208,8 @@ def test_what_an_exposure_is_and_what_was_declared_stand_in_the_readout() -> Non
     assert found["exposure_source"] == "sent" and found["as_of"] == "2026-03-01"
     assert found["experiment"]["fingerprint"] == declaration.fingerprint()
     assert found["experiment"]["look_dates"] == ["2026-03-29", "2026-04-26"]
+    # Whoever knows the salt can tell everybody's arm.
+    assert "salt" not in found["experiment"] and found["experiment"]["primary_metric"] == "click_rate"
     assert read(rates(0.1, 0.1))["exposure_source"] == "published"
 
 

@@ -65,10 +65,12 @@ def test_a_guardrail_is_held_or_broken_by_its_interval() -> None:
 def test_what_is_broken_is_named() -> None:
     reason = gain_with((0.2, 0.3))["decision"]["reason"]
     assert reason.startswith(
-        "Unsubscribed is worse by more than the 10 % that the declaration accepts: +50.0 %"
+        "Unsubscribe rate is worse by more than the 10 % that the declaration accepts: +50.0 %"
     )
     reason = gain_with((0.02, 0.02))["decision"]["reason"]
-    assert "But Unsubscribed may be worse by more than the declaration accepts; the plan has ended" in reason
+    assert (
+        "But unsubscribe rate may be worse by more than the declaration accepts; the plan has ended" in reason
+    )
 
 
 def test_an_arm_must_receive_what_it_was_assigned() -> None:

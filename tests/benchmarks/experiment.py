@@ -1,0 +1,121 @@
+"""Error rates of the experiment's readout: on a real experiment's customers reshuffled, and on simulated experiments.
+
+``PYTHONPATH="$PWD" python tests/benchmarks/experiment.py --hillstrom ../shared/data/hillstrom/hillstrom.parquet``
+reshuffles the 21,306 customers without mail 1,000 times into two arms, between which there is no difference, and reads
+each at one look and at five; then it reads 200 experiments of each kind of ``tests/experiment_world.py`` look by look
+until one decides. ``--reshuffles`` and ``--simulations`` change the numbers; without ``--hillstrom`` the first part is
+left out. Prints the tables of README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import math
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from experiment_world import END, KINDS, declare, outcome_table, simulate
+
+from holley_assets.experiment.declaration import Declaration
+from holley_assets.experiment.estimates import measure
+from holley_assets.experiment.metrics import TESTED
+from holley_assets.experiment.outcomes import read_outcomes
+from holley_assets.experiment.readout import read_experiment, read_looks
+from holley_assets.experiment.traffic import sample_ratio
+from holley_assets.experiment.verdict import DECISIONS
+
+REVENUE = TESTED["revenue_per_user"]
+
+
+def reshuffled(customers: pa.Table, before: np.ndarray, rng: np.random.Generator) -> pa.Table:
+    """The customers in two arms by a coin, first exposed on days spread over seven weeks."""
+    return outcome_table(
+        rng.random(len(customers)) < 0.5,
+        day=rng.integers(0, 50, len(customers)),
+        clicks=customers["visit"].to_numpy(),
+        order_value=customers["history"].to_numpy(),
+        order_value_before=before,
+    )
+
+
+def crossed(users: pa.Table, declaration: Declaration) -> bool:
+    """Whether any look would stop the experiment."""
+    looks = read_looks(users, declaration, END)
+    return any(look["statistic"] is not None and abs(look["statistic"]) >= look["bound"] for look in looks)
+
+
+def read_nothing(file: Path, reshuffles: int) -> None:
+    """False alarms where nothing differs, and what the covariate takes off the interval."""
+    rows = pq.read_table(file)
+    customers = rows.filter(pc.equal(rows["segment"], "No E-Mail"))
+    rng = np.random.default_rng(0)
+    dollars = customers["history"].to_numpy()
+    # A window before that tells half of the dollars' spread.
+    before = dollars + rng.normal(0.0, dollars.std(), len(dollars))
+    correlation = float(np.corrcoef(dollars, before)[0, 1])
+    alarms: Counter[str] = Counter()
+    shortened = []
+    for _ in range(reshuffles):
+        users = read_outcomes(reshuffled(customers, before, rng), declare()).exposed
+        alarms["mismatch"] += sample_ratio(users)["mismatch"]
+        alarms["click rate, one look"] += crossed(users, declare())
+        alarms["click rate, five looks"] += crossed(users, declare(looks=5))
+        found = measure(users, REVENUE, 0.95)
+        alarms["dollars, unadjusted"] += found["unadjusted"]["p_value"] < 0.05
+        alarms["dollars, adjusted"] += found["estimate"]["p_value"] < 0.05
+        shortened.append(found["estimate"]["standard_error"] / found["unadjusted"]["standard_error"])
+    print(f"{reshuffles} reshuffles of {len(customers)} customers\n\n| read | false alarms |\n| --- | ---: |")
+    for name, count in alarms.items():
+        print(f"| {name} | {100.0 * count / reshuffles:.1f} % |")
+    print(
+        f"\ncorrelation {correlation:.3f}: the interval should have {math.sqrt(1 - correlation**2):.3f} of its length, "
+        f"and has {np.mean(shortened):.3f} (from {min(shortened):.3f} to {max(shortened):.3f})\n"
+    )
+
+
+def decide(table: pa.Table, declaration: Declaration) -> tuple[str, datetime.date]:
+    """The first decision other than to keep running, and its day."""
+    days = declaration.look_dates()
+    for day in days:
+        outcome = read_experiment(declaration, table, as_of=day)["decision"]["outcome"]
+        if outcome != "keep running":
+            break
+    return outcome, day
+
+
+def simulate_all(simulations: int) -> None:
+    """How often each kind of experiment is decided in which way."""
+    declaration = declare(looks=4, guardrails={"unsubscribe_rate": 0.5})
+    print(f"{simulations} experiments of each kind\n\n| truth | {' | '.join(DECISIONS)} | mean days |")
+    print(f"| --- |{' ---: |' * (len(DECISIONS) + 1)}")
+    for kind in KINDS:
+        decided = [decide(simulate(kind, seed), declaration) for seed in range(simulations)]
+        counts = Counter(outcome for outcome, _ in decided)
+        days = np.mean([(day - declaration.start).days for _, day in decided])
+        shares = " | ".join(f"{100.0 * counts[outcome] / simulations:.1f} %" for outcome in DECISIONS)
+        print(f"| {kind} | {shares} | {days:.0f} |", flush=True)
+
+
+def main() -> None:
+    """Both parts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hillstrom", type=Path)
+    parser.add_argument("--reshuffles", type=int, default=1000)
+    parser.add_argument("--simulations", type=int, default=200)
+    options = parser.parse_args()
+    if options.hillstrom is not None:
+        read_nothing(options.hillstrom, options.reshuffles)
+    simulate_all(options.simulations)
+
+
+if __name__ == "__main__":
+    main()
