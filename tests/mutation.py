@@ -38,7 +38,10 @@ PROJECT = Path(__file__).resolve().parents[1]
 TESTS = {
     "sql/checks": ["tests/sql/test_check_limits.py", "tests/sql/test_checks.py"],
     "sql": ["tests/sql", "tests/checks/test_recommendation_checks.py"],
-    **{f"holley_assets/{name}": [f"tests/{name}"] for name in ("ranking", "evaluation", "checks", "gnn")},
+    **{
+        f"holley_assets/{name}": [f"tests/{name}"]
+        for name in ("ranking", "evaluation", "experiment", "checks", "gnn")
+    },
 }
 # Compares two engines over the same files, so a fault in a file is the same in both.
 BLIND = ("test_googlesql.py",)

@@ -4,5 +4,5 @@ Nothing here knows Dagster, the graph, the ranker, the clock or the environment.
 start what will be compared and how it will be decided, :mod:`.power` how many users that takes. :mod:`.readout` reads
 the table of :mod:`.outcomes` as of a day: :mod:`.traffic` checks the arms, :mod:`.estimates` compares them,
 :mod:`.looks` has the bounds, :mod:`.segments` what is read beside, and :mod:`.verdict` decides. :mod:`.page` shows it,
-and :mod:`.offline` sets the lifts of the weekly report beside it.
+:mod:`.offline` sets the lifts of the weekly report beside it, and :mod:`.rollout` says how far a rollout may go.
 """

@@ -24,18 +24,28 @@ def sample_ratio(exposed: pa.Table) -> dict[str, Any]:
 
     Returns:
         ``p_value`` (None without a period in which both arms can have users), ``level``, ``mismatch`` and ``periods``:
-        each with ``period``, ``share``, ``sql``, ``graph``, ``expected_graph`` and ``p_value``. A period whose share is
-        0 or 1 has a p-value of 1, or of 0 where a user is in the arm that nobody was to be in.
+        each with ``period``, ``share``, ``first_day`` (on which a user of it was first exposed), ``sql``, ``graph``,
+        ``expected_graph`` and ``p_value``. A period whose share is 0 or 1 has a p-value of 1, or of 0 where a user is
+        in the arm that nobody was to be in.
     """
     from scipy.stats import combine_pvalues
 
-    counted = exposed.group_by(["period", "share", "assigned_arm"]).aggregate([("email_lower", "count")])
+    counted = exposed.group_by(["period", "share", "assigned_arm"]).aggregate(
+        [("email_lower", "count"), ("first_exposure", "min")]
+    )
     periods: dict[int, dict[str, Any]] = {}
     for row in counted.to_pylist():
         period = periods.setdefault(
-            row["period"], {"period": row["period"], "share": row["share"], **dict.fromkeys(ARMS, 0)}
+            row["period"],
+            {
+                "period": row["period"],
+                "share": row["share"],
+                "first_day": row["first_exposure_min"].isoformat(),
+                **dict.fromkeys(ARMS, 0),
+            },
         )
         period[row["assigned_arm"]] = row["email_lower_count"]
+        period["first_day"] = min(period["first_day"], row["first_exposure_min"].isoformat())
     found = [periods[period] for period in sorted(periods)]
     for period in found:
         period["expected_graph"] = period["share"] * (period[CONTROL] + period[TREATMENT])

@@ -28,6 +28,7 @@ def test_one_period_is_a_chi_square_test() -> None:
         {
             "period": 0,
             "share": 0.5,
+            "first_day": "2026-03-01",
             "sql": 5100,
             "graph": 4900,
             "expected_graph": 5000.0,
