@@ -36,14 +36,16 @@ from holley_assets.experiment.verdict import DECISIONS
 REVENUE = TESTED["revenue_per_user"]
 
 
-def reshuffled(customers: pa.Table, before: np.ndarray, rng: np.random.Generator) -> pa.Table:
-    """The customers in two arms by a coin, first exposed on days spread over seven weeks."""
+def reshuffled(
+    customers: pa.Table, rng: np.random.Generator, share: float, **columns: np.ndarray
+) -> pa.Table:
+    """The customers in two arms by chance, first exposed on days spread over seven weeks."""
     return outcome_table(
-        rng.random(len(customers)) < 0.5,
+        rng.random(len(customers)) < share,
+        share=share,
         day=rng.integers(0, 50, len(customers)),
         clicks=customers["visit"].to_numpy(),
-        order_value=customers["history"].to_numpy(),
-        order_value_before=before,
+        **columns,
     )
 
 
@@ -65,7 +67,8 @@ def read_nothing(file: Path, reshuffles: int) -> None:
     alarms: Counter[str] = Counter()
     shortened = []
     for _ in range(reshuffles):
-        users = read_outcomes(reshuffled(customers, before, rng), declare()).exposed
+        table = reshuffled(customers, rng, 0.5, order_value=dollars, order_value_before=before)
+        users = read_outcomes(table, declare()).exposed
         alarms["mismatch"] += sample_ratio(users)["mismatch"]
         alarms["click rate, one look"] += crossed(users, declare())
         alarms["click rate, five looks"] += crossed(users, declare(looks=5))
@@ -73,6 +76,10 @@ def read_nothing(file: Path, reshuffles: int) -> None:
         alarms["dollars, unadjusted"] += found["unadjusted"]["p_value"] < 0.05
         alarms["dollars, adjusted"] += found["estimate"]["p_value"] < 0.05
         shortened.append(found["estimate"]["standard_error"] / found["unadjusted"]["standard_error"])
+        # One customer in 175 spent anything, and the graph has one in ten: far from a normal distribution.
+        rare = declare(looks=5, share=0.1, primary_metric="revenue_per_user")
+        table = reshuffled(customers, rng, 0.1, order_value=customers["spend"].to_numpy())
+        alarms["rare orders, share of 10 %, five looks"] += crossed(read_outcomes(table, rare).exposed, rare)
     print(f"{reshuffles} reshuffles of {len(customers)} customers\n\n| read | false alarms |\n| --- | ---: |")
     for name, count in alarms.items():
         print(f"| {name} | {100.0 * count / reshuffles:.1f} % |")
