@@ -86,7 +86,9 @@ class AskedParts:
         """``−ln P`` of each part that was met, ``[num_rows]``; ``log_probability`` is of all fitting pairs."""
         return -ragged_logsumexp(self.log_share + log_probability[self.position], self.row, len(self))
 
-    def reciprocal_ranks(self, log_probability: Tensor, fitting: FittingPairs, eligible: Tensor) -> Tensor:
+    def expected_reciprocal_ranks(
+        self, log_probability: Tensor, fitting: FittingPairs, eligible: Tensor
+    ) -> Tensor:
         """Expected reciprocal rank of each part that was met among the eligible parts of its car, ``[num_rows]``.
 
         A part that is not eligible has no rank and counts as zero. Ties go by position.

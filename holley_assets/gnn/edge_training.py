@@ -16,7 +16,7 @@ from holley_assets.gnn.message_graph import Adjacencies, MessageGraph
 from holley_assets.gnn.model import HeteroGAT, Vectors
 from holley_assets.gnn.process_group import ProcessGroup
 from holley_assets.gnn.ragged import RaggedPairs, ragged_scores
-from holley_assets.gnn.sampling import Candidates, Negatives, Positives, draw_negatives
+from holley_assets.gnn.sampling import FittingParts, Negatives, Positives, draw_negatives
 from holley_assets.gnn.training_options import EdgeOptions
 
 # Users are asked for in multiples of this. Tensors of a new size in every step would leave the heap in pieces that
@@ -33,7 +33,7 @@ class EdgeTraining:
         data: HeteroData,
         positives: Positives,
         held_out: Tensor,
-        candidates: Candidates,
+        candidates: FittingParts,
         known: Tensor,
         options: EdgeOptions,
         seed: int,

@@ -13,7 +13,7 @@ from torch_geometric.data import HeteroData
 from holley_assets.gnn.checkpoint import Checkpoint
 from holley_assets.gnn.model import Vectors
 from holley_assets.gnn.personal import add_personal_vectors
-from holley_assets.gnn.sampling import Candidates, Positives
+from holley_assets.gnn.sampling import FittingParts, Positives
 from holley_assets.gnn.shop_popularity import share_of_shop_popularity, with_shop_popularity
 
 
@@ -57,7 +57,7 @@ def embed(
     # A copy of the stores, not of the tensors: the caller's graph stays where it is.
     data = copy.copy(data).to(device)
     vectors = model(data)
-    positives = Positives.of(data, Candidates(data), minimum_weight=0.0)
+    positives = Positives.of(data, FittingParts(data), minimum_weight=0.0)
     shop_popularity = share_of_shop_popularity(vectors, data, positives)
     vectors = with_shop_popularity(vectors, data, shop_popularity)
     # In this order: what a user chose was chosen in any season.

@@ -97,7 +97,7 @@ class Fits:
         """Reciprocal rank of what those held out met, as the first process has it, ``[num_rows]``."""
         eligible = self.data["product"].eligible
         return self.group.of_first(
-            self.asked[HELD_OUT].reciprocal_ranks(log_probability, self._pairs, eligible)
+            self.asked[HELD_OUT].expected_reciprocal_ranks(log_probability, self._pairs, eligible)
         )
 
     def _fit(self, demand: Tensor, stage: str, strength: float) -> None:

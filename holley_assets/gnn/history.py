@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from holley_assets.arrays import find_sorted
 from holley_assets.gnn.ragged import RaggedPairs, ragged_logsumexp, ragged_rows, ragged_scores
 
 IntArray = NDArray[np.int64]
@@ -42,7 +43,7 @@ PRIOR_VISITORS = 10.0
 PAIRS_IN_BLOCK = 2_000_000
 
 
-class Events(NamedTuple):
+class HistoryEvents(NamedTuple):
     """Who met which part on which day, and how; ``[num_events]`` each, sorted by owner."""
 
     owner: IntArray
@@ -50,8 +51,8 @@ class Events(NamedTuple):
     day: IntArray
     kind: IntArray
 
-    def take(self, which: NDArray[np.bool_] | IntArray) -> Events:
-        return Events(*(column[which] for column in self))
+    def take(self, which: NDArray[np.bool_] | IntArray) -> HistoryEvents:
+        return HistoryEvents(*(column[which] for column in self))
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,12 @@ def conversion(buyers: FloatArray, visitors: FloatArray) -> FloatArray:
 
 
 def pairs_of(
-    events: Events, end: IntArray, parts: Parts, base: Base, owners: slice, asked: IntArray | None = None
+    events: HistoryEvents,
+    end: IntArray,
+    parts: Parts,
+    base: Base,
+    owners: slice,
+    asked: IntArray | None = None,
 ) -> Pairs:
     """Components of every pair that the history of ``owners`` says something of.
 
@@ -202,7 +208,7 @@ def pairs_of(
     return Pairs(owner + owners.start, product, components, chance[shown], bought_chance)
 
 
-def blocks_of(events: Events, base: Base) -> list[slice]:
+def blocks_of(events: HistoryEvents, base: Base) -> list[slice]:
     """Neighbouring owners whose candidates and neighbours of parts are few enough to be held at once."""
     count = len(base.row)
     met = np.bincount(events.owner, minlength=count) * 2 * NEIGHBOURS
@@ -243,11 +249,3 @@ def _neighbours(key: IntArray, owners: int, similar: csr_matrix) -> tuple[IntArr
     keys = found.row.astype(np.int64) * num_products + found.col
     order = np.argsort(keys)
     return keys[order], found.data[order]
-
-
-def find_sorted(values: IntArray, keys: IntArray) -> IntArray:
-    """Position of each value among the ascending ``keys``, −1 where it is not there."""
-    if not len(keys):
-        return np.full(len(values), -1)
-    place = np.minimum(np.searchsorted(keys, values), len(keys) - 1)
-    return np.where(keys[place] == values, place, -1)

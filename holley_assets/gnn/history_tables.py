@@ -16,8 +16,8 @@ from holley_assets.gnn.history import (
     COMPONENTS,
     VIEW,
     Base,
-    Events,
     FloatArray,
+    HistoryEvents,
     Parts,
     blocks_of,
     conversion,
@@ -88,7 +88,7 @@ class Histories:
         temperature: what a score is multiplied by to give a logit.
     """
 
-    events: Events
+    events: HistoryEvents
     base: Base
     profile: IntArray
     user: IntArray
@@ -232,7 +232,7 @@ def read_histories(tables: HistoryTables, view: View, view_end: datetime.date, *
     owner_of = np.full(len(profile), -1)
     owner_of[active] = np.arange(len(active))
     day = to_numpy(visits["visit_date"]).astype("datetime64[D]").astype(np.int64)
-    events = Events(owner_of[user], product, day, index_of(visits["interaction"], pa.array(KINDS)))
+    events = HistoryEvents(owner_of[user], product, day, index_of(visits["interaction"], pa.array(KINDS)))
     order = np.lexsort(events[::-1])
 
     user_vectors = _of_view(tables.user_embeddings, view)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
+from holley_assets.arrays import find_sorted
 from holley_assets.gnn.history import (
     COMPONENTS,
     Base,
-    Events,
     FloatArray,
+    HistoryEvents,
     IntArray,
     Parts,
     blocks_of,
-    find_sorted,
     pairs_of,
 )
 
@@ -63,14 +63,14 @@ class HeldOut:
     rest: FloatArray
 
 
-def last_visits(events: Events, owners: int) -> IntArray:
+def last_visits(events: HistoryEvents, owners: int) -> IntArray:
     """Day of each owner's last event; 0 for an owner without one, ``[owners]``."""
     last = np.zeros(owners, np.int64)
     np.maximum.at(last, events.owner, events.day)
     return last
 
 
-def hold_out(events: Events, parts: Parts, base: Base, kind_weight: FloatArray) -> HeldOut:
+def hold_out(events: HistoryEvents, parts: Parts, base: Base, kind_weight: FloatArray) -> HeldOut:
     """The last visit of each owner, seen from what the owner did before.
 
     Args:
@@ -115,7 +115,7 @@ def hold_out(events: Events, parts: Parts, base: Base, kind_weight: FloatArray) 
 
 
 def first_visits(
-    events: Events, base: Base, kind_weight: FloatArray
+    events: HistoryEvents, base: Base, kind_weight: FloatArray
 ) -> tuple[IntArray, IntArray, FloatArray]:
     """Owner, part and weight of what each owner met on its first day, of parts that may be shown."""
     num_products, owners = len(base.product), len(base.row)

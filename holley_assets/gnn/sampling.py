@@ -20,7 +20,7 @@ class NegativeOptions:
     fitment_share: float = 1.0
 
 
-class Candidates:
+class FittingParts:
     """Parts that fit each year, make and model, in compressed rows."""
 
     def __init__(self, data: HeteroData) -> None:
@@ -73,7 +73,7 @@ class Positives:
     weight: Tensor
 
     @classmethod
-    def of(cls, data: HeteroData, candidates: Candidates, minimum_weight: float) -> Positives:
+    def of(cls, data: HeteroData, candidates: FittingParts, minimum_weight: float) -> Positives:
         """All interacts edges of ``data`` whose product fits; weights are at least ``minimum_weight``."""
         user, product = data[INTERACTS].edge_index
         row = data["user"].vehicle_year[user]
@@ -121,7 +121,7 @@ class Negatives:
 def draw_negatives(
     batch: Positives,
     known: Tensor,
-    candidates: Candidates,
+    candidates: FittingParts,
     options: NegativeOptions,
     generator: torch.Generator,
 ) -> Negatives:

@@ -22,7 +22,7 @@ from holley_assets.gnn.car_graph import CarGraph
 from holley_assets.gnn.checkpoint import Checkpoint
 from holley_assets.gnn.model import HeteroGAT, Vectors
 from holley_assets.gnn.personal import add_personal_vectors
-from holley_assets.gnn.sampling import Candidates, Positives
+from holley_assets.gnn.sampling import FittingParts, Positives
 from holley_assets.gnn.shop_popularity import share_of_shop_popularity, with_shop_popularity
 
 # In the order in which they are added.
@@ -67,7 +67,7 @@ def score_terms(
     rows = torch.tensor([row_of[part] for part in parts], dtype=torch.long)
     before = model.embed_nodes(data, CarGraph(data) if model.hops.any() else None)
     after = model(data)
-    positives = Positives.of(data, Candidates(data), minimum_weight=0.0)
+    positives = Positives.of(data, FittingParts(data), minimum_weight=0.0)
     share = share_of_shop_popularity(after, data, positives)
     shifted = with_shop_popularity(after, data, share)
     own = positives.take(torch.nonzero(positives.user == profile).flatten())

@@ -39,7 +39,7 @@ from holley_assets.gnn.fits import HELD_OUT, Fits
 from holley_assets.gnn.model import INITIAL_HOP_WEIGHT, HeteroGAT, ModelOptions, Vectors
 from holley_assets.gnn.personal import add_personal_vectors
 from holley_assets.gnn.process_group import ALONE, ProcessGroup
-from holley_assets.gnn.sampling import Candidates, Positives
+from holley_assets.gnn.sampling import FittingParts, Positives
 from holley_assets.gnn.snapshot import identity_of, restore, save
 from holley_assets.gnn.training_options import TrainingOptions
 from holley_assets.gnn.validation import is_better, reciprocal_ranks
@@ -132,7 +132,7 @@ class Training:
         self.data = copy.copy(data).to(options.device)
         self.warm_start = message_weights(warm_start, self.model) if warm_start is not None else {}
         self.generator = torch.Generator(options.device).manual_seed(options.seed)
-        self.candidates = Candidates(self.data)
+        self.candidates = FittingParts(self.data)
 
         positives = Positives.of(self.data, self.candidates, options.edges.minimum_edge_weight)
         order = torch.randperm(len(positives), generator=self.generator, device=options.device)

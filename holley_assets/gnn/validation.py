@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from holley_assets.gnn.ragged import RaggedPairs, ragged_rows, ragged_scores
-from holley_assets.gnn.sampling import Candidates, Positives, contains
+from holley_assets.gnn.sampling import FittingParts, Positives, contains
 
 
 def reciprocal_ranks(
@@ -16,7 +16,7 @@ def reciprocal_ranks(
     product: Tensor,
     positives: Positives,
     user_rows: Tensor,
-    candidates: Candidates,
+    candidates: FittingParts,
     eligible: Tensor,
     known: Tensor,
 ) -> Tensor:

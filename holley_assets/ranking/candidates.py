@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.ranking.encoding import Column, IntArray, codes_in, distinct, encode, find_sorted, integers
+from holley_assets.arrays import find_sorted
+from holley_assets.ranking.encoding import Column, IntArray, codes_in, distinct, encode, integers
 from holley_assets.terms import View
 
 # Years are packed below make and model into one integer key.

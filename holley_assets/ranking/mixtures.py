@@ -214,7 +214,7 @@ def mean_of_visits(values: FloatArray, choices: Choices) -> FloatArray:
     return np.divide(total, weight, out=np.full(count, np.nan), where=weight > 0)
 
 
-def reciprocal_ranks(scores: FloatArray, choices: Choices) -> FloatArray:
+def reciprocal_ranks_of_choices(scores: FloatArray, choices: Choices) -> FloatArray:
     """Reciprocal rank of each choice among the alternatives of its visit; a tie counts half a rank, [C]."""
     counts = np.diff(choices.offsets)[choices.visit]
     choice = np.repeat(np.arange(len(counts)), counts)
@@ -249,7 +249,9 @@ def choose_mixtures(choices: Choices, temperature: float) -> pa.Table:
     ]
     ranks = [
         mean_of_visits(
-            reciprocal_ranks(choices.scores["sql"] * (1.0 + beta * choices.scores["similarity"]), choices),
+            reciprocal_ranks_of_choices(
+                choices.scores["sql"] * (1.0 + beta * choices.scores["similarity"]), choices
+            ),
             choices,
         )
         for beta in BETAS

@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from holley_assets.arrays import find_sorted
 from holley_assets.ranking.candidates import Candidates, RankingError
-from holley_assets.ranking.encoding import FloatArray, IntArray, encode, find_sorted, hash_strings, integers
+from holley_assets.ranking.encoding import FloatArray, IntArray, encode, hash_strings, integers
 from holley_assets.ranking.scorers import Scorer
 from holley_assets.ranking.selection import BLOCK_SCORES, Requests, Selection, Selector
 

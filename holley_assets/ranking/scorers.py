@@ -17,12 +17,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from holley_assets.arrays import find_sorted
 from holley_assets.ranking.candidates import Candidates, RankingError
 from holley_assets.ranking.encoding import (
     FloatArray,
     IntArray,
     codes_in,
-    find_sorted,
     hash_strings,
     integers,
     mix,

@@ -29,7 +29,7 @@ from holley_assets.gnn.graph import load_graph
 from holley_assets.gnn.graph_schema import EDGE_TYPES, INTERACTS, OWNS, REV_INTERACTS, REV_OWNS
 from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.ragged import RaggedPairs, ragged_scores
-from holley_assets.gnn.sampling import Candidates, Positives, draw_negatives
+from holley_assets.gnn.sampling import FittingParts, Positives, draw_negatives
 from holley_assets.gnn.towers import AttentionOptions
 from holley_assets.gnn.training import Training
 from holley_assets.gnn.training_options import TrainingOptions
@@ -104,7 +104,7 @@ class PlainTraining:
         self.model = PlainHeteroGAT(self.data, model)
         self.optimiser = torch.optim.Adam(self.model.parameters(), self.options.learning_rate)
         self.generator = torch.Generator().manual_seed(options.seed)
-        self.candidates = Candidates(self.data)
+        self.candidates = FittingParts(self.data)
         self.positives = Positives.of(self.data, self.candidates, self.options.minimum_edge_weight)
         num_products = self.data["product"].num_nodes
         self.known = (self.positives.user * num_products + self.positives.product).sort().values

@@ -68,5 +68,5 @@ def test_at_most_so_many_sets_are_asked_about(asked, monkeypatch, most, weights)
 )
 def test_a_part_is_ranked_among_the_eligible_parts_of_each_car(asked, eligible, ranks):
     every = asked(0)
-    found = every.reciprocal_ranks(PROBABILITY.log(), asked.fitting, torch.tensor(eligible))
+    found = every.expected_reciprocal_ranks(PROBABILITY.log(), asked.fitting, torch.tensor(eligible))
     assert found.tolist() == pytest.approx(ranks)

@@ -10,7 +10,7 @@ from holley_assets.gnn.demand import FitOptions, FittingPairs, fit_demand
 from holley_assets.gnn.model import HeteroGAT, ModelOptions
 from holley_assets.gnn.personal import add_personal_vectors
 from holley_assets.gnn.ragged import RaggedPairs, ragged_logsumexp, ragged_scores
-from holley_assets.gnn.sampling import Candidates, Positives
+from holley_assets.gnn.sampling import FittingParts, Positives
 
 MODEL = ModelOptions(embedding_dim=16)
 
@@ -18,7 +18,7 @@ MODEL = ModelOptions(embedding_dim=16)
 @pytest.fixture
 def world():
     graph = make_graph(make_tables(users=120, active=90)).data
-    positives = Positives.of(graph, Candidates(graph), 0.0)
+    positives = Positives.of(graph, FittingParts(graph), 0.0)
     torch.manual_seed(0)
     fitting = FittingPairs.of(graph)
     weights = torch.zeros(len(fitting))

@@ -14,7 +14,7 @@ from gnn.history_world import AS_OF, CUTOFF, KIND_WEIGHT, Visit, added_to, histo
 from holley_assets.gnn.history import (
     COMPONENTS,
     Base,
-    Events,
+    HistoryEvents,
     Parts,
     blocks_of,
     conversion,
@@ -80,7 +80,7 @@ def test_components_of_a_history_by_hand() -> None:
     Part 0 viewed 30 and 14 days ago, part 1 put in the cart 7 days ago, part 2 viewed 20 and ordered 10 days ago,
     part 3 viewed 6 and ordered 500 days ago.
     """
-    events = Events(
+    events = HistoryEvents(
         np.zeros(7, np.int64),
         np.array([0, 0, 1, 2, 2, 3, 3]),
         np.array([1000, 1016, 1023, 1010, 1020, 530, 1024]),
@@ -215,7 +215,7 @@ def test_blocks_are_all_owners_once() -> None:
     base = Base(
         torch.ones(5, 1), torch.zeros(3, 1), np.array([0, -1, 0, 0, 0]), np.array([0, 3]), np.arange(3)
     )
-    events = Events(*(np.array([0, 2, 4]) for _ in range(4)))
+    events = HistoryEvents(*(np.array([0, 2, 4]) for _ in range(4)))
     assert [number for block in blocks_of(events, base) for number in range(block.start, block.stop)] == list(
         range(5)
     )

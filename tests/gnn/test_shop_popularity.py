@@ -11,7 +11,7 @@ from gnn.small_world import make_graph
 from gnn.two_cars import two_cars_tables
 
 from holley_assets.gnn.model import Vectors
-from holley_assets.gnn.sampling import Candidates, Positives
+from holley_assets.gnn.sampling import FittingParts, Positives
 from holley_assets.gnn.shop_popularity import (
     SHARE_PRECISION,
     share_of_shop_popularity,
@@ -46,7 +46,7 @@ def flat(data) -> Vectors:
 
 def share_of(chosen: str) -> float:
     data = one_car(chosen)
-    return share_of_shop_popularity(flat(data), data, Positives.of(data, Candidates(data), 0.0))
+    return share_of_shop_popularity(flat(data), data, Positives.of(data, FittingParts(data), 0.0))
 
 
 def test_the_share_is_the_mode_that_calculus_gives() -> None:
@@ -89,6 +89,6 @@ def test_customers_who_choose_as_the_whole_shop_does_move_all_biases_there() -> 
 def test_a_network_that_is_right_already_is_left_alone() -> None:
     data = one_car("A" * 352 + "B" * 48)
     vectors = with_shop_popularity(flat(data), data, 1.0)
-    assert share_of_shop_popularity(vectors, data, Positives.of(data, Candidates(data), 0.0)) == 0.0
+    assert share_of_shop_popularity(vectors, data, Positives.of(data, FittingParts(data), 0.0)) == 0.0
     # 352 of 400 is the share of visitors, so that a network without popularity is moved nearly all the way.
     assert 0.85 < share_of("A" * 352 + "B" * 48) < 0.9

@@ -6,7 +6,7 @@ import pytest
 import torch
 from gnn.two_cars import two_cars
 
-from holley_assets.gnn.sampling import Candidates, Positives
+from holley_assets.gnn.sampling import FittingParts, Positives
 from holley_assets.gnn.validation import is_better, reciprocal_ranks
 
 
@@ -28,7 +28,7 @@ from holley_assets.gnn.validation import is_better, reciprocal_ranks
 def test_a_part_is_ranked_among_the_eligible_parts_that_fit(scores, eligible, known, rank):
     """A of the first car, whose second user met it; D, the best, fits the other car alone."""
     graph = two_cars(fits={"first": "ABC", "second": "D"})
-    candidates = Candidates(graph)
+    candidates = FittingParts(graph)
     row = graph["user"].vehicle_year[:1]
     none = torch.zeros(1)
     positives = Positives(edge=none, user=torch.tensor([1]), product=torch.tensor([0]), row=row, weight=none)

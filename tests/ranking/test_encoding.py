@@ -1,4 +1,4 @@
-"""Look-ups by number and hashes of strings, at their limits."""
+"""Codes, distinct numbers and hashes of strings, at their limits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from holley_assets.ranking.encoding import codes_in, distinct, find_sorted, hash_strings, integers
+from holley_assets.ranking.encoding import codes_in, distinct, hash_strings, integers
 
 
 def test_a_string_hashes_alike_alone_and_among_others() -> None:
@@ -16,15 +16,6 @@ def test_a_string_hashes_alike_alone_and_among_others() -> None:
     assert [hash_strings(pa.array([text], pa.string()))[0] for text in texts] == together.tolist()
     assert hash_strings(pa.array(texts).slice(1, 2)).tolist() == together[1:3].tolist()
     assert len(hash_strings(pa.array([], pa.string()))) == 0
-
-
-@pytest.mark.parametrize("spread", [1, 1_000_000])
-def test_keys_are_found_in_a_table_and_by_search(spread: int) -> None:
-    """Below the first key, between two, above the last one, and each itself."""
-    known = np.array([1, 3, 4]) * spread
-    keys = np.array([0, 1, 2, 3, 4, 5, -1]) * spread
-    assert find_sorted(keys, known).tolist() == [-1, 0, -1, 1, 2, -1, -1]
-    assert find_sorted(keys, np.empty(0, np.int64)).tolist() == [-1] * 7
 
 
 @pytest.mark.parametrize("limit", [5, 96, 97, 10**6])

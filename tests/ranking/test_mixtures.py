@@ -19,7 +19,7 @@ from holley_assets.ranking.mixtures import (
     chosen_value,
     log_softmax,
     read_choices,
-    reciprocal_ranks,
+    reciprocal_ranks_of_choices,
     similarity_scorer,
 )
 
@@ -116,7 +116,7 @@ def test_logarithms_of_shares_and_ranks_visit_by_visit() -> None:
     assert found.chosen.tolist() == [1, 7, 10]
     assert found.tier.tolist() == [0, 1, 2]
     # Second, fourth; and behind D, level with B: two and a half.
-    assert reciprocal_ranks(found.scores["gnn"], found).tolist() == [0.5, 0.25, 0.4]
+    assert reciprocal_ranks_of_choices(found.scores["gnn"], found).tolist() == [0.5, 0.25, 0.4]
 
 
 def choose(sql_scores: list[float], gnn_rows: list[list[float]], similar: pa.Table, *rows: tuple) -> pa.Table:
