@@ -18,8 +18,6 @@ import pytest
 
 from holley_assets.assets.controls import rank_controls
 from holley_assets.assets.layers import layer_table
-from holley_assets.assets.options import evaluation_options, query_parameters, training_options
-from holley_assets.assets.system_rankings import rank_all_systems
 from holley_assets.core.table_specs import (
     TABLE_SPECS,
 )
@@ -28,6 +26,8 @@ from holley_assets.core.time_windows import (
 )
 from holley_assets.evaluation.labels import labelled_users
 from holley_assets.evaluation.report import RunIdentity, build_report
+from holley_assets.pipeline.options import evaluation_options, query_parameters, training_options
+from holley_assets.pipeline.system_rankings import rank_all_systems
 from holley_assets.ranking import EmbeddingScorer
 from holley_assets.ranking.comparison import users_with_profiles
 from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse

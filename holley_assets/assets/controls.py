@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.assets.options import ranking_options
 from holley_assets.assets.step import Step
 from holley_assets.core.groups import (
     EVALUATION,
@@ -20,6 +19,7 @@ from holley_assets.evaluation.car_traffic import car_names
 from holley_assets.evaluation.labels import ground_truth, labelled_users
 from holley_assets.evaluation.systems import COUNT_BY_CAR, COUNTS
 from holley_assets.evaluation.vectors import vector_matrix, vectors_of_view
+from holley_assets.pipeline.options import ranking_options
 from holley_assets.ranking import (
     EmbeddingScorer,
     ProfileScorer,

@@ -3,7 +3,6 @@
 import dagster as dg
 import pyarrow as pa
 
-from holley_assets.assets.options import query_parameters
 from holley_assets.assets.step import Step
 from holley_assets.checks.table_checks import check_table, table_check_specs
 from holley_assets.core.event_log import (
@@ -23,6 +22,7 @@ from holley_assets.core.table_specs import (
     TABLE_SPECS,
     TableSpec,
 )
+from holley_assets.pipeline.options import query_parameters
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import WarehouseError
 from holley_assets.resources.warehouse.sql_files import query_dependencies

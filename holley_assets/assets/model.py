@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from holley_assets.assets.graphs import KINDS, graph_statistics
 from holley_assets.assets.model_choice import choose_checkpoint, reference_metadata
-from holley_assets.assets.options import training_options
 from holley_assets.assets.starting_weights import StartingWeights, choose_starting_weights
 from holley_assets.assets.step import Step
 from holley_assets.core.asset_keys import CHAMPION_MODEL, TRAINED_CHECKPOINT
@@ -22,6 +21,7 @@ from holley_assets.core.groups import MODEL, OWNERS, table_spec
 from holley_assets.core.metadata_keys import MODEL_VERSION
 from holley_assets.core.tags import STARTED_FROM_TAG
 from holley_assets.core.time_windows import TimeWindows
+from holley_assets.pipeline.options import training_options
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
 from holley_assets.resources.storage.artifacts import Reference

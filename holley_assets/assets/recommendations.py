@@ -6,7 +6,6 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from holley_assets.assets.options import ranking_options
 from holley_assets.assets.step import Step
 from holley_assets.core.groups import (
     OWNERS,
@@ -16,6 +15,7 @@ from holley_assets.core.metadata_keys import SOURCE_KIND
 from holley_assets.core.time_windows import (
     TimeWindows,
 )
+from holley_assets.pipeline.options import ranking_options
 from holley_assets.ranking import HistoryScorer, Scorer, build_candidates, rank_users
 from holley_assets.ranking.comparison import users_with_profiles
 from holley_assets.ranking.recommendations import wide_table

@@ -10,7 +10,6 @@ import pyarrow as pa
 from holley_assets.assets.calibration import calibration_section
 from holley_assets.assets.mixtures import mixtures_section
 from holley_assets.assets.model_choice import reference_metadata
-from holley_assets.assets.options import evaluation_options
 from holley_assets.assets.step import Step, inputs_of
 from holley_assets.checks.comparison_checks import NO_WORSE_THAN_BEFORE
 from holley_assets.core.event_log import newest_materialization
@@ -26,6 +25,7 @@ from holley_assets.evaluation.report_sections import (
     no_worse,
     training_vectors,
 )
+from holley_assets.pipeline.options import evaluation_options
 from holley_assets.resources.serving_switch import read_switch
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.artifacts import Reference

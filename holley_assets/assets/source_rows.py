@@ -3,13 +3,13 @@
 import dagster as dg
 import pyarrow as pa
 
-from holley_assets.assets.options import query_parameters
 from holley_assets.assets.step import Step
 from holley_assets.checks.known_part_checks import KNOWN_PART_CHECKS, NAMING_TABLES, check_known_parts
 from holley_assets.checks.source_row_checks import SOURCE_ROW_CHECKS, SOURCE_ROWS, check_source_rows, outcomes
 from holley_assets.core.failures import one_line
 from holley_assets.core.groups import GRAPH_TABLES, OWNERS
 from holley_assets.core.metadata_keys import SOURCE_KIND
+from holley_assets.pipeline.options import query_parameters
 from holley_assets.resources.io_manager import read_parquet
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import WarehouseError

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.assets.options import ranking_options
 from holley_assets.console.errors import ConsoleError
 from holley_assets.console.run_files import RunFiles
 from holley_assets.evaluation.vectors import temperature_of
+from holley_assets.pipeline.options import ranking_options
 from holley_assets.ranking import HistoryScorer, PairScorer, Scorer, build_candidates
 from holley_assets.ranking.comparison import pair_scores
 from holley_assets.ranking.rule_trace import Candidate, Verdict, trace_rules

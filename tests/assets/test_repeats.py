@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from small_run import FinishedRun, execute_job, read_asset
 
-from holley_assets.assets.system_rankings import rank_all_systems
 from holley_assets.core.time_windows import (
     TimeWindows,
 )
 from holley_assets.evaluation.labels import labelled_users
+from holley_assets.pipeline.system_rankings import rank_all_systems
 from holley_assets.ranking import HistoryScorer
 from holley_assets.ranking.comparison import users_with_profiles
 from holley_assets.settings import load_settings

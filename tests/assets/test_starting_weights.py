@@ -9,7 +9,6 @@ import dagster as dg
 import pytest
 from small_run import FinishedRun, execute_job
 
-from holley_assets.assets.options import training_options
 from holley_assets.assets.starting_weights import (
     StartingWeights,
     choose_starting_weights,
@@ -21,6 +20,7 @@ from holley_assets.core.tags import (
     FULL_REBUILD_TAG,
     STARTED_FROM_TAG,
 )
+from holley_assets.pipeline.options import training_options
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.artifacts import ArtifactStore
 from holley_assets.resources.tracking.model_registry import RegisteredModel, open_model_registry

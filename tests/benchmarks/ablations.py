@@ -34,12 +34,12 @@ from study import (
 )
 from torch_geometric.data import HeteroData
 
-from holley_assets.assets.options import training_options
 from holley_assets.evaluation.metrics import UserMetrics
 from holley_assets.gnn.graph_schema import LOG_VISITORS
 from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.towers import AttentionOptions
 from holley_assets.gnn.training_options import TrainingOptions
+from holley_assets.pipeline.options import training_options
 
 FULL = "full model"
 MEASURES = ("validation_mrr", "cold_lift", "history_lift")

@@ -31,14 +31,14 @@ from study import (
     write_results,
 )
 
-from holley_assets.assets.options import evaluation_options, ranking_options, training_options
-from holley_assets.assets.system_rankings import rank_all_systems
 from holley_assets.evaluation.backtest import summarise_backtest
 from holley_assets.evaluation.report import RunIdentity, build_report
 from holley_assets.gnn.checkpoint import Checkpoint
 from holley_assets.gnn.controls import counted_popularity, fitted_popularity
 from holley_assets.gnn.embedding import embed
 from holley_assets.gnn.training import train
+from holley_assets.pipeline.options import evaluation_options, ranking_options, training_options
+from holley_assets.pipeline.system_rankings import rank_all_systems
 from holley_assets.ranking import EmbeddingScorer, rank_users
 from holley_assets.ranking.comparison import RANKING_COLUMNS
 

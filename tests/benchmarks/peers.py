@@ -39,7 +39,6 @@ from study import (
     write_results,
 )
 
-from holley_assets.assets.options import training_options
 from holley_assets.evaluation.metrics import SCOPES, UserMetrics, summarise
 from holley_assets.evaluation.report import plain
 from holley_assets.evaluation.significance import compare
@@ -51,6 +50,7 @@ from holley_assets.gnn.sampling import NegativeOptions
 from holley_assets.gnn.towers import AttentionOptions
 from holley_assets.gnn.training import TrainingResult, train
 from holley_assets.gnn.training_options import TrainingOptions
+from holley_assets.pipeline.options import training_options
 from holley_assets.ranking import EmbeddingScorer, PairScorer, RandomScorer
 from holley_assets.sample_data.oracle import oracle_scores, oracle_user_scores
 

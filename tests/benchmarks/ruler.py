@@ -41,9 +41,9 @@ from study import (
     write_results,
 )
 
-from holley_assets.assets.options import ranking_options
 from holley_assets.evaluation.car_traffic import NAMES, car_names, class_visits, slice_of
 from holley_assets.evaluation.metrics import UserMetrics
+from holley_assets.pipeline.options import ranking_options
 from holley_assets.ranking import Candidates, Scorer, build_candidates, rank_users
 from holley_assets.sample_data.oracle import oracle_scores, oracle_user_scores
 from holley_assets.sample_data.parameters import KINDS

@@ -25,7 +25,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from holley_assets.assets.options import query_parameters, ranking_options
 from holley_assets.core.table_specs import (
     TABLE_SPECS,
 )
@@ -36,6 +35,7 @@ from holley_assets.evaluation.labels import labelled_users
 from holley_assets.evaluation.metrics import HeldOutClicks, UserMetrics, held_out_clicks, score_systems
 from holley_assets.gnn.graph import BuiltGraph, build_graph
 from holley_assets.gnn.graph_schema import GRAPH_TABLE_NAMES, GraphTables
+from holley_assets.pipeline.options import query_parameters, ranking_options
 from holley_assets.ranking import Candidates, Scorer, build_candidates, rank_users
 from holley_assets.ranking.comparison import users_with_profiles
 from holley_assets.ranking.scorers import ScoreBlock

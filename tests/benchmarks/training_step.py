@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 from torch_geometric.nn import GATConv, HeteroConv
 
-from holley_assets.assets.options import training_options
 from holley_assets.gnn.graph import load_graph
 from holley_assets.gnn.graph_schema import EDGE_TYPES, INTERACTS, OWNS, REV_INTERACTS, REV_OWNS
 from holley_assets.gnn.model import ModelOptions
@@ -33,6 +32,7 @@ from holley_assets.gnn.sampling import FittingParts, Positives, draw_negatives
 from holley_assets.gnn.towers import AttentionOptions
 from holley_assets.gnn.training import Training
 from holley_assets.gnn.training_options import TrainingOptions
+from holley_assets.pipeline.options import training_options
 from holley_assets.settings import load_settings
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from holley_assets.assets.system_rankings import system_scorers
 from holley_assets.evaluation.plots import SYSTEM_COLOURS
 from holley_assets.evaluation.systems import BASELINE, BY_NAME, CONTROLS, SYSTEMS, TREATMENT, System
+from holley_assets.pipeline.system_rankings import system_scorers
 from holley_assets.ranking import EmbeddingScorer, PairScorer
 
 MODEL = EmbeddingScorer(np.ones((1, 1), np.float32), np.ones((1, 1), np.float32), ["550-1"])
@@ -45,7 +45,7 @@ def test_every_system_is_scored_in_the_order_of_the_declaration() -> None:
 
 def test_a_system_with_a_score_column_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     similar = System("sql_other", "the pipeline", "#000000", "compared", score_column="similar_score")
-    monkeypatch.setattr("holley_assets.assets.system_rankings.SYSTEMS", (*SYSTEMS, similar))
+    monkeypatch.setattr("holley_assets.pipeline.system_rankings.SYSTEMS", (*SYSTEMS, similar))
     table = popularity_table("sql_score", "popularity_score", "similar_score")
     scorers = system_scorers(table, MODEL, MIXED, seed=0)
     assert list(scorers)[-1] == "sql_other"
@@ -64,7 +64,7 @@ def test_a_mixture_that_nothing_scores_is_an_error() -> None:
 
 def test_a_system_that_nothing_scores_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     unknown = System("unknown", "nothing", "#000000", "compared")
-    monkeypatch.setattr("holley_assets.assets.system_rankings.SYSTEMS", (*SYSTEMS, unknown))
+    monkeypatch.setattr("holley_assets.pipeline.system_rankings.SYSTEMS", (*SYSTEMS, unknown))
     with pytest.raises(KeyError, match="unknown"):
         system_scorers(
             popularity_table("sql_score", "popularity_score"),

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from holley_assets.assets.options import ranking_options
 from holley_assets.core.time_windows import TimeWindows
 from holley_assets.evaluation.systems import SYSTEMS
+from holley_assets.pipeline.options import ranking_options
 from holley_assets.ranking import PairScorer, RandomScorer, Scorer, build_candidates
 from holley_assets.ranking.comparison import pair_scores, rank_systems
 from holley_assets.settings import Settings
