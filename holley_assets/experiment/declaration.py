@@ -89,7 +89,8 @@ class Declaration(_Section):
     looks: tuple[Day, ...] | Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=366)]
     moved_users: MovedUsers = "exclude"
     order_value_quantile: Annotated[float, BeforeValidator(_no_boolean), Field(gt=0.5, le=1.0)] = Field(
-        default=0.999, description="A user's order value is capped at this quantile; 1 caps nothing."
+        default=0.999,
+        description="A user's order value is capped at this quantile of those who bought; 1 caps nothing.",
     )
     guardrails: Mapping[Guardrail, Share] = Field(
         default={}, description="Largest relative loss that is still accepted, by guardrail."
