@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sql.remembering_warehouse import RememberingWarehouse
 
 from holley_assets.resources.warehouse.duckdb.transpile import to_duckdb
 from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
@@ -125,8 +126,9 @@ def properties(values: dict[str, Any]) -> list[Row]:
 class Shop:
     """Source rows, and the queries over them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: type[DuckDBWarehouse] = RememberingWarehouse) -> None:
         self.folder = folder
+        self.engine = engine
         self.rows: dict[str, list[Row]] = {table: [] for table in SOURCE_TABLES}
         self.results: dict[str, QueryResult] = {}
 
@@ -233,7 +235,7 @@ class Shop:
     def warehouse_with(self, others: dict[str, Path]) -> DuckDBWarehouse:
         """The same with other files for some assets."""
         assets = {name: self.folder / "assets" / f"{name}.parquet" for name in GRAPH_TABLES}
-        return DuckDBWarehouse(
+        return self.engine(
             sources={table: self.folder / f"{table}.parquet" for table in self.rows},
             assets={**assets, **others},
             database=self.folder / "warehouse.duckdb",
@@ -301,7 +303,7 @@ def run_alone(shop: Shop) -> Callable[..., list[Row]]:
         assets = {table: shop.folder / f"{table}.asset.parquet" for table in {*tables, name}}
         for table, rows in tables.items():
             pq.write_table(rows, assets[table])
-        warehouse = DuckDBWarehouse(
+        warehouse = RememberingWarehouse(
             sources={table: shop.folder / f"{table}.parquet" for table in shop.rows},
             assets=assets,
             database=shop.folder / "warehouse.duckdb",

@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sql.remembering_warehouse import RememberingWarehouse
 
 from holley_assets.ranking.recommendations import WIDE_SCHEMA
 from holley_assets.resources.warehouse.duckdb.transpile import to_duckdb
-from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
 from holley_assets.resources.warehouse.sql_files import query_names, read_query
 from holley_assets.settings import RuleSettings
 
@@ -54,7 +54,7 @@ def run(shop: Any, shop_parameters: dict[str, object]) -> Run:
         assets = {query: folder / f"{query}.parquet" for query in [*query_names(), "recommendations"]}
         pq.write_table(pa.Table.from_pylist(staged, schema=WIDE_SCHEMA), assets["recommendations"])
         values = {**RuleSettings().model_dump(), **shop_parameters, **parameters}
-        warehouse = DuckDBWarehouse(
+        warehouse = RememberingWarehouse(
             sources={table: shop.folder / f"{table}.parquet" for table in shop.rows},
             assets=assets,
             database=shop.folder / "warehouse.duckdb",

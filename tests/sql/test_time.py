@@ -7,6 +7,8 @@ import datetime
 import numpy as np
 import pytest
 
+from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
+
 CUTOFF = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
 AS_OF = datetime.datetime(2026, 2, 1, tzinfo=datetime.UTC)
 TIMED = {
@@ -133,6 +135,7 @@ def test_same_input_gives_the_same_file(open_shop, graph_tables):
     files = []
     for name in ("first", "second"):
         shop = open_shop(name)
+        shop.engine = DuckDBWarehouse
         fill(shop, 2)
         shop.run_tables(graph_tables)
         files.append({table: result.path.read_bytes() for table, result in shop.results.items()})

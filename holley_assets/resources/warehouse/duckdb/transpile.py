@@ -29,6 +29,8 @@ class DuckDBQuery(NamedTuple):
     select: str
     tables: frozenset[tuple[str, str]]
     """(dataset, table) of every table that is read."""
+    columns: tuple[str, ...]
+    """Names of the result's columns."""
 
 
 @functools.cache
@@ -42,6 +44,7 @@ def to_duckdb(query: Query) -> DuckDBQuery:
         functions=googlesql.called_macros(*functions, translated) + functions,
         select=translated + order,
         tables=frozenset((table.db, table.name) for table in select.find_all(exp.Table) if table.db),
+        columns=tuple(select.named_selects),
     )
 
 
