@@ -129,7 +129,7 @@ def test_a_look_reads_the_users_whose_window_was_over_on_its_day() -> None:
     found = read(table, looks=2)
     first, second = found["looks"]
     assert first["users"] == {"sql": 1000, "graph": 1000} and first["effect"] == pytest.approx(0.1)
-    assert second["users"] == {"sql": 4000, "graph": 4000}
+    assert second["users"] == found["primary"]["users"] == {"sql": 4000, "graph": 4000}
     # Half of the plan's days, a quarter of its information.
     assert first["spent"] == pytest.approx(0.0030514, abs=1e-6)
     assert first["bound"] == pytest.approx(2.9626, abs=1e-3)
