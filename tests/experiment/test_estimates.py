@@ -81,6 +81,7 @@ def test_one_arm_alone_has_no_estimate() -> None:
     found = measure(users_of(outcome_table(graph, clicks=clicks)), CLICK_RATE, 0.95)
     assert found["estimate"] is None and found["control"] is None and found["left_out"] == 100
     assert found["users"] == {"sql": 0, "graph": 100}
+    assert found["covariate"] == {"used": False, "correlation": None, "reduction": None}
 
 
 def test_where_nobody_does_anything_there_is_no_interval() -> None:
