@@ -15,6 +15,7 @@ from holley_assets.checks.comparison_checks import NO_WORSE_THAN_BEFORE
 from holley_assets.core.event_log import newest_materialization
 from holley_assets.core.groups import EVALUATION, OWNERS
 from holley_assets.core.metadata_keys import MODEL_VERSION
+from holley_assets.core.time_windows import SAMPLE_SOURCE
 from holley_assets.evaluation.labels import ground_truth
 from holley_assets.evaluation.report import RunIdentity, to_json
 from holley_assets.evaluation.report_assembly import ReportTables, assemble_report
@@ -25,7 +26,8 @@ from holley_assets.evaluation.report_sections import (
     no_worse,
     training_vectors,
 )
-from holley_assets.pipeline.options import evaluation_options
+from holley_assets.pipeline.example_cars import ExampleOptions, example_section
+from holley_assets.pipeline.options import evaluation_options, ranking_options
 from holley_assets.resources.serving_switch import read_switch
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.artifacts import Reference
@@ -58,7 +60,8 @@ def eval_report(
     interval: too few clicks, or an interval that covers both sides of the threshold, is `inconclusive`.
     """
     step, tables = Step(context, settings, time_windows), ReportTables(**loaded)
-    report = _report(step, tables, serving=_serving(step, warehouse))
+    examples = _examples(step, tables, time_windows)
+    report = _report(step, tables, serving=_serving(step, warehouse), examples=examples)
     page = step.artifacts.publish_text(_page(report, tables), HTML_FILE)
     reference = step.artifacts.publish_text(to_json(report), JSON_FILE)
     tracked = step.shown(step.journal.record(_record(report, tables, [reference, page])))
@@ -78,7 +81,39 @@ def _serving(step: Step, warehouse: WarehouseResource) -> dict[str, Any]:
         return {**mode, "kill_switch": None, "kill_switch_state": f"unknown: {error}"}
 
 
-def _report(step: Step, tables: ReportTables, *, serving: Mapping[str, Any]) -> dict[str, Any]:
+def _examples(step: Step, tables: ReportTables, time_windows: pa.Table) -> dict[str, Any] | None:
+    """A few cars with what their owners would see; None where the vectors are not of the model that was evaluated."""
+    from holley_assets.gnn.checkpoint import Checkpoint
+    from holley_assets.gnn.graph import load_graph
+    from holley_assets.gnn.score_terms import ScoreModel
+
+    trained, made_by = (
+        tables.trained_checkpoint[MODEL_VERSION][0],
+        tables.product_embeddings[MODEL_VERSION][0],
+    )
+    if trained.as_py() != made_by.as_py():
+        step.log.info(f"The report names no parts: the vectors are of model {made_by}, not of {trained}")
+        return None
+    graph, weights = (
+        step.artifacts.locate(Reference.from_table(table))
+        for table in (tables.serving_graph, tables.trained_checkpoint)
+    )
+    rules = step.settings.rules
+    return example_section(
+        {**vars(tables), "time_windows": time_windows},
+        ScoreModel(load_graph(graph), Checkpoint.load(weights)),
+        ExampleOptions(
+            ranking=ranking_options(step.settings, rules.maximum_parts),
+            minimum_parts=rules.minimum_parts,
+            personal_precision=step.settings.training.personal_precision,
+            pictures=step.windows.source != SAMPLE_SOURCE,
+        ),
+    )
+
+
+def _report(
+    step: Step, tables: ReportTables, *, serving: Mapping[str, Any], examples: Mapping[str, Any] | None
+) -> dict[str, Any]:
     options = evaluation_options(step.settings)
     labels = ground_truth(options.label_source, tables.test_clicks, tables.test_interactions)
     return assemble_report(
@@ -97,6 +132,7 @@ def _report(step: Step, tables: ReportTables, *, serving: Mapping[str, Any]) -> 
         },
         extras={
             "serving": serving,
+            "example_cars": examples,
             "source": step.windows.source,
             "mixtures": mixtures_section(
                 tables.mixture_weights, tables.evaluation_rankings, tables.user_nodes

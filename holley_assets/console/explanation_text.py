@@ -7,19 +7,11 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.table import Table
 
-from holley_assets.console.explanation import Explanation, PartScore
+from holley_assets.console.explanation import Explanation
+from holley_assets.evaluation.example_cars import TERM_NOTES
+from holley_assets.pipeline.explanation import PartScore
 from holley_assets.ranking.rule_trace import Verdict
 
-_NOTES = {
-    "popularity": "how often visitors choose it among what fits their car",
-    "shop": "correction towards its popularity in the whole shop",
-    "season": "recent orders against those of all time",
-    "make": "what owners of the make want",
-    "model": "what owners of the model want",
-    "class": "what owners of the years that exactly the same parts fit want",
-    "attention": "layers of graph attention",
-    "personal": "taste inferred from what the customer met",
-}
 # What `reason` of table history_scores says, in words.
 _REASONS = {
     "viewed": "most by what the customer viewed",
@@ -80,8 +72,8 @@ def _note(name: str, part: PartScore) -> str:
         cars = ", ".join(f"{car} {value:+.6f}" for car, value in part.from_cars.items())
         return f"from cars that share parts, most from {cars}"
     if name == "history":
-        return _REASONS.get(part.history_reason or "", "the customer's own history")
-    return _NOTES[name]
+        return _REASONS.get(part.history_reason or "", TERM_NOTES[name])
+    return TERM_NOTES[name]
 
 
 def _removed(verdicts: list[Verdict]) -> Table:

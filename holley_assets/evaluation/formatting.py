@@ -49,6 +49,16 @@ def decimal(value: float | None, digits: int = 4) -> str:
     return MISSING if value is None else f"{value:z.{digits}f}".replace("-", "−")
 
 
+def addend(value: float | None, digits: int = 3) -> str:
+    """A term of a sum: 0.01234 → ``+0.012``."""
+    return MISSING if value is None else f"{value:+z.{digits}f}".replace("-", "−")
+
+
+def dollars(value: float | None) -> str:
+    """1234.5 → ``$1,234.50``."""
+    return MISSING if value is None else f"${value:,.2f}"
+
+
 def number(value: float | None) -> str:
     """Four significant digits, for numbers of any kind: 12345.6 → ``12,350``, 0.012345 → ``0.01235``."""
     if value is None:

@@ -46,6 +46,8 @@ class ReportTables:
     recommendations: pa.Table
     parts: pa.Table
     run_comparison: pa.Table
+    popularity: pa.Table
+    serving_graph: pa.Table
 
 
 def assemble_report(

@@ -1,4 +1,7 @@
-"""The report as one self-contained HTML page: no script, no address outside the page, prints well."""
+"""The report as one HTML page: no script, readable without a network, prints well.
+
+Nothing is loaded but the shop's pictures of a few parts, once they are in sight, where the run's source is no sample.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,13 @@ import pyarrow as pa
 from markupsafe import Markup
 
 from holley_assets.evaluation import plots
+from holley_assets.evaluation.example_cars import TERM_NOTES
 from holley_assets.evaluation.formatting import (
+    addend,
     count,
     decimal,
     difference,
+    dollars,
     magnitude,
     number,
     probability,
@@ -129,8 +135,9 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
             type, ``degrees`` as :func:`.graph_summary.degree_distribution` by title), ``delivered``
             (:func:`.exposure.delivered`), ``calibration`` (:func:`.calibration.calibration`), ``previous_run``
             (``run_id``, ``no_worse`` and ``measures`` with the columns of
-            :data:`.run_comparison.MEASURES_SCHEMA`) and ``nearest`` (title → :func:`.embedding_views.nearest`). A
-            section that is absent is left out.
+            :data:`.run_comparison.MEASURES_SCHEMA`), ``example_cars`` (see
+            :func:`holley_assets.pipeline.example_cars.example_section`) and ``nearest``
+            (title → :func:`.embedding_views.nearest`). A section that is absent is left out.
         embedding_points: x, y, group of the 2-D picture (:func:`.embedding_views.embedding_map`).
 
     Returns:
@@ -159,6 +166,8 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
         number=number,
         probability=probability,
         span=span,
+        addend=addend,
+        dollars=dollars,
     )
     drawn, missing = draw_plots(report, rule, embedding_points)
     folder = resources.files("holley_assets.evaluation") / "templates"
@@ -180,4 +189,5 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
         treatment=TREATMENT,
         baseline=BASELINE,
         metric_names=METRIC_NAMES,
+        term_notes=TERM_NOTES,
     )

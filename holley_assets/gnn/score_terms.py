@@ -45,53 +45,61 @@ class ScoreTerms(NamedTuple):
     from_neighbours: NDArray[np.float64]
 
 
-@torch.no_grad()
-def score_terms(
-    data: HeteroData, checkpoint: Checkpoint, profile: int, parts: Sequence[str], *, personal_precision: float
-) -> ScoreTerms:
-    """Terms of the logits of user node ``profile``.
+class ScoreModel:
+    """Weights on a graph, in float64, from which the terms of anybody's scores are read.
 
     Args:
         data: the graph that vectors were made on.
         checkpoint: the weights that they were made with.
-        profile: row of the user node.
-        parts: base SKUs of ``data``.
-        personal_precision: see :func:`holley_assets.gnn.personal.add_personal_vectors`.
-
-    Raises:
-        KeyError: a part is not in ``data``.
     """
-    data = copy.copy(data).apply(lambda value: value.double() if value.is_floating_point() else value)
-    model = checkpoint.model(data).double()
-    row_of = {part: row for row, part in enumerate(data.products)}
-    rows = torch.tensor([row_of[part] for part in parts], dtype=torch.long)
-    before = model.embed_nodes(data, CarGraph(data) if model.hops.any() else None)
-    after = model(data)
-    positives = Positives.of(data, FittingParts(data), minimum_weight=0.0)
-    share = share_of_shop_popularity(after, data, positives)
-    shifted = with_shop_popularity(after, data, share)
-    own = positives.take(torch.nonzero(positives.user == profile).flatten())
-    deviation = (
-        add_personal_vectors(shifted, data, own, personal_precision).user[profile] - after.user[profile]
-    )
 
-    vector, bias = before.product[rows, :-1], before.product[rows, -1]
-    neighbours, strength, heard = _neighbours(model, data, int(data["user"].vehicle_class[profile]))
-    columns = {
-        "popularity": bias,
-        "shop": shifted.product[rows, -1] - after.product[rows, -1],
-        "season": data["product"].season[rows],
-        **{name: vector @ level for name, level in _levels(model, data, profile).items()},
-        "messages": vector @ heard.sum(0),
-        "attention": _logits(after, rows, profile) - _logits(before, rows, profile),
-        "personal": after.product[rows] @ deviation,
-    }
-    return ScoreTerms(
-        torch.stack([columns[name] for name in TERMS], dim=1).numpy(),
-        neighbours.numpy(),
-        strength.numpy(),
-        (vector @ heard.T).numpy(),
-    )
+    @torch.no_grad()
+    def __init__(self, data: HeteroData, checkpoint: Checkpoint) -> None:
+        data = copy.copy(data).apply(lambda value: value.double() if value.is_floating_point() else value)
+        self.graph = data
+        self._model = checkpoint.model(data).double()
+        self._row_of = {part: row for row, part in enumerate(data.products)}
+        self._before = self._model.embed_nodes(data, CarGraph(data) if self._model.hops.any() else None)
+        self._after = self._model(data)
+        self._positives = Positives.of(data, FittingParts(data), minimum_weight=0.0)
+        share = share_of_shop_popularity(self._after, data, self._positives)
+        self._shifted = with_shop_popularity(self._after, data, share)
+
+    @torch.no_grad()
+    def terms(self, profile: int, parts: Sequence[str], *, personal_precision: float) -> ScoreTerms:
+        """Terms of the logits of user node ``profile``.
+
+        Args:
+            profile: row of the user node.
+            parts: base SKUs of the graph.
+            personal_precision: see :func:`holley_assets.gnn.personal.add_personal_vectors`.
+
+        Raises:
+            KeyError: a part is not in the graph.
+        """
+        data, before, after, shifted = self.graph, self._before, self._after, self._shifted
+        rows = torch.tensor([self._row_of[part] for part in parts], dtype=torch.long)
+        own = self._positives.take(torch.nonzero(self._positives.user == profile).flatten())
+        deviation = (
+            add_personal_vectors(shifted, data, own, personal_precision).user[profile] - after.user[profile]
+        )
+        vector, bias = before.product[rows, :-1], before.product[rows, -1]
+        neighbours, strength, heard = _neighbours(self._model, data, int(data["user"].vehicle_class[profile]))
+        columns = {
+            "popularity": bias,
+            "shop": shifted.product[rows, -1] - after.product[rows, -1],
+            "season": data["product"].season[rows],
+            **{name: vector @ level for name, level in _levels(self._model, data, profile).items()},
+            "messages": vector @ heard.sum(0),
+            "attention": _logits(after, rows, profile) - _logits(before, rows, profile),
+            "personal": after.product[rows] @ deviation,
+        }
+        return ScoreTerms(
+            torch.stack([columns[name] for name in TERMS], dim=1).numpy(),
+            neighbours.numpy(),
+            strength.numpy(),
+            (vector @ heard.T).numpy(),
+        )
 
 
 def _levels(model: HeteroGAT, data: HeteroData, profile: int) -> dict[str, Tensor]:

@@ -11,9 +11,10 @@ from click.testing import CliRunner, Result
 from small_run import FinishedRun
 
 from holley_assets.console.errors import ConsoleError
-from holley_assets.console.explanation import Explanation, class_name, explain
+from holley_assets.console.explanation import Explanation, explain
 from holley_assets.console.main import holley
 from holley_assets.console.run_files import RunFiles
+from holley_assets.pipeline.explanation import class_name
 
 # Customers of each tier: each takes a tenth of a second.
 USERS = 4

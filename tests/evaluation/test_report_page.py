@@ -16,7 +16,9 @@ from holley_assets.evaluation.calibration import calibration
 from holley_assets.evaluation.embedding_views import embedding_map, nearest
 from holley_assets.evaluation.exposure import exposure
 from holley_assets.evaluation.formatting import (
+    addend,
     difference,
+    dollars,
     magnitude,
     number,
     probability,
@@ -151,6 +153,61 @@ def test_the_page_says_what_customers_get(world: Any) -> None:
     on, off = (Page(render(report_of(world, {"serving": serving}))).text for serving in (pulled, released))
     assert "mode ab; the kill switch is on since Monday by ada: wrong parts. Everybody gets the SQL" in on
     assert "the kill switch is off: it was never pulled." in off and "Everybody gets the SQL" not in off
+
+
+def example_cars(pictures: bool) -> dict[str, Any]:
+    """A section of one car, with names that are markup or addresses."""
+    terms = {"popularity": 0.25, "model": -0.0625, "messages": 0.0001}
+    graph = {
+        "base_sku": "A",
+        "sku": "<b>A</b>",
+        "part_type": "ann@example.com",
+        "price": 1234.5,
+        "image": "https://pictures.example/a.jpg",
+        "rank": 1,
+        "rule": None,
+        "score": 0.1876,
+        "terms": terms,
+        "sold": None,
+    }
+    sql = {**graph, "base_sku": "B", "sku": "B", "rank": 7, "sold": "12 orders by owners of the make"}
+    capped = {**sql, "sku": "C", "rule": "at most 2 of a part type: Wheel"}
+    difference = {"common": 0, "preferred": "A", "over": "B", "rule": None, "terms": terms}
+    car = {"group": "no traffic", "car": "1969 <i>FORD</i>", "owners": 3, "visits": 0.5, "graph": [graph]}
+    found = {"car": "1969 FORD", "visits": 0.5, "part": graph, "rank": 4, "rank_without": 9, "added": 0.0312}
+    return {
+        "cars": [{**car, "sql": [sql, capped], "difference": difference}],
+        "through_another_car": {**found, "from_cars": {"1970 FORD": 0.03}},
+        "pictures": pictures,
+    }
+
+
+def test_the_page_shows_what_customers_would_see(world: Any) -> None:
+    """Both lists with prices, the sum of each score, why SQL ranks as it does, and what other cars bring."""
+    page = Page(text := render(report_of(world, {"example_cars": example_cars(pictures=False)})))
+    section = page.text[page.text.index("What would customers see?") : page.text.index("Gates")]
+    assert "1969 <i>FORD</i>" in section and "<i>" not in text and "<b>" not in text
+    assert "ann@example.com" not in text and "(e-mail address)" in section
+    assert "0.188 = popularity +0.250, model −0.062" in section and "messages +0.000" not in section
+    assert "$1,234.50" in section and "12 orders by owners of the make; rank 7" in section
+    assert "taken out: at most 2 of a part type: Wheel" in section
+    assert "The graph puts A above B, which only SQL shows, by +0.188: popularity +0.250" in section
+    assert "add +0.0312 to its score" in section and "rank 9 in the place of 4" in section
+    assert "pictures do not exist" in section
+    assert all(address.startswith("data:image/") for address in page.addresses)
+    without = {**example_cars(pictures=False), "through_another_car": None}
+    assert "each shows the same parts" in Page(render(report_of(world, {"example_cars": without}))).text
+    absent = Page(render(report_of(world, {"example_cars": None}))).text
+    assert "What would customers see?" not in absent
+
+
+def test_pictures_of_real_parts_are_loaded_late_and_without_a_referrer(world: Any) -> None:
+    page = Page(render(report_of(world, {"example_cars": example_cars(pictures=True)})))
+    pictures = [image for image in page.images if not (image["src"] or "").startswith("data:")]
+    assert [image["src"] for image in pictures] == ["https://pictures.example/a.jpg"] * 3
+    for image in pictures:
+        assert (image["loading"], image["referrerpolicy"], image["alt"]) == ("lazy", "no-referrer", "")
+    assert "pictures do not exist" not in page.text
 
 
 def test_the_decision_comes_first(world: Any) -> None:
@@ -368,6 +425,8 @@ def test_numbers_for_people() -> None:
     assert signed(-0.00001) == "+0.00"
     assert difference(None) == relative(None) == share(None) == probability(None) == span(None) == "–"
     assert magnitude(0.0123) == "1.23"
+    assert [addend(value) for value in (None, 0.0126, -0.5, -0.0001)] == ["–", "+0.013", "−0.500", "+0.000"]
+    assert [dollars(value) for value in (None, 1234.5)] == ["–", "$1,234.50"]
     assert [number(value) for value in (None, 12345.6, 0.012345, -3.0, 0.0, -0.0)] == [
         "–",
         "12,350",

@@ -9,7 +9,7 @@ from holley_assets.gnn.checkpoint import Checkpoint, vocabularies_of
 from holley_assets.gnn.embedding import embed
 from holley_assets.gnn.graph_schema import LOG_VISITORS
 from holley_assets.gnn.model import HeteroGAT, ModelOptions
-from holley_assets.gnn.score_terms import TERMS, score_terms
+from holley_assets.gnn.score_terms import TERMS, ScoreModel
 from holley_assets.gnn.towers import AttentionOptions
 
 PRECISION = 2.0
@@ -41,7 +41,7 @@ def test_terms_sum_to_the_logit_of_the_vectors(graph, attention, history) -> Non
     profile = profile if history else int(graph["user"].cold_profile[profile])
     vectors = embed(graph, checkpoint, personal_precision=PRECISION)
     logits = vectors.product @ vectors.user[profile] * vectors.temperature
-    found = score_terms(graph, checkpoint, profile, graph.products, personal_precision=PRECISION)
+    found = ScoreModel(graph, checkpoint).terms(profile, graph.products, personal_precision=PRECISION)
     assert found.logits.sum(axis=1) == pytest.approx(logits, rel=1e-4, abs=1e-5)
     terms = dict(zip(TERMS, found.logits.T, strict=True))
     assert bool(terms["personal"].any()) == history
@@ -52,7 +52,7 @@ def test_each_term_is_what_its_name_says(graph) -> None:
     graph["product"].season = torch.linspace(-0.5, 0.5, graph["product"].num_nodes)
     checkpoint = random_checkpoint(graph)
     profile, part = profile_with_history(graph), 3
-    found = score_terms(graph, checkpoint, profile, [graph.products[part]], personal_precision=PRECISION)
+    found = ScoreModel(graph, checkpoint).terms(profile, [graph.products[part]], personal_precision=PRECISION)
     terms = dict(zip(TERMS, found.logits[0].tolist(), strict=True))
     state = {name: value.double() for name, value in checkpoint.state.items()}
     kind = int(graph["product"].part_type[part])
@@ -78,4 +78,4 @@ def test_each_term_is_what_its_name_says(graph) -> None:
 
 def test_a_part_that_the_graph_does_not_hold_is_an_error(graph) -> None:
     with pytest.raises(KeyError):
-        score_terms(graph, random_checkpoint(graph), 0, ["NO-SUCH-PART"], personal_precision=PRECISION)
+        ScoreModel(graph, random_checkpoint(graph)).terms(0, ["NO-SUCH-PART"], personal_precision=PRECISION)
