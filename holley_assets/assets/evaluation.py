@@ -57,7 +57,7 @@ def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> d
             mixture_weights,
             popularity=popularity,
             history_scores=history_scores,
-            users=user_nodes.select(["engagement_tier"]).append_column("profile", user_profiles["profile"]),
+            users=pa.table({"tier": user_nodes["engagement_tier"], "profile": user_profiles["profile"]}),
             temperature=temperature_of(user_embeddings, product_embeddings),
         )
         table = rank_all_systems(

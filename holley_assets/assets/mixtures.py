@@ -12,6 +12,7 @@ from holley_assets.core.groups import EVALUATION, OWNERS
 from holley_assets.evaluation.vectors import temperature_of, vector_matrix, vectors_of_view
 from holley_assets.ranking import EmbeddingScorer, HistoryScorer, PairScorer, Scorer, build_candidates
 from holley_assets.ranking.comparison import pair_scores
+from holley_assets.ranking.encoding import IntArray
 from holley_assets.ranking.mixtures import (
     Choices,
     HybridScorer,
@@ -22,7 +23,7 @@ from holley_assets.ranking.mixtures import (
     similarity_scorer,
 )
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.terms import TIERS
+from holley_assets.terms import TIERS, View
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,9 +82,48 @@ def _choices(tables: MixtureTables) -> Choices:
     return read_choices(visits, candidates, scorers)
 
 
-def sql_scorer(popularity: pa.Table) -> PairScorer:
+def sql_scorer(popularity: pa.Table, view: View = "training") -> PairScorer:
     """System ``sql``."""
-    return PairScorer(pair_scores(popularity, "sql_score"), name="sql")
+    column = "sql_score" if view == "training" else "serving_sql_score"
+    return PairScorer(pair_scores(popularity, column), name="sql")
+
+
+def delivered_scorer(
+    system: str,
+    gnn: Scorer,
+    mixtures: pa.Table,
+    *,
+    popularity: pa.Table,
+    users: pa.Table,
+    temperature: float,
+) -> Scorer:
+    """What a model is delivered as, as of the run's day.
+
+    Args:
+        system: one of :data:`holley_assets.evaluation.systems.DELIVERED_SYSTEMS`.
+        gnn: the model.
+        mixtures: asset ``mixture_weights``.
+        users: ``tier`` and ``profile`` of every user, as of the run's day.
+        temperature: what a score of ``gnn`` is multiplied by to give a logit.
+    """
+    if system == "gnn":
+        return gnn
+    return _hybrid(gnn, sql_scorer(popularity, "serving"), mixtures, users, temperature)
+
+
+def _hybrid(
+    gnn: Scorer, sql: PairScorer, mixtures: pa.Table, users: pa.Table, temperature: float
+) -> HybridScorer:
+    of_tier = np.array([chosen_value(mixtures, "alpha", tier) for tier in TIERS])
+    profile = users["profile"].to_numpy()
+    alpha = np.zeros(int(profile.max(initial=-1)) + 1)
+    alpha[profile] = of_tier[_tier_numbers(users)]
+    return HybridScorer(gnn, sql, temperature, chosen_value(mixtures, "sql_temperature"), alpha)
+
+
+def _tier_numbers(users: pa.Table) -> IntArray:
+    numbers = pc.index_in(users["tier"].cast(pa.string()), value_set=pa.array(TIERS))
+    return np.asarray(numbers.to_numpy(), np.int64)
 
 
 def mixed_scorers(
@@ -98,21 +138,16 @@ def mixed_scorers(
     """Systems ``hybrid`` and ``sql_similar`` as of the cutoff.
 
     Args:
-        users: engagement_tier and profile of every user.
+        users: ``tier`` and ``profile`` of every user.
         temperature: what a score of ``gnn`` is multiplied by to give a logit.
     """
     sql = sql_scorer(popularity)
-    of_tier = np.array([chosen_value(mixtures, "alpha", tier) for tier in TIERS])
-    tier = pc.index_in(users["engagement_tier"].cast(pa.string()), value_set=pa.array(TIERS)).to_numpy()
-    profile = users["profile"].to_numpy()
-    alpha = np.zeros(int(profile.max(initial=-1)) + 1)
-    alpha[profile] = of_tier[tier]
     similar = history_scores.filter(pc.equal(history_scores["view"].cast(pa.string()), "training"))
     # Cold users have nothing in the window: orders of years ago change nothing there.
-    known = pa.array(np.unique(profile[tier > 0]))
+    known = pa.array(np.unique(users["profile"].to_numpy()[_tier_numbers(users) > 0]))
     similar = similar.filter(pc.is_in(similar["profile"], value_set=known.cast(similar["profile"].type)))
     return {
-        "hybrid": HybridScorer(gnn, sql, temperature, chosen_value(mixtures, "sql_temperature"), alpha),
+        "hybrid": _hybrid(gnn, sql, mixtures, users, temperature),
         "sql_similar": SimilarPartsScorer(sql, similar, chosen_value(mixtures, "beta")),
     }
 

@@ -21,6 +21,7 @@ from holley_assets.core.groups import MODEL, OWNERS, table_spec
 from holley_assets.core.metadata_keys import MODEL_VERSION
 from holley_assets.core.tags import STARTED_FROM_TAG
 from holley_assets.core.time_windows import TimeWindows
+from holley_assets.evaluation.systems import delivered_system, version_as
 from holley_assets.pipeline.options import training_options
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
@@ -73,7 +74,9 @@ def trained_checkpoint(
     state.forget()
     row = {
         **dataclasses.asdict(reference),
-        MODEL_VERSION: result.checkpoint.version(step.windows.as_of),
+        MODEL_VERSION: version_as(
+            result.checkpoint.version(step.windows.as_of), step.settings.serving.system
+        ),
         "best_epoch": result.checkpoint.best_epoch,
         "history": [epoch._asdict() for epoch in result.history],
     }
@@ -169,7 +172,12 @@ def _record(
         model_version=row[MODEL_VERSION],
         as_of=step.windows.as_of,
         checkpoint=reference,
-        parameters={**_parameters(step.settings), "device": _device(step), "started_from": start.name},
+        parameters={
+            **_parameters(step.settings),
+            "device": _device(step),
+            "started_from": start.name,
+            "delivered_system": delivered_system(row[MODEL_VERSION]),
+        },
         statistics={
             **{f"{group}.{name}": value for group, of in statistics.items() for name, value in of.items()},
             "best_epoch": row["best_epoch"],
@@ -194,6 +202,7 @@ def _shown(
         "epochs": len(row["history"]) - 1,
         "best_epoch": row["best_epoch"],
         **{f"best_{name}": value for name, value in best.items() if name.startswith("validation") and value},
+        "delivered_system": delivered_system(row[MODEL_VERSION]),
         "started_from": start.name,
         "started_from_reason": start.reason,
         "device": _device(step),

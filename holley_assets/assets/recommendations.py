@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
+from holley_assets.assets.mixtures import delivered_scorer
 from holley_assets.assets.step import Step
 from holley_assets.core.groups import (
     OWNERS,
@@ -15,9 +16,12 @@ from holley_assets.core.metadata_keys import SOURCE_KIND
 from holley_assets.core.time_windows import (
     TimeWindows,
 )
+from holley_assets.evaluation.systems import delivered_system
+from holley_assets.evaluation.vectors import temperature_of
 from holley_assets.pipeline.options import ranking_options
 from holley_assets.ranking import HistoryScorer, Scorer, build_candidates, rank_users
 from holley_assets.ranking.comparison import users_with_profiles
+from holley_assets.ranking.mixtures import HybridScorer, ranked_by_log_probabilities
 from holley_assets.ranking.recommendations import wide_table
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
@@ -44,6 +48,8 @@ def recommendations_of_users(
         view_end=windows.as_of,
         options=ranking_options(settings, settings.rules.maximum_parts),
     )
+    if isinstance(scorer, HybridScorer):
+        ranking = ranked_by_log_probabilities(ranking, users, scorer)
     table, dropped = wide_table(
         ranking,
         users,
@@ -78,6 +84,8 @@ def recommendations(
     user_embeddings: pa.Table,
     product_embeddings: pa.Table,
     history_scores: pa.Table,
+    mixture_weights: pa.Table,
+    popularity: pa.Table,
     fitment: pa.Table,
     parts: pa.Table,
     user_purchases: pa.Table,
@@ -85,22 +93,41 @@ def recommendations(
     """One row a customer: three or four parts for the car, best first, with price, score and image.
 
     Staged, not delivered: the checks on this table decide whether `recommendations_table` may publish it.
-    Scored on the graph as of `as_of`, with the latest purchases left out. Customers that share a car and
-    have no history share a ranking, which is computed once. A customer with fewer than three parts gets no
-    row and is counted. `generated_at` is the start of the run's day, so that a repeated run gives the same
-    table.
+    Scored on the graph as of `as_of`, with the latest purchases left out, by what the model's version says: the graph
+    model, or `hybrid` where HOLLEY_SERVING_SYSTEM said so when it was trained. Customers that share a car and have no
+    history share a ranking, which is computed once. A customer with fewer than three parts gets no row and is counted.
+    `generated_at` is the start of the run's day, so that a repeated run gives the same table.
     """
     step = Step(context, settings, time_windows)
+    vectors = (user_embeddings, product_embeddings)
+    model_version = product_embeddings["model_version"][0].as_py()
+    system = delivered_system(model_version)
+    scorer = delivered_scorer(
+        system,
+        HistoryScorer.from_tables(*vectors, history_scores, "serving"),
+        mixture_weights,
+        popularity=popularity,
+        users=pa.table(
+            {"tier": user_nodes["serving_engagement_tier"], "profile": user_profiles["serving_profile"]}
+        ),
+        temperature=temperature_of(*vectors, "serving"),
+    )
     table, metadata = recommendations_of_users(
         users_with_profiles(user_nodes, user_profiles, "serving_profile"),
-        HistoryScorer.from_tables(user_embeddings, product_embeddings, history_scores, "serving"),
+        scorer,
         fitment=fitment,
         parts=parts,
         purchases=user_purchases,
         windows=step.windows,
         settings=step.settings,
-        model_version=product_embeddings["model_version"][0].as_py(),
+        model_version=model_version,
     )
     return dg.MaterializeResult(
-        value=table, metadata={**metadata, SOURCE_KIND: step.windows.source_kind, **step.took()}
+        value=table,
+        metadata={
+            **metadata,
+            SOURCE_KIND: step.windows.source_kind,
+            "delivered_system": system,
+            **step.took(),
+        },
     )

@@ -55,7 +55,7 @@ from holley_assets.evaluation.run_comparison import (
     measures_table,
     objections,
 )
-from holley_assets.evaluation.systems import TREATMENT
+from holley_assets.evaluation.systems import TREATMENT, delivered_system
 from holley_assets.evaluation.vectors import vector_matrix, vectors_of_view
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.side_files import DamagedFileError, set_aside
@@ -99,10 +99,10 @@ def run_comparison(
 ) -> dg.MaterializeResult:
     """One row a measure: this run, the run before it, and what is too much.
 
-    Hit Rate@4 by tier, nodes and edges of the graph, the mix of part types, the share of users who are shown
-    other parts and how far the best part leads: beyond a limit the model is not promoted. Features and vectors
-    that drifted: somebody should look. Vectors of two trainings may be turned against one another, so that their
-    similarities are compared, their centre after the best turn, and the lengths that they had before they were
+    Hit Rate@4 of what is delivered by tier, nodes and edges of the graph, the mix of part types, the share of users who
+    are shown other parts and how far the best part leads: beyond a limit the model is not promoted. Features and
+    vectors that drifted: somebody should look. Vectors of two trainings may be turned against one another, so that
+    their similarities are compared, their centre after the best turn, and the lengths that they had before they were
     brought to one. The run before is the newest successful one on the same kind of source that was not itself
     worse, or whose model was promoted all the same.
     """
@@ -132,13 +132,15 @@ def _remember(step: Step, tables: ComparedTables) -> tuple[RunMemory, dict[str, 
         vectors_of_view(table, "serving") for table in (tables.user_embeddings, tables.product_embeddings)
     )
     norms = {"user": users["norm"].to_numpy(), "product": products["norm"].to_numpy()}
-    temperature = float(norms["user"].max() * norms["product"].max())
+    system = delivered_system(tables.product_embeddings[MODEL_VERSION][0].as_py())
+    # A hybrid's scores are logarithms of probabilities already.
+    temperature = float(norms["user"].max() * norms["product"].max()) if system == TREATMENT else 1.0
     values = {
         **_features(tables.product_nodes, tables.user_nodes),
         **_scores(tables.recommendations, temperature=temperature),
     }
     labels = ground_truth(step.settings.evaluation.labels, tables.test_clicks, tables.test_interactions)
-    metrics = compute_metrics(tables.evaluation_rankings, labels, tables.user_nodes, [TREATMENT])[TREATMENT]
+    metrics = compute_metrics(tables.evaluation_rankings, labels, tables.user_nodes, [system])[system]
     shown, parts = tables.recommendations, tables.parts
     summary = RunSummary(
         hit_rates={scope: row["hit_rate@4"] for scope, row in metrics.items()},

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from holley_assets.evaluation.formatting import signed
 from holley_assets.evaluation.gates import DecisionRule
-from holley_assets.evaluation.systems import BASELINE, BY_NAME, TREATMENT
+from holley_assets.evaluation.systems import BASELINE, BY_NAME
 from holley_assets.terms import SLOTS
 from holley_assets.texts import for_html, for_plot
 
@@ -67,9 +67,14 @@ def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list
 
 
 def lift_by_tier(
-    comparison: Mapping[str, Any], metrics: Mapping[str, Any], rule: DecisionRule | None = None
+    comparison: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    rule: DecisionRule | None = None,
+    *,
+    treatment: str,
 ) -> Plot | None:
-    """Hit Rate@4 lift with its interval for each scope, over the bands of the decision; None without any."""
+    """Hit Rate@4 lift of ``treatment`` with its interval for each scope, over the bands of the decision; None
+    without any."""
     rule = rule or DecisionRule()
     scopes = [scope for scope in ("cold", "warm", "hot", "overall") if comparison[scope]["ci95"] is not None]
     if not scopes:
@@ -113,7 +118,7 @@ def lift_by_tier(
         for edge, marker, beyond in ((low, "<", bounds[:, 0] < low), (high, ">", bounds[:, 1] > high)):
             edges = np.full(beyond.sum(), edge)
             axis.scatter(edges, rows[beyond], marker=marker, color=MUTED, s=60, clip_on=False)
-        users = [metrics[TREATMENT][scope]["users"] for scope in scopes]
+        users = [metrics[treatment][scope]["users"] for scope in scopes]
         axis.set_yticks(
             rows,
             [f"{scope} ({count:,} users)" for scope, count in zip(scopes, users, strict=True)],
@@ -122,7 +127,7 @@ def lift_by_tier(
         axis.set(
             xlim=(low, high),
             ylim=(-0.5, len(scopes) - 0.3),
-            xlabel=f"Hit Rate@4, {TREATMENT} − {BASELINE}, in percentage points",
+            xlabel=f"Hit Rate@4, {treatment} − {BASELINE}, in percentage points",
         )
         axis.grid(visible=False, axis="y")
         words = "; ".join(
@@ -131,7 +136,7 @@ def lift_by_tier(
         )
         return _encode(
             figure,
-            f"Hit Rate@4 lift of {TREATMENT} over {BASELINE} in percentage points, with intervals: {words}.",
+            f"Hit Rate@4 lift of {treatment} over {BASELINE} in percentage points, with intervals: {words}.",
         )
 
 

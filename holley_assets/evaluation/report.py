@@ -43,7 +43,7 @@ from holley_assets.evaluation.systems import (
     HISTORY_COUNTS,
     LAYER_SYSTEMS,
     SYSTEM_NAMES,
-    TREATMENT,
+    delivered_system,
 )
 from holley_assets.texts import mask_all
 
@@ -83,7 +83,9 @@ def build_report(
     options: EvaluationOptions | None = None,
     extras: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Measure every system, compare ``gnn`` with ``sql``, decide, and gather it all.
+    """Measure every system, compare what is delivered with ``sql``, decide, and gather it all.
+
+    What the model is delivered as, ``gnn`` or ``hybrid``, is on trial: its version says which.
 
     Args:
         run: what the report is about.
@@ -104,9 +106,9 @@ def build_report(
         extras: more sections, such as ``training`` and ``graph``; kept as they are.
 
     Returns:
-        The contract's keys; ``control`` (``metrics`` of the counts, the better ``system``, the ``comparison``
-        with it and the ``comparison_by_car`` with
-        :data:`.systems.COUNT_BY_CAR`), or None; ``car_traffic``, ``layers`` and ``history``
+        The contract's keys; ``delivered_system``, which is on trial; ``control`` (``metrics`` of the counts, the better
+        ``system``, the ``comparison`` with it and the ``comparison_by_car`` with :data:`.systems.COUNT_BY_CAR`), or
+        None; ``car_traffic``, ``layers`` and ``history``
         (see :mod:`.slices`), None without ``visits`` or control rankings; ``power`` and
         ``label_source``; ``click_bias`` with ``metrics_outside_sql_top4`` and ``comparison_outside_sql_top4``;
         ``exposure`` and ``scores``; the extras; and ``addresses_hidden``, how many e-mail addresses stood in names
@@ -119,8 +121,9 @@ def build_report(
     options = options or EvaluationOptions()
     truth = held_out_clicks(clicks, users)
     values = score_systems(rankings, truth, options.systems)
+    treatment = delivered_system(run.model_version)
     bootstrap = Bootstrap(options.bootstrap_draws, options.rule.confidence, options.seed)
-    comparison, power = compare(values[TREATMENT], values[BASELINE], truth, bootstrap)
+    comparison, power = compare(values[treatment], values[BASELINE], truth, bootstrap)
 
     unit = LABEL_UNITS[options.label_source]
     decision = decide(comparison, power, clicks=clicks.num_rows, rule=options.rule, unit=unit)
@@ -131,7 +134,7 @@ def build_report(
         control_metrics = summarise(control_values, truth)
         better = max(COUNTS, key=lambda system: control_metrics[system][DECIDING_TIER]["hit_rate@4"] or 0.0)
         control_comparison, control_power = compare(
-            values[TREATMENT], control_values[better], truth, bootstrap
+            values[treatment], control_values[better], truth, bootstrap
         )
         decision = decide_beyond_popularity(
             comparison,
@@ -142,7 +145,7 @@ def build_report(
             rule=options.rule,
             unit=unit,
         )
-        by_car, _ = compare(values[TREATMENT], control_values[COUNT_BY_CAR], truth, bootstrap)
+        by_car, _ = compare(values[treatment], control_values[COUNT_BY_CAR], truth, bootstrap)
         decision["reason"] = " ".join(filter(None, [decision["reason"], network_share(by_car)]))
         control = {
             "system": better,
@@ -158,7 +161,7 @@ def build_report(
     unshown_truth = held_out_clicks(unshown_clicks, users)
     unshown_values = score_systems(rankings, unshown_truth, options.systems)
     unshown_comparison, _ = compare(
-        unshown_values[TREATMENT], unshown_values[BASELINE], unshown_truth, bootstrap
+        unshown_values[treatment], unshown_values[BASELINE], unshown_truth, bootstrap
     )
 
     report: dict[str, Any] = {
@@ -166,6 +169,7 @@ def build_report(
         "as_of": run.as_of,
         "cutoff": run.cutoff,
         "model_version": run.model_version,
+        "delivered_system": treatment,
         "test_set": {"clicks": clicks.num_rows, "users": truth.users, "clicks_dropped": dict(clicks_dropped)},
         "metrics": summarise(values, truth),
         "metrics_before_rules": compute_metrics(rankings_before_rules, clicks, users, options.systems),
@@ -180,11 +184,11 @@ def build_report(
             truth,
             car_visits,
             against=(BASELINE, COUNT_BY_CAR),
-            treatment=TREATMENT,
+            treatment=treatment,
             bootstrap=bootstrap,
         ),
         "layers": None if car_visits is None else layers(every, truth, car_visits, bootstrap=bootstrap),
-        "history": with_history(every, truth, treatment=TREATMENT, bootstrap=bootstrap),
+        "history": with_history(every, truth, treatment=treatment, bootstrap=bootstrap),
         "label_source": options.label_source,
         "options": {
             **dataclasses.asdict(options.rule),

@@ -31,7 +31,7 @@ from holley_assets.evaluation.formatting import (
 from holley_assets.evaluation.gates import DecisionRule, gates, reaches
 from holley_assets.evaluation.labels import LABEL_UNITS, LABELS
 from holley_assets.evaluation.metrics import METRICS, SCOPES
-from holley_assets.evaluation.systems import BASELINE, SYSTEMS, TREATMENT
+from holley_assets.evaluation.systems import BASELINE, SYSTEMS
 from holley_assets.texts import for_html, for_log, mask_all
 
 HEADLINES = {
@@ -101,12 +101,16 @@ def draw_plots(
     report: Mapping[str, Any], rule: DecisionRule, points: pa.Table | None
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Every plot by name, None where the report holds nothing to draw; and why others could not be drawn, by name."""
-    mix = {system: report["exposure"][system]["part_types"] for system in (TREATMENT, BASELINE)}
+    mix = {
+        system: report["exposure"][system]["part_types"] for system in (report["delivered_system"], BASELINE)
+    }
     if "delivered" in report:
         mix["delivered"] = report["delivered"]["part_types"]
     training, graph = (report.get(name) for name in ("training", "graph"))
     drawings: dict[str, Callable[[], Any]] = {
-        "lift": lambda: plots.lift_by_tier(report["comparison"], report["metrics"], rule),
+        "lift": lambda: plots.lift_by_tier(
+            report["comparison"], report["metrics"], rule, treatment=report["delivered_system"]
+        ),
         "training": lambda: plots.training_curves(training) if training else None,
         "scores": lambda: plots.score_distributions(report["scores"]),
         "part_types": lambda: plots.part_type_mix(mix),
@@ -186,7 +190,7 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
         scopes=("cold", "warm", "hot", "overall"),
         metrics=METRICS,
         systems=SYSTEMS,
-        treatment=TREATMENT,
+        treatment=report["delivered_system"],
         baseline=BASELINE,
         metric_names=METRIC_NAMES,
         term_notes=TERM_NOTES,

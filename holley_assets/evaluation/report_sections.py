@@ -14,7 +14,7 @@ from holley_assets.evaluation.car_traffic import class_visits
 from holley_assets.evaluation.embedding_views import embedding_map, nearest
 from holley_assets.evaluation.graph_summary import degree_distribution
 from holley_assets.evaluation.labels import labelled_users
-from holley_assets.evaluation.systems import BASELINE, TREATMENT
+from holley_assets.evaluation.systems import BASELINE
 from holley_assets.evaluation.training_summary import summarise_training
 from holley_assets.evaluation.vectors import vector_matrix, vectors_of_view
 from holley_assets.terms import CAR
@@ -127,10 +127,11 @@ def previous_run_section(run_comparison: pa.Table) -> dict[str, Any]:
 
 
 def headline_numbers(report: Mapping[str, Any]) -> dict[str, float]:
-    """Hit Rate@4 of both systems and the lift by tier, for plots over time. What is null is left out."""
+    """Hit Rate@4 of what is delivered and of the SQL pipeline, and the lift by tier, for plots over time. What is null
+    is left out."""
     numbers: dict[str, float | None] = {}
     for scope, comparison in report["comparison"].items():
-        for system in (TREATMENT, BASELINE):
+        for system in (report["delivered_system"], BASELINE):
             numbers[f"{scope}_hit_rate_at_4_{system}"] = report["metrics"][system][scope]["hit_rate@4"]
         numbers[f"{scope}_hit_rate_at_4_lift"] = comparison["hit_rate@4_delta"]
     return {name: value for name, value in numbers.items() if value is not None and math.isfinite(value)}

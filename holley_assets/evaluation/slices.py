@@ -33,7 +33,7 @@ class Layer(NamedTuple):
 
 # The layer that the graph adds.
 MESSAGES = "levels_messages"
-# Each is the model without what comes after it; the last is the model that is delivered.
+# Each is the model without what comes after it; the last is the whole graph model.
 LAYERS = (
     Layer("popularity", "fitted_popularity"),
     Layer("levels: make, model, class and part type", "levels"),

@@ -71,5 +71,24 @@ COUNTS = _names(CONTROLS, "count")
 (TREATMENT,) = _names(SYSTEMS, "treatment")
 (BASELINE,) = _names(SYSTEMS, "baseline")
 (COUNT_BY_CAR,) = _names(CONTROLS, "count_by_car")
+# What a model may be delivered as: the graph model itself, or a mixture whose name its version ends in.
+DELIVERED_SYSTEMS = (TREATMENT, "hybrid")
 LAYER_SYSTEMS = _names(CONTROLS, "layer")
 HISTORY_COUNTS = _names(CONTROLS, "history_count")
+
+
+def version_as(version: str, system: str) -> str:
+    """Version of a model that is judged and delivered as ``system``: the weights' own for the graph model.
+
+    Raises:
+        ValueError: no model is delivered as ``system``.
+    """
+    if system not in DELIVERED_SYSTEMS:
+        raise ValueError(f"no model is delivered as {system}, but as {' or '.join(DELIVERED_SYSTEMS)}")
+    return version if system == TREATMENT else f"{version}-{system}"
+
+
+def delivered_system(model_version: str) -> str:
+    """What the model of this version is judged and delivered as; inverse of :func:`version_as`."""
+    of_version = (system for system in DELIVERED_SYSTEMS if model_version.endswith(f"-{system}"))
+    return next(of_version, TREATMENT)

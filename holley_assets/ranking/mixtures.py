@@ -6,7 +6,7 @@ How much of each is chosen on held-out visits before the cutoff, see :func:`choo
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from holley_assets.ranking.candidates import Candidates, RankingError
 from holley_assets.ranking.choices import log_totals
 from holley_assets.ranking.encoding import FloatArray, IntArray, codes_in
-from holley_assets.ranking.ranker import Ranking, RankingOptions, rank_users
+from holley_assets.ranking.ranker import Ranking, RankingOptions, rank_users, sort_users
 from holley_assets.ranking.scorers import HistoryScorer, PairScorer, ScoreBlock, Scorer
 from holley_assets.terms import TIERS
 
@@ -121,18 +121,42 @@ def as_log_probabilities(
     Args:
         ranking: email_lower, score and others; of ``users`` by ``scorer``.
     """
+    totals = _log_totals(users, candidates, scorer)
+    emails = ranking["email_lower"].cast(pa.string()).combine_chunks()
+    row = pc.index_in(emails, value_set=totals["email_lower"].combine_chunks()).to_numpy()
+    scores = ranking["score"].to_numpy() - totals["log_total"].to_numpy()[row]
+    return ranking.set_column(ranking.schema.get_field_index("score"), "score", pa.array(scores))
+
+
+def ranked_by_log_probabilities(ranking: Ranking, users: pa.Table, scorer: HybridScorer) -> Ranking:
+    """A hybrid's ranking with scores as :func:`as_log_probabilities` has them; the order stays.
+
+    Args:
+        ranking: of ``users`` by ``scorer``.
+    """
+    # Users of one request have the same car and profile, so that the first speaks for all.
+    request, first = np.unique(ranking.user_request, return_index=True)
+    asked, first = request[request >= 0], first[request >= 0]
+    known = sort_users(users).take(pa.array(first))
+    totals = _log_totals(known, ranking.candidates, scorer)
+    place = pc.index_in(
+        totals["email_lower"].combine_chunks(), value_set=known["email_lower"].combine_chunks()
+    )
+    total = np.zeros(ranking.request_count)
+    total[asked[place.to_numpy()]] = totals["log_total"].to_numpy()
+    scores = ranking.scores - np.repeat(total, np.diff(ranking.offsets))
+    return replace(ranking, scores=scores)
+
+
+def _log_totals(users: pa.Table, candidates: Candidates, scorer: HybridScorer) -> pa.Table:
+    """``email_lower, log_total``: what a score of each user is above its logarithm of a probability."""
     parents = ((scorer.sql, scorer.sql_temperature), (scorer.gnn, scorer.temperature))
     of_sql, of_gnn = (log_totals(users, candidates, parent, temperature) for parent, temperature in parents)
     emails = of_sql["email_lower"].combine_chunks()
-    alpha = scorer.alpha[
-        users["profile"].to_numpy()[
-            pc.index_in(emails, value_set=users["email_lower"].combine_chunks().cast(pa.string())).to_numpy()
-        ]
-    ]
+    names = users["email_lower"].combine_chunks().cast(pa.string())
+    alpha = scorer.alpha[users["profile"].to_numpy()[pc.index_in(emails, value_set=names).to_numpy()]]
     total = alpha * of_sql["log_total"].to_numpy() + (1.0 - alpha) * of_gnn["log_total"].to_numpy()
-    row = pc.index_in(ranking["email_lower"].cast(pa.string()).combine_chunks(), value_set=emails).to_numpy()
-    scores = ranking["score"].to_numpy() - total[row]
-    return ranking.set_column(ranking.schema.get_field_index("score"), "score", pa.array(scores))
+    return pa.table({"email_lower": emails, "log_total": total})
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,11 @@ class ServingSettings(Section):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX + "SERVING_")
 
+    system: Literal["gnn", "hybrid"] = Field(
+        "gnn",
+        description="what a trained model is judged, promoted and delivered as: the graph model alone, or mixed with "
+        "the SQL pipeline's scores. Part of the model's version: a change holds from the next training on",
+    )
     mode: Literal["shadow", "ab", "rollout", "full"] = Field(
         "shadow",
         description="shadow: the serving table is not touched; ab: half of the users get the graph's parts; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from holley_assets.evaluation.gates import DecisionRule
@@ -19,6 +21,8 @@ from holley_assets.evaluation.report import (
     plain,
     to_json,
 )
+from holley_assets.evaluation.report_page import render
+from holley_assets.evaluation.report_sections import headline_numbers
 from holley_assets.evaluation.systems import SYSTEM_NAMES
 
 CONTRACT_KEYS = {
@@ -80,6 +84,39 @@ def test_comparison_agrees_with_the_metrics(world: Any) -> None:
         assert row["hit_rate@4_delta"] == pytest.approx(gnn["hit_rate@4"] - sql["hit_rate@4"])
         assert row["mrr_relative"] == pytest.approx(gnn["mrr"] / sql["mrr"] - 1)
         assert row["ci95"][0] <= row["hit_rate@4_delta"] <= row["ci95"][1]
+
+
+def test_what_the_version_is_delivered_as_is_judged(world: Any) -> None:
+    """A hybrid that ranks as random does is compared, decided on and named; the graph model is not on trial."""
+    poor = pa.concat_tables(
+        [
+            world.rankings.filter(pc.not_equal(world.rankings["system"], "hybrid")),
+            renamed(world.rankings, "random", "hybrid"),
+        ]
+    )
+    run = dataclasses.replace(world.run, model_version="20260201-0123456789ab-hybrid")
+    report = report_of(world, rankings=poor, run=run)
+    by_gnn = report_of(world, rankings=poor)
+    assert (by_gnn["delivered_system"], report["delivered_system"]) == ("gnn", "hybrid")
+    hits = {name: report["metrics"][name]["cold"]["hit_rate@4"] for name in ("gnn", "hybrid", "sql")}
+    assert hits["hybrid"] < hits["sql"] < hits["gnn"]
+    for found, name in ((report, "hybrid"), (by_gnn, "gnn")):
+        lift = hits[name] - hits["sql"]
+        assert found["comparison"]["cold"]["hit_rate@4_delta"] == pytest.approx(lift)
+        assert found["gates"][0]["value"] == pytest.approx(lift)
+        headline = headline_numbers(found)
+        assert headline["cold_hit_rate_at_4_lift"] == pytest.approx(lift)
+        assert headline[f"cold_hit_rate_at_4_{name}"] == hits[name]
+    assert not report["gates"][0]["passed"]
+    assert "Delivered and judged: <strong>hybrid</strong>" in render(report)
+    assert "Hit Rate@4<br>hybrid" in render(report)
+
+
+def renamed(rankings: pa.Table, system: str, name: str) -> pa.Table:
+    """Rankings of one system under another name."""
+    rows = rankings.filter(pc.equal(rankings["system"], system))
+    place = rows.schema.get_field_index("system")
+    return rows.set_column(place, rankings.schema.field("system"), pa.repeat(name, rows.num_rows))
 
 
 def test_outside_sqls_own_slots_it_has_no_hit(world: Any) -> None:

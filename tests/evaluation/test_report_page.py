@@ -397,7 +397,7 @@ def test_part_types_may_be_called_anything(world: Any) -> None:
 def test_a_plot_that_cannot_be_drawn_is_named(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The numbers are there all the same."""
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ValueError("ParseException: expected \n ann@example.com")
 
     monkeypatch.setattr(plots, "lift_by_tier", fail)

@@ -9,7 +9,17 @@ import pyarrow as pa
 import pytest
 
 from holley_assets.evaluation.plots import SYSTEM_COLOURS
-from holley_assets.evaluation.systems import BASELINE, BY_NAME, CONTROLS, SYSTEMS, TREATMENT, System
+from holley_assets.evaluation.systems import (
+    BASELINE,
+    BY_NAME,
+    CONTROLS,
+    DELIVERED_SYSTEMS,
+    SYSTEMS,
+    TREATMENT,
+    System,
+    delivered_system,
+    version_as,
+)
 from holley_assets.pipeline.system_rankings import system_scorers
 from holley_assets.ranking import EmbeddingScorer, PairScorer
 
@@ -28,6 +38,15 @@ def test_names_are_unique_and_colours_are_colours() -> None:
     assert (TREATMENT, BASELINE) == ("gnn", "sql")
     assert all(re.fullmatch("#[0-9a-f]{6}", system.colour) for system in BY_NAME.values())
     assert {name: BY_NAME[name].colour for name in BY_NAME} == SYSTEM_COLOURS
+
+
+def test_a_version_remembers_what_it_is_delivered_as() -> None:
+    weights = "20260201-0123456789ab"
+    versions = {system: version_as(weights, system) for system in DELIVERED_SYSTEMS}
+    assert versions == {"gnn": weights, "hybrid": f"{weights}-hybrid"}
+    assert {delivered_system(version): version for version in versions.values()} == versions
+    with pytest.raises(ValueError, match="no model is delivered as sql, but as gnn or hybrid"):
+        version_as(weights, "sql")
 
 
 def test_every_system_is_scored_in_the_order_of_the_declaration() -> None:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from holley_assets.ranking import Candidates, EmbeddingScorer, PairScorer, RankingError, build_candidates
+from holley_assets.ranking import (
+    Candidates,
+    EmbeddingScorer,
+    PairScorer,
+    RankingError,
+    RankingOptions,
+    build_candidates,
+    rank_users,
+)
 from holley_assets.ranking.mixtures import (
     ALPHAS,
     BETAS,
@@ -18,6 +27,7 @@ from holley_assets.ranking.mixtures import (
     choose_mixtures,
     chosen_value,
     log_softmax,
+    ranked_by_log_probabilities,
     read_choices,
     reciprocal_ranks_of_choices,
     similarity_scorer,
@@ -89,6 +99,40 @@ def test_a_hybrid_is_the_weighted_mean_of_both_logarithms() -> None:
     # 1967: 0.25 · ln 0.4 + 0.75 · ln 1/4. 1968 has no D: 0.75 · ln(3 / 6) + 0.25 · ln(2 / 9).
     assert scores[0] == pytest.approx(0.25 * math.log(0.4) + 0.75 * math.log(0.25))
     assert scores[1] == pytest.approx(0.75 * math.log(0.5) + 0.25 * math.log(2 / 9), abs=1e-6)
+
+
+def test_what_a_hybrid_delivers_has_the_logarithms_of_probabilities() -> None:
+    """a, c and d share nothing but the car; c ordered the best part and d has no car that anything fits."""
+    tenths = np.log([0.1, 0.2, 0.3, 0.4])
+    scorer = HybridScorer(
+        gnn([0, 0, 0, 0], list(tenths[::-1] / 2)), sql(*(tenths / 5)), 2.0, 5.0, np.array([0.25, 0.75])
+    )
+    users = pa.table(
+        {
+            "email_lower": ["d", "b", "a", "c"],
+            "year": [1900, 1968, 1967, 1967],
+            "make": ["FORD"] * 4,
+            "model": ["GT"] * 4,
+            "profile": pa.array([0, 1, 0, 0], pa.int32()),
+        }
+    )
+    bought = pa.table({"email_lower": ["c"], "base_sku": ["D"], "order_date": [datetime.date(2026, 1, 31)]})
+    ranking = rank_users(
+        users,
+        candidates(),
+        scorer,
+        purchases=bought,
+        view_end=datetime.date(2026, 2, 1),
+        options=RankingOptions(4, 2, 365),
+    )
+    found = ranked_by_log_probabilities(ranking, users, scorer).to_table("hybrid").to_pylist()
+    shown = {(row["email_lower"], row["base_sku"]): row["score"] for row in found}
+    assert [row["base_sku"] for row in found] == [*"DCBA", *"CBA", *"CBA"]
+    # What was bought is no choice, but one of the parts that fit.
+    for user in "ac":
+        assert shown[user, "C"] == pytest.approx(0.25 * math.log(0.3) + 0.75 * math.log(0.25))
+    assert shown["a", "D"] == pytest.approx(0.25 * math.log(0.4) + 0.75 * math.log(0.25))
+    assert shown["b", "C"] == pytest.approx(0.75 * math.log(0.5) + 0.25 * math.log(2 / 9), abs=1e-6)
 
 
 def test_similar_parts_multiply_popularity_and_leave_everybody_else_alone() -> None:

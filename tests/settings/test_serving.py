@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
+from holley_assets.evaluation.systems import DELIVERED_SYSTEMS
 from holley_assets.settings import ServingSettings, SettingsError, load_section, load_settings
 from holley_assets.settings.run import RunSettings
 
@@ -30,3 +33,16 @@ def test_a_wrong_project_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         SettingsError, match=r"^HOLLEY_SERVING_PROJECT=Email System is not allowed; .* dashes$"
     ):
         load_section(ServingSettings)
+
+
+def test_a_system_that_no_model_is_delivered_as_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_section(ServingSettings).system == "gnn"
+    monkeypatch.setenv("HOLLEY_SERVING_SYSTEM", "sql")
+    with pytest.raises(
+        SettingsError, match=r"^HOLLEY_SERVING_SYSTEM=sql is not allowed; allowed: gnn or hybrid$"
+    ):
+        load_section(ServingSettings)
+
+
+def test_every_system_of_the_setting_is_one_that_is_delivered() -> None:
+    assert get_args(ServingSettings.model_fields["system"].annotation) == DELIVERED_SYSTEMS
