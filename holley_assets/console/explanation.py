@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from holley_assets.console.errors import ConsoleError
 from holley_assets.console.run_files import RunFiles
+from holley_assets.evaluation.systems import TREATMENT, delivered_system
 from holley_assets.pipeline.explanation import PartScore, Ranked, Subject, cold_profile, score_parts
 from holley_assets.pipeline.options import ranking_options
 from holley_assets.ranking.rule_trace import Verdict
@@ -61,9 +62,11 @@ def explain(
         part: explain this part alone, whether or not it is shown.
 
     Raises:
-        ConsoleError: a name is unknown; the message says what to do and names no address.
+        ConsoleError: a name is unknown, or what is delivered is no sum; the message says what to do and names no
+            address.
     """
     run_id = _run_of_tables(files, run)
+    version = _explainable_version(files)
     settings = files.settings(run_id)
     subject = _by_email(files, email) if email is not None else _by_car(files, str(car))
     ranked = Ranked(files, subject, ranking_options(settings, settings.rules.maximum_parts))
@@ -75,7 +78,6 @@ def explain(
         )
     last = shown[-1].rank if shown else 0
     asked = shown if part is None else [_named(files, ranked.by_model, part, subject)]
-    version = str(files.table("product_embeddings", ["model_version"])["model_version"][0])
     parts, similar = _score(files, subject, ranked, asked, version, settings.training.personal_precision)
     return Explanation(
         run_id,
@@ -98,6 +100,18 @@ def _run_of_tables(files: RunFiles, wanted: str | None) -> str:
             "with its HOLLEY_AS_OF and a HOLLEY_DATA_DIR of its own"
         )
     return wrote
+
+
+def _explainable_version(files: RunFiles) -> str:
+    """The version that made the tables, if it is delivered as the graph model alone."""
+    version = str(files.table("product_embeddings", ["model_version"])["model_version"][0])
+    system = delivered_system(version)
+    if system != TREATMENT:
+        raise ConsoleError(
+            f"Model {version} is delivered as {system}, whose scores are no sum of the graph's terms: explain a run "
+            f"that was trained with HOLLEY_SERVING_SYSTEM={TREATMENT}"
+        )
+    return version
 
 
 def _by_email(files: RunFiles, email: str) -> Subject:

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from holley_assets.assets.run_memory import SHOWN_FILE, users_changed
 from holley_assets.console.run_files import RunFiles
 from holley_assets.evaluation.metrics import SCOPES
+from holley_assets.evaluation.systems import BASELINE, TREATMENT
 
-SYSTEMS = ("gnn", "sql")
 METRICS = ("hit_rate@4", "recall@10", "mrr")
 HIDDEN = "(not shown)"
 # Settings whose values may hold addresses or credentials.
@@ -27,11 +27,11 @@ class RunDifference:
 
     Attributes:
         runs: both ids.
-        facts: day, model and decision of both, by name.
+        facts: day, model, what it is delivered as, and decision of both, by name.
         settings: those that differ, both values by name.
         versions: of packages and of the code that differ; None where a run kept none.
-        metrics: both values by scope, system and metric.
-        lifts: Hit Rate@4 of the graph less that of the SQL pipeline, with its interval, of both, by scope.
+        metrics: both values by scope, system and metric, of what each run delivers and of the SQL pipeline.
+        lifts: Hit Rate@4 of what is delivered less that of the SQL pipeline, with its interval, of both, by scope.
         graph: nodes, edges and densities of the training graph that differ.
         came, went: base SKUs that only the second, or only the first, learned from; None where a model is gone.
         users_changed: share of the common users who are shown another set of parts.
@@ -62,11 +62,13 @@ def compare(files: RunFiles, before: str, now: str) -> RunDifference:
     shown = [pq.read_table(files.path(run, SHOWN_FILE)) for run in runs]
     changed, common = users_changed(*shown)
     products = [_products(files, run) for run in runs]
+    delivered = (_delivered_system(first), _delivered_system(second))
     return RunDifference(
         runs,
         {
             "as of": (str(first["as_of"]), str(second["as_of"])),
             "model": (str(first["model_version"]), str(second["model_version"])),
+            "delivered as": delivered,
             "decision": (str(first["decision"]["outcome"]), str(second["decision"]["outcome"])),
         },
         settings_that_differ(
@@ -75,7 +77,7 @@ def compare(files: RunFiles, before: str, now: str) -> RunDifference:
         _versions(files, runs),
         {
             key: (_metric(first, *key), _metric(second, *key))
-            for key in itertools.product(SCOPES, SYSTEMS, METRICS)
+            for key in itertools.product(SCOPES, dict.fromkeys((*delivered, BASELINE)), METRICS)
         },
         {scope: (_lift(first, scope), _lift(second, scope)) for scope in SCOPES},
         _that_differ(_flat(first["graph"], depth=2), _flat(second["graph"], depth=2)),
@@ -126,6 +128,11 @@ def _flat(values: Mapping[str, Any], *, depth: int = 9, prefix: str = "") -> dic
 def _that_differ(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     names = dict.fromkeys([*before, *now])
     return {name: (before.get(name), now.get(name)) for name in names if before.get(name) != now.get(name)}
+
+
+def _delivered_system(report: Mapping[str, Any]) -> str:
+    """What a run delivers; reports of before there was a choice do not say it."""
+    return str(report.get("delivered_system", TREATMENT))
 
 
 def _metric(report: Mapping[str, Any], scope: str, system: str, metric: str) -> float | None:

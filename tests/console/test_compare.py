@@ -79,6 +79,8 @@ def test_what_differs_is_found_and_what_does_not_is_left_out(two_runs: RunFiles)
         "only-bbb2": ("not installed", "1.0"),
     }
     assert found.metrics["cold", "gnn", "hit_rate@4"] == (0.25, 0.375)
+    assert found.facts["delivered as"] == ("gnn", "gnn")
+    assert {system for _, system, _ in found.metrics} == {"gnn", "sql"}
     assert found.metrics["hot", "gnn", "mrr"] == (None, None)
     first, second = found.lifts["overall"]
     assert first == pytest.approx((0.15, 0.05, 0.25)) and second == pytest.approx((0.275, 0.175, 0.375))
@@ -86,6 +88,18 @@ def test_what_differs_is_found_and_what_does_not_is_left_out(two_runs: RunFiles)
     assert found.graph == {"nodes.user": (10, 12)}
     assert (found.came, found.went) == (["D", "E"], ["A", "C"])
     assert (found.users_changed, found.users_compared) == (0.5, 2)
+
+
+def test_what_a_run_delivers_is_compared(two_runs: RunFiles) -> None:
+    path = two_runs.path("bbb2", "eval_report.json")
+    report = json.loads(path.read_text("utf-8"))
+    report |= {"delivered_system": "hybrid"}
+    report["metrics"]["hybrid"] = {"cold": {"hit_rate@4": 0.75}}
+    path.write_text(json.dumps(report), encoding="utf-8")
+    found = compare(two_runs, "aaa1", "bbb2")
+    assert found.facts["delivered as"] == ("gnn", "hybrid")
+    assert {system for _, system, _ in found.metrics} == {"gnn", "hybrid", "sql"}
+    assert found.metrics["cold", "hybrid", "hit_rate@4"] == (None, 0.75)
 
 
 def test_a_person_reads_both_runs_side_by_side(two_runs: RunFiles) -> None:

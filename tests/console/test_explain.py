@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 from small_run import FinishedRun
@@ -133,6 +135,25 @@ def test_an_unknown_name_ends_in_one_line(files: RunFiles, arguments: list[str],
     assert result.exit_code == 1
     assert len(result.output.splitlines()) == 1 and message in result.output
     assert "nobody@example.com" not in result.output
+
+
+def test_a_model_that_is_delivered_as_the_hybrid_is_refused_in_one_line(
+    files: RunFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is scored: the graph's terms are not what its scores are the sum of."""
+    read = RunFiles.table
+
+    def as_hybrid(self: RunFiles, asset: str, *arguments: Any, **named: Any) -> pa.Table:
+        table = read(self, asset, *arguments, **named)
+        if asset != "product_embeddings":
+            return table
+        versions = pa.array([f"{version}-hybrid" for version in table["model_version"].to_pylist()])
+        return table.set_column(table.schema.get_field_index("model_version"), "model_version", versions)
+
+    monkeypatch.setattr(RunFiles, "table", as_hybrid)
+    result = invoke("--email", customers(files, 1)[0]["email_lower"])
+    assert result.exit_code == 1 and len(result.output.splitlines()) == 1
+    assert "is delivered as hybrid" in result.output and "HOLLEY_SERVING_SYSTEM=gnn" in result.output
 
 
 def test_without_a_run_the_line_says_to_make_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
