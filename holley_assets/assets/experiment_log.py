@@ -13,14 +13,12 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from holley_assets.core.output_tables import DECLARATIONS_TABLE, EXPOSURES_TABLE
-from holley_assets.evaluation.systems import BASELINE, TREATMENT
+from holley_assets.evaluation.systems import BASELINE, delivered_system
 from holley_assets.experiment.declaration import Declaration, read_declaration
 from holley_assets.ranking.arms import BUCKETS, GRAPH_ARM, SQL_ARM
 from holley_assets.resources.warehouse.interface import Exposures, MissingTableError, Warehouse
 from holley_assets.settings import ServingSettings, Settings
 
-# What ranks the parts of each arm.
-_SYSTEMS = {GRAPH_ARM: TREATMENT, SQL_ARM: BASELINE}
 _SCHEMA = pa.schema(
     [
         pa.field("experiment", pa.string(), nullable=False),
@@ -132,6 +130,7 @@ def start_experiment(
     day: datetime.date,
     assigned_buckets: int,
     run_id: str,
+    model_version: str = "",
 ) -> tuple[Exposures | None, list[str]]:
     """What a publication of ``day`` logs, and what a person should know; freezes the declaration at the start.
 
@@ -140,6 +139,7 @@ def start_experiment(
     Args:
         settings: as the environment has them now.
         assigned_buckets: of 10,000 hash buckets, how many are assigned to the graph.
+        model_version: whose parts the graph's arm receives; it says what ranked them. Empty where nobody does.
 
     Raises:
         DeclarationError: the declaration or the arms are not what they were when the experiment started.
@@ -171,7 +171,7 @@ def start_experiment(
         declaration.name,
         day,
         assigned_buckets / BUCKETS,
-        _SYSTEMS,
+        {GRAPH_ARM: delivered_system(model_version), SQL_ARM: BASELINE},
         run_id,
     )
     return exposures, []

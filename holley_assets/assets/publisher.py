@@ -249,6 +249,7 @@ class Serving(NamedTuple):
                 day=self.day,
                 assigned_buckets=asked.plan.assigned_buckets,
                 run_id=self.run_id,
+                model_version=asked.plan.model_version,
             )
         except DeclarationError as error:
             if self.urgent or asked.plan.kill_switch:

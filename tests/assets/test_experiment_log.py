@@ -88,6 +88,18 @@ def test_without_a_declaration_nothing_is_logged_and_nothing_written(world: Worl
     assert not (world.path.parent / "warehouse.duckdb").exists()
 
 
+def test_what_ranked_the_graph_s_parts_is_what_the_model_is_delivered_as(world: World) -> None:
+    found, _ = start_experiment(
+        world.warehouse,
+        world.settings,
+        day=START,
+        assigned_buckets=5000,
+        run_id="run-1",
+        model_version="20260302-0123456789ab-hybrid",
+    )
+    assert found is not None and found.systems == {"graph": "hybrid", "sql": "sql"}
+
+
 def test_the_first_delivery_on_or_after_the_start_freezes_it_once(world: World) -> None:
     assert world.start(BEFORE) == (None, [])
     assert frozen_declaration(world.warehouse, world.settings, "spring") is None
