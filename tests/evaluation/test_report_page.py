@@ -201,6 +201,16 @@ def test_the_page_shows_what_customers_would_see(world: Any) -> None:
     assert "What would customers see?" not in absent
 
 
+def test_a_hybrid_s_page_says_that_the_examples_are_of_the_graph_alone(world: Any) -> None:
+    report = report_of(world, {"example_cars": example_cars(pictures=False)})
+    alone = Page(render(report)).text
+    assert "lists are of the graph model alone" not in alone and "holley explain --car" in alone
+    metrics = {**report["metrics"], "hybrid": report["metrics"]["gnn"]}
+    mixed = Page(render({**report, "delivered_system": "hybrid", "metrics": metrics})).text
+    assert "lists are of the graph model alone; what is delivered is hybrid" in mixed
+    assert "holley explain --car" not in mixed
+
+
 def test_pictures_of_real_parts_are_loaded_late_and_without_a_referrer(world: Any) -> None:
     page = Page(render(report_of(world, {"example_cars": example_cars(pictures=True)})))
     pictures = [image for image in page.images if not (image["src"] or "").startswith("data:")]
