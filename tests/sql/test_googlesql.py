@@ -18,6 +18,7 @@ from sqlglot import exp
 from holley_assets.ranking.recommendations import WIDE_SCHEMA
 from holley_assets.resources.warehouse.duckdb.transpile import to_duckdb
 from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
+from holley_assets.resources.warehouse.exposures import EXPOSURES_SCHEMA
 from holley_assets.resources.warehouse.interface import DUPLICATE_REASON
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 from holley_assets.resources.warehouse.sql_files import Query, query_names, read_query, shared_functions
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.googlesql
 NBSP, WIDE, TAB = "\u00a0", "\u3000", "\t"
 # What the queries of sql/checks and sql/baseline read beside the graph's tables.
 LIVE, STAGED, DELIVERED = "live_recommendations", "recommendations", "delivered_parts"
+EXPOSURES = "experiment_exposures"
 # Their numbers differ by design: DuckDB has another hash. They are compared by what they tell apart.
 FINGERPRINTS = {"staged_fingerprint"}
 
@@ -221,6 +223,35 @@ def recommendations() -> pa.Table:
     return pa.Table.from_pylist(rows, schema=pa.schema([*WIDE_SCHEMA, *extra]))
 
 
+def exposures() -> pa.Table:
+    """A log of exposures of users with strange addresses, some of whom moved, over three shares."""
+    rows = []
+    for number, email in enumerate(
+        ["b@x.com", "a@x.com", "c@straße.com", f"a{NBSP}@x.com", "İ+x@gmail.com", "i.i@googlemail.com", "ß"]
+    ):
+        for day in range(3):
+            arm = ["graph", "sql"][(number + (day == 2 and number % 3 == 0)) % 2]
+            date = datetime.date(2026, 1, 2 + 10 * day - number % 2)
+            row = {
+                "experiment": "spring" if number < 6 or day else "summer",
+                "exposure_day": date,
+                "email_lower": email,
+                "assigned_arm": arm,
+                "received_arm": ["graph", "sql"][number % 2],
+                "share": [0.1, 0.25, 0.1][day] if number % 2 else [0.1, 0.5, 0.25][day],
+                "system": "gnn",
+                "model_version": "m",
+                "published_at": datetime.datetime.combine(
+                    date, datetime.time(number, 59, 59, 999999), tzinfo=datetime.UTC
+                ),
+            }
+            rows.append(row)
+    return pa.Table.from_pylist(rows, schema=EXPOSURES_SCHEMA)
+
+
+GIVEN = {LIVE: recommendations, STAGED: recommendations, EXPOSURES: exposures}
+
+
 class World:
     """The hostile tables, and what DuckDB makes of them."""
 
@@ -231,9 +262,9 @@ class World:
         shop.write()
         files = self.folder / "assets"
         files.mkdir()
-        self.assets = {name: files / f"{name}.parquet" for name in [*query_names(), LIVE, STAGED]}
-        for name in (LIVE, STAGED):
-            pq.write_table(recommendations(), self.assets[name])
+        self.assets = {name: files / f"{name}.parquet" for name in [*query_names(), *GIVEN]}
+        for name, make in GIVEN.items():
+            pq.write_table(make(), self.assets[name])
         self.sources = {table: self.folder / f"{table}.parquet" for table in SOURCE_TABLES}
         self.warehouse = DuckDBWarehouse(
             sources=self.sources,
@@ -247,7 +278,7 @@ class World:
         """A table that queries read; made by DuckDB where a query makes it."""
         if name in self.sources:
             return pq.read_table(self.sources[name])
-        if name not in {LIVE, STAGED, *self.dropped}:
+        if name not in {*GIVEN, *self.dropped}:
             for _, upstream in sorted(to_duckdb(read_query(name)).tables):
                 self.table(upstream)
             result = self.warehouse.query_to_parquet(name, self.parameters, self.assets[name])
@@ -279,6 +310,11 @@ def world(
         "graph_buckets": 4000,
         "assigned_buckets": 5000,
         "graph_model_version": "m",
+        "experiment": "spring",
+        "experiment_start": datetime.date(2026, 1, 1),
+        "click_days": 7,
+        "order_days": 14,
+        "order_value_quantile": 0.999,
     }
     return World(shop_class(folder), parameters, query_names())
 
@@ -457,7 +493,7 @@ def test_whole_divisions_keep_their_operands(engine: Any, select: str, expected:
 def test_every_statement_is_valid_for_the_types_of_its_inputs(engine: Any, world: World) -> None:
     """Analysed as BigQuery does: tables and parameters by their types, upstream results by the analysis itself."""
     columns = {name: googlesql.arrow_columns(pq.read_schema(path)) for name, path in world.sources.items()}
-    columns |= {name: googlesql.arrow_columns(recommendations().schema) for name in (LIVE, STAGED)}
+    columns |= {name: googlesql.arrow_columns(make().schema) for name, make in GIVEN.items()}
 
     def analyse(name: str) -> dict[str, Any]:
         if name not in columns:

@@ -119,6 +119,9 @@ class Warehouse(Protocol):
     def with_staged(self, staged: Mapping[str, str]) -> Self:
         """The same warehouse, where queries that read an asset of these names read a staged table instead."""
 
+    def with_output(self, output: Mapping[str, tuple[str, str]]) -> Self:
+        """The same warehouse, where queries that read an asset of these names read an output table: dataset, table."""
+
     def publish_staged(
         self,
         staged: str,

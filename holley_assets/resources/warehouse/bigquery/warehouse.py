@@ -139,8 +139,13 @@ class BigQueryWarehouse(BigQueryTables):
 
     def with_staged(self, staged: Mapping[str, str]) -> Self:
         """The same warehouse, where queries that read an asset of these names read a staged table instead."""
+        dataset = self._settings.working_dataset
+        return self.with_output({asset: (dataset, table) for asset, table in staged.items()})
+
+    def with_output(self, output: Mapping[str, tuple[str, str]]) -> Self:
+        """The same warehouse, where queries that read an asset of these names read an output table: dataset, table."""
         other = copy.copy(self)
-        tables = {asset: f"{self._settings.working_dataset}.{table}" for asset, table in staged.items()}
+        tables = {asset: self.full_name(*place) for asset, place in output.items()}
         other._stand_ins = {**self._stand_ins, **tables}
         return other
 

@@ -161,13 +161,14 @@ class DuckDBTables:
             else:
                 connection.execute(f"CREATE TABLE {name} AS FROM appended")
 
-    def attach_staged(self, connection: duckdb.DuckDBPyConnection, staged: str) -> str:
-        """Make a staged table readable from a connection to elsewhere; returns its name there.
+    def attach_output(self, connection: duckdb.DuckDBPyConnection, dataset: str, table: str) -> str:
+        """Make ``dataset.table`` readable from a connection to elsewhere; returns its name there.
 
         Raises:
-            WarehouseError: there is no such staged table, or another process holds the database.
+            MissingTableError: there is no such table.
+            WarehouseError: another process holds the database.
         """
-        with self._existing_table(STAGING, staged) as (_, name):
+        with self._existing_table(dataset, table) as (_, name):
             pass
         attached = f"ATTACH IF NOT EXISTS {quote(str(self._database))} AS {_ATTACHED} (READ_ONLY)"
         self._wait_for_lock(lambda: connection.execute(attached))

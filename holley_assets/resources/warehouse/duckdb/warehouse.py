@@ -13,7 +13,7 @@ import duckdb
 from holley_assets.resources.warehouse.duckdb.files import PathError, parquet_relation, part_files, quote
 from holley_assets.resources.warehouse.duckdb.parquet_sources import describe_parquet, source_select
 from holley_assets.resources.warehouse.duckdb.scratch import scratch_connection
-from holley_assets.resources.warehouse.duckdb.tables import DuckDBTables
+from holley_assets.resources.warehouse.duckdb.tables import STAGING, DuckDBTables
 from holley_assets.resources.warehouse.duckdb.transpile import DuckDBQuery, to_duckdb
 from holley_assets.resources.warehouse.interface import (
     DROP_REASON,
@@ -62,7 +62,7 @@ class DuckDBWarehouse(DuckDBTables):
         self._temporary_directory = temporary_directory
         self._memory_limit = memory_limit
         self._datasets = Datasets()
-        self._staged: Mapping[str, str] = {}
+        self._output: Mapping[str, tuple[str, str]] = {}
 
     def describe_source(self, table: str, *, may_query: bool = True) -> TableDescription:
         """Columns, rows and age of a source table, from the metadata of its files; no query is needed.
@@ -75,8 +75,12 @@ class DuckDBWarehouse(DuckDBTables):
 
     def with_staged(self, staged: Mapping[str, str]) -> Self:
         """The same warehouse, where queries that read an asset of these names read a staged table instead."""
+        return self.with_output({asset: (STAGING, table) for asset, table in staged.items()})
+
+    def with_output(self, output: Mapping[str, tuple[str, str]]) -> Self:
+        """The same warehouse, where queries that read an asset of these names read an output table: dataset, table."""
         other = copy.copy(self)
-        other._staged = staged
+        other._output = {**self._output, **output}
         return other
 
     def query_to_parquet(self, name: str, parameters: Mapping[str, object], path: Path) -> QueryResult:
@@ -124,8 +128,8 @@ class DuckDBWarehouse(DuckDBTables):
         for dataset in sorted({dataset for dataset, _ in query.tables}):
             connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{dataset}"')
         for dataset, table in sorted(query.tables):
-            if dataset == self._datasets.working and table in self._staged:
-                select = f"SELECT * FROM {self.attach_staged(connection, self._staged[table])}"
+            if dataset == self._datasets.working and table in self._output:
+                select = f"SELECT * FROM {self.attach_output(connection, *self._output[table])}"
             elif dataset == self._datasets.working:
                 path = self._assets.get(table)
                 if path is None or not path.is_file():
