@@ -85,12 +85,16 @@ GROUPS = {
         "mixture_weights",
         "run_comparison",
     },
+    "experiment": {"experiment_outcomes", "experiment_readout"},
     "delivery": {"embedding_tables", "recommendations_table", "serving_switch", "serving_table"},
 }
 NOT_BLOCKING = {
+    "both_arms_have_their_users",
     "delivered_table_is_fresh",
     "events_reach_the_test_window",
     "every_source_table_answers",
+    "experiment_is_not_over",
+    "graph_does_no_harm",
     "kill_switch_is_off",
     "no_worse_than_the_previous_run",
     "nothing_drifted_since_the_previous_run",
@@ -265,10 +269,35 @@ def test_every_made_asset_comes_after_the_time_windows(graph: dg.AssetGraph) -> 
 def test_weekly_retrain_is_everything(graph: dg.AssetGraph) -> None:
     job = definitions.resolve_job_def("weekly_retrain")
     assert job.asset_layer.selected_asset_keys == {
-        node.key for node in graph.asset_nodes if node.is_materializable and node.key != SWITCH
+        node.key
+        for node in graph.asset_nodes
+        if node.is_materializable and node.key != SWITCH and node.group_name != "experiment"
     }
     assert job.asset_layer.asset_graph.asset_check_keys == {
-        key for key in graph.asset_check_keys if key.name not in STANDING
+        key
+        for key in graph.asset_check_keys
+        if key.name not in STANDING and key.asset_key != dg.AssetKey("experiment_readout")
+    }
+
+
+def test_the_experiment_is_read_by_a_job_of_its_own(graph: dg.AssetGraph) -> None:
+    for job in definitions.resolve_all_job_defs():
+        selected = {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
+        if not job.name.startswith("__"):
+            assert bool(selected & GROUPS["experiment"]) == (job.name == "read_experiment"), job.name
+    read = definitions.resolve_job_def("read_experiment").asset_layer
+    assert {key.to_user_string() for key in read.selected_asset_keys} == GROUPS["experiment"]
+    assert len(read.asset_graph.asset_check_keys) == 3
+    parents = {key.to_user_string() for key in graph.get(dg.AssetKey("experiment_outcomes")).parent_keys}
+    assert parents == {
+        "interaction_events",
+        "machine_bursts",
+        "order_lines",
+        "parts",
+        "serving_table",
+        "time_windows",
+        "treatment_interaction",
+        "user_accounts",
     }
 
 

@@ -7,7 +7,12 @@ import math
 
 from holley_assets.resources.storage.artifacts import ArtifactStore
 from holley_assets.resources.storage.interface import FileStore
-from holley_assets.resources.tracking.records import DeliveryRecord, EvaluationRecord, TrainingRecord
+from holley_assets.resources.tracking.records import (
+    DeliveryRecord,
+    EvaluationRecord,
+    ReadoutRecord,
+    TrainingRecord,
+)
 from holley_assets.resources.tracking.tracking import flatten
 
 WRITTEN_AT = datetime.datetime(2026, 2, 1, 3, 30, tzinfo=datetime.UTC)
@@ -48,4 +53,17 @@ def delivery_of(training: TrainingRecord) -> DeliveryRecord:
         written_at=training.written_at + datetime.timedelta(minutes=2),
         dagster_run_id=training.dagster_run_id,
         model_version=training.model_version,
+    )
+
+
+def readout_of(run: str, store: FileStore) -> ReadoutRecord:
+    """Readout of an experiment by ``run``, with its page in ``store``."""
+    return ReadoutRecord(
+        written_at=WRITTEN_AT,
+        dagster_run_id=run,
+        experiment="spring",
+        as_of=datetime.date(2026, 2, 1),
+        outcome="keep running",
+        metrics={"users.graph": 10, "click_rate.relative": None, "mismatch.p_value": 0.5},
+        artifacts=[ArtifactStore(store, run).publish_text("<html>", "experiment_readout.html")],
     )

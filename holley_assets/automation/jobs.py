@@ -1,4 +1,4 @@
-"""The two jobs, and the checks that no job runs."""
+"""The jobs that compute, and the checks that no job runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import dagster as dg
 from holley_assets.checks.source_watch import ANSWERS
 from holley_assets.core.asset_keys import (
     DELIVERED_TABLE,
+    EXPERIMENT_OUTCOMES,
+    EXPERIMENT_READOUT,
     SERVING_SWITCH,
     SERVING_TABLE,
 )
@@ -22,8 +24,17 @@ STANDING_CHECKS = dg.AssetSelection.checks_for_assets(
 # Decided on by two jobs of its own and by nobody else.
 SWITCH = dg.AssetSelection.assets(SERVING_SWITCH) - STANDING_CHECKS
 
+# Read by a job of its own: neither a training nor a delivery waits for it.
+EXPERIMENT = dg.AssetSelection.assets(EXPERIMENT_OUTCOMES, EXPERIMENT_READOUT)
+
 # ``AssetSelection.all()`` leaves out checks that stand on their own; "everything" means those too.
-EVERYTHING = (dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks()) - STANDING_CHECKS - SWITCH
+EVERYTHING = (
+    (dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks())
+    - STANDING_CHECKS
+    - SWITCH
+    - EXPERIMENT
+    - dg.AssetSelection.checks_for_assets(EXPERIMENT_READOUT)
+)
 
 # Tags, since Dagster's Helm chart has no setting for either.
 RUN_TAGS = {
@@ -53,4 +64,12 @@ daily_score = dg.define_asset_job(
     selection=DELIVERING,
     tags=RUN_TAGS,
     description="Deliver as of today with the newest model that passed; nothing is trained or evaluated.",
+)
+
+read_experiment = dg.define_asset_job(
+    "read_experiment",
+    selection=EXPERIMENT,
+    tags=RUN_TAGS,
+    description="Read the experiment on customers as of the newest delivery: what users did since they were shown "
+    "parts, and the decision. Without an experiment it says so and ends.",
 )

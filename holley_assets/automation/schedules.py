@@ -1,4 +1,4 @@
-"""When the two jobs start by themselves.
+"""When the jobs start by themselves.
 
 A tick that nobody could make because the daemon was down is made once when it is back: Dagster evaluates the
 newest missed tick of a schedule without partitions and no earlier one. The day of the tick goes with the run
@@ -11,11 +11,11 @@ import datetime
 
 import dagster as dg
 
-from holley_assets.automation.jobs import daily_score, weekly_retrain
+from holley_assets.automation.jobs import daily_score, read_experiment, weekly_retrain
 from holley_assets.core.tags import (
     AS_OF_TAG,
 )
-from holley_assets.settings import ScheduleSettings, is_production, load_section
+from holley_assets.settings import ExperimentSettings, ScheduleSettings, is_production, load_section
 
 TIMEZONE = "UTC"
 _EPOCH = datetime.date(1970, 1, 1)
@@ -143,4 +143,21 @@ def daily_score_schedule(
     return request_score(context.instance, today, _settings.score_every_days)
 
 
-schedules = [weekly_retrain_schedule, daily_score_schedule]
+@dg.schedule(
+    job=read_experiment,
+    cron_schedule=_settings.read,
+    execution_timezone=TIMEZONE,
+    default_status=_status,
+    description="Reads the experiment on customers (HOLLEY_SCHEDULE_READ). It skips while an earlier readout is in "
+    "progress, and without HOLLEY_EXPERIMENT_DECLARATION.",
+)
+def read_experiment_schedule(
+    context: dg.ScheduleEvaluationContext,
+) -> dg.RunRequest | dg.SkipReason:
+    if load_section(ExperimentSettings).declaration is None:
+        return dg.SkipReason("There is no experiment: HOLLEY_EXPERIMENT_DECLARATION is not set")
+    day = context.scheduled_execution_time.astimezone(datetime.UTC).date()
+    return request_of_day(context.instance, read_experiment.name, day)
+
+
+schedules = [weekly_retrain_schedule, daily_score_schedule, read_experiment_schedule]

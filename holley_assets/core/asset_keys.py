@@ -16,3 +16,6 @@ SQL_RECOMMENDATIONS = dg.AssetKey("sql_recommendations")
 MIXED = dg.AssetKey("mixed_recommendations")
 SERVING_TABLE = dg.AssetKey("serving_table")
 SERVING_SWITCH = dg.AssetKey("serving_switch")
+# The experiment on customers.
+EXPERIMENT_OUTCOMES = dg.AssetKey("experiment_outcomes")
+EXPERIMENT_READOUT = dg.AssetKey("experiment_readout")

@@ -12,6 +12,7 @@ MODEL = "model"
 RECOMMENDATIONS = "recommendations"
 EVALUATION = "evaluation"
 DELIVERY = "delivery"
+EXPERIMENT = "experiment"
 
 OWNERS = ["team:recommendations"]
 IO_MANAGER = "io_manager"

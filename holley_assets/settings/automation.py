@@ -36,7 +36,7 @@ def _is_cron_field(field: str, allowed: tuple[int, int, str]) -> bool:
 
 
 class ScheduleSettings(Section):
-    """When the two jobs start by themselves. Read when Dagster loads the schedules, in UTC."""
+    """When the jobs start by themselves. Read when Dagster loads the schedules, in UTC."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX + "SCHEDULE_")
 
@@ -48,7 +48,9 @@ class ScheduleSettings(Section):
         2, description="daily_score is due every so many days, counted on from 1970-01-01 across months"
     )
 
-    @field_validator("retrain", "score")
+    read: str = Field("0 7 * * *", max_length=100, description="cron string of read_experiment, in UTC")
+
+    @field_validator("retrain", "score", "read")
     @classmethod
     def _has_five_fields(cls, value: str) -> str:
         fields = value.split(" ")

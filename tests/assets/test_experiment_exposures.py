@@ -1,7 +1,9 @@
-"""An experiment from its declaration to the log of exposures, on a copy of the small weekly run."""
+"""An experiment from its declaration to its readout, on a copy of the small weekly run."""
 
 from __future__ import annotations
 
+import datetime
+import json
 from pathlib import Path
 
 import dagster as dg
@@ -9,11 +11,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from mlflow.tracking import MlflowClient
 from promotion import promote_version
 from small_run import FinishedRun, execute_job, failure_of
 
 from holley_assets.resources.warehouse.exposures import EXPOSURES_SCHEMA
 
+TIER = ("email_lower", "serving_engagement_tier")
 ONLY = ["mixed_recommendations", "serving_table"]
 DECLARATION = """
 name = "spring"
@@ -37,12 +41,20 @@ class Delivery:
     def deliver(self) -> dg.ExecuteInProcessResult:
         return execute_job("daily_score", instance=self.instance, only=ONLY)
 
+    def publish(self) -> dg.ExecuteInProcessResult:
+        """What was staged, once more."""
+        return execute_job("daily_score", instance=self.instance, only=["serving_table"])
+
     def table(self, name: str) -> pa.Table:
         with duckdb.connect(str(self.run.data_dir / "warehouse.duckdb"), read_only=True) as connection:
             try:
                 return connection.execute(f"FROM holley_serving.{name} ORDER BY email_lower").to_arrow_table()
             except duckdb.CatalogException:
                 return pa.table({})
+
+
+def mlflow_client(data_dir: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{data_dir}/mlflow.db")
 
 
 @pytest.fixture
@@ -63,7 +75,7 @@ def test_deliveries_of_a_day_leave_one_row_a_user(
     path = tmp_path / "spring.toml"
     path.write_text(DECLARATION)
     monkeypatch.setenv("HOLLEY_EXPERIMENT_DECLARATION", str(path))
-    runs = [delivery.deliver(), delivery.deliver()]
+    runs = [delivery.publish(), delivery.publish()]
     assert all(run.success for run in runs)
     served, log = delivery.table("email_recommendations"), delivery.table("experiment_exposures")
     assert log.column_names == EXPOSURES_SCHEMA.names
@@ -78,7 +90,7 @@ def test_deliveries_of_a_day_leave_one_row_a_user(
     assert of_graph["system"].unique().to_pylist() == ["gnn"]
 
     path.write_text(DECLARATION.replace("click_rate", "conversion"))
-    refused = delivery.deliver()
+    refused = delivery.publish()
     assert not refused.success
     assert failure_of(refused, "serving_table").startswith(
         "Not published, the previous table stays: experiment spring has started and its declaration is frozen: "
@@ -86,7 +98,7 @@ def test_deliveries_of_a_day_leave_one_row_a_user(
     )
     assert delivery.table("experiment_exposures").equals(log)
 
-    # The kill switch works all the same, and what it takes back is said.
+    path.write_text(DECLARATION)
     killed = execute_job(
         "serve_sql_only",
         instance=delivery.instance,
@@ -94,10 +106,84 @@ def test_deliveries_of_a_day_leave_one_row_a_user(
         config={"serving_switch": {"by": "ada", "reason": "a test"}},
     )
     assert killed.success
-    assert set(delivery.table("email_recommendations")["arm"].to_pylist()) == {"sql"}
-    assert delivery.table("experiment_exposures").equals(log)
-    path.write_text(DECLARATION)
-    assert delivery.deliver().success
     switched = delivery.table("experiment_exposures")
     assert switched["assigned_arm"].equals(log["assigned_arm"])
     assert switched["received_arm"].unique().to_pylist() == ["sql"]
+
+
+def test_without_an_experiment_the_job_says_so_and_ends_well(
+    continued_run: tuple[FinishedRun, dg.DagsterInstance], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, instance = continued_run
+    path = tmp_path / "spring.toml"
+    path.write_text(DECLARATION)
+    for declaration, said in (
+        (None, "there is no experiment: HOLLEY_EXPERIMENT_DECLARATION is not set"),
+        (
+            str(path),
+            "experiment spring has not started: it does with the first delivery to customers on or after",
+        ),
+    ):
+        if declaration:
+            monkeypatch.setenv("HOLLEY_EXPERIMENT_DECLARATION", declaration)
+        result = execute_job("read_experiment", instance=instance)
+        assert result.success
+        assert not result.get_asset_materialization_events()
+        (observation,) = result.get_asset_observation_events()
+        assert said in str(observation.event_specific_data.asset_observation.description)  # type: ignore[union-attr]
+        assert {event.step_key for event in result.all_events if event.is_step_skipped} == {
+            "experiment_readout"
+        }
+
+
+def test_the_first_delivery_is_read_on_its_day(
+    delivery: Delivery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are exposed on the first day, and data end before it: nobody has done anything since."""
+    path = tmp_path / "spring.toml"
+    path.write_text(f"{DECLARATION}\n[windows]\nclick_days = 7\norder_days = 90\n")
+    monkeypatch.setenv("HOLLEY_EXPERIMENT_DECLARATION", str(path))
+    assert delivery.deliver().success
+    result = execute_job("read_experiment", instance=delivery.instance)
+    assert result.success
+    served = delivery.table("email_recommendations")
+    outcomes = delivery.run.table("experiment_outcomes")
+    assert outcomes["email_lower"].equals(served["email_lower"])
+    assert outcomes["assigned_arm"].equals(served["assigned_arm"])
+    assert pc.sum(outcomes["clicks"]).as_py() == 0 and pc.sum(outcomes["orders"]).as_py() == 0
+    lines = delivery.run.table("order_lines")
+    known = pc.is_in(lines["email_lower"], value_set=served["email_lower"].combine_chunks())
+    recent = pc.greater_equal(lines["order_date"], pa.scalar(datetime.date(2025, 11, 3)))
+    counted = pc.and_(pc.and_(known, recent), lines["counts_as_order"])
+    assert pc.sum(outcomes["orders_before"]).as_py() == pc.sum(counted).as_py() > 0
+    tiers = dict(zip(*(delivery.run.table("user_nodes")[name].to_pylist() for name in TIER), strict=True))
+    assert outcomes["tier"].to_pylist() == [tiers[user] for user in outcomes["email_lower"].to_pylist()]
+
+    folder = delivery.run.run_folder(result.run_id)
+    readout = json.loads((folder / "experiment_readout.json").read_text())
+    assert readout["decision"]["outcome"] == "keep running"
+    assert readout["traffic"]["users"] == served.num_rows
+    assert "spring" in (folder / "experiment_readout.html").read_text()
+    assert (delivery.run.data_dir / "experiments" / "spring.json").read_text() == (
+        folder / "experiment_readout.json"
+    ).read_text()
+    checks = {each.check_name: each.passed for each in result.get_asset_check_evaluations()}
+    assert checks == {
+        "both_arms_have_their_users": True,
+        "graph_does_no_harm": True,
+        "experiment_is_not_over": True,
+    }
+    (shown,) = [
+        event.step_materialization_data.materialization.metadata
+        for event in result.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey("experiment_readout")
+    ]
+    assert shown["decision"].value == "keep running"
+    assert shown["next_share"].value.startswith("50%: No look since 2026-02-08 has been read")
+    assert "tracking_problem" not in shown
+    client = mlflow_client(delivery.run.data_dir)
+    run = client.get_run(shown["mlflow_run"].value)
+    assert run.data.tags["experiment"] == "spring" and run.data.tags["decision"] == "keep running"
+    assert run.data.metrics["users.graph"] + run.data.metrics["users.sql"] == served.num_rows
+    files = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert files == {"experiment_readout.html", "experiment_readout.json"}

@@ -53,6 +53,14 @@ def serving_switch() -> None: ...
 def embedding_tables() -> None: ...
 
 
+@dg.asset(deps=["serving_table"])
+def experiment_outcomes() -> None: ...
+
+
+@dg.asset(deps=["experiment_outcomes"])
+def experiment_readout() -> None: ...
+
+
 _settings = SettingsResource()
 definitions = dg.Definitions(
     assets=[
@@ -65,6 +73,8 @@ definitions = dg.Definitions(
         serving_table,
         serving_switch,
         embedding_tables,
+        experiment_outcomes,
+        experiment_readout,
     ],
     asset_checks=[source_watch, output_watch],
     jobs=[weekly_retrain, daily_score],

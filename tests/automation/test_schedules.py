@@ -6,6 +6,7 @@ import datetime
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -29,7 +30,7 @@ from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.settings import RunSettings, SettingsError
 
 HOUR = datetime.timedelta(hours=1)
-RETRAIN, SCORE = "weekly_retrain_schedule", "daily_score_schedule"
+RETRAIN, SCORE, READ = "weekly_retrain_schedule", "daily_score_schedule", "read_experiment_schedule"
 # Due days of daily_score in the simulated week and after it: even numbers of days since 1970-01-01.
 DUE = ["2026-02-02", "2026-02-04", "2026-02-06", "2026-02-08", "2026-02-10"]
 
@@ -148,6 +149,22 @@ def test_a_failure_of_somebody_else_is_made_up_on_the_day_after(
         assert isinstance(asked, dg.RunRequest) and asked.run_key == "daily_score 2026-02-04"
     else:
         assert isinstance(asked, dg.SkipReason) and str(asked.skip_message).startswith("Not due: ")
+
+
+def test_an_experiment_is_read_every_day_while_one_is_declared(
+    daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.start(READ)
+    daemon.wake()
+    daemon.work_until(day(0, 8.0), HOUR)
+    assert daemon.runs("read_experiment") == []
+    (tick,) = daemon.ticks(READ)
+    assert tick.skip_reason == "There is no experiment: HOLLEY_EXPERIMENT_DECLARATION is not set"
+    path = tmp_path / "spring.toml"
+    path.touch()
+    monkeypatch.setenv("HOLLEY_EXPERIMENT_DECLARATION", str(path))
+    daemon.work_until(day(2, 12.0), 2 * HOUR)
+    assert days_of(daemon.runs("read_experiment")) == ["2026-02-03", "2026-02-04"]
 
 
 def test_the_tag_goes_before_the_variable() -> None:

@@ -6,6 +6,7 @@ import pytest
 from small_run import FinishedRun
 
 from holley_assets.core.columns import COLUMNS, OF_TABLE, describe_column
+from holley_assets.experiment.outcomes import OUTCOMES_SCHEMA
 from holley_assets.ranking.arms import ARM, ASSIGNED_ARM
 
 
@@ -46,6 +47,8 @@ def test_every_column_of_every_asset_is_described(weekly_run: FinishedRun) -> No
     }
     # Nothing is staged for a serving table that the run may not touch.
     found["mixed_recommendations"] = [ARM, ASSIGNED_ARM]
+    # A job of its own reads the experiment.
+    found["experiment_outcomes"] = OUTCOMES_SCHEMA.names
     missing = [
         f"{asset}.{column}"
         for asset, columns in found.items()

@@ -18,8 +18,9 @@ from holley_assets.resources.storage.side_files import DamagedFileError, read_se
 from holley_assets.resources.tracking.mlflow_store import TrackingError, TrackingRefusedError
 from holley_assets.resources.tracking.model_registry import ModelRegistry, open_model_registry
 from holley_assets.resources.tracking.records import (
+    AnyRecord,
     DeliveryRecord,
-    EvaluationRecord,
+    ReadoutRecord,
     TrainingRecord,
     read_record,
 )
@@ -81,7 +82,7 @@ class TrackingJournal:
         self._settings = settings
         self._store = store
 
-    def record(self, record: TrainingRecord | EvaluationRecord | DeliveryRecord) -> Receipt:
+    def record(self, record: AnyRecord) -> Receipt:
         """Write ``record`` down, then send it and everything that still waits.
 
         Never fails, neither for MLflow's sake nor for that of the files: what a run has published is on record whether
@@ -93,7 +94,7 @@ class TrackingJournal:
             return _with_problem(Receipt(), f"a record of kind {record.kind} is lost: {for_log(str(error))}")
         return self.send()
 
-    def _keep(self, record: TrainingRecord | EvaluationRecord | DeliveryRecord) -> None:
+    def _keep(self, record: AnyRecord) -> None:
         name = f"{record.dagster_run_id}-{record.kind}.json"
         for earlier in self._store.keys(PENDING):
             # A step that is tried again replaces what it had to say.
@@ -132,12 +133,14 @@ class TrackingJournal:
                 return dataclasses.replace(_with_problem(receipt, str(error)), waiting=len(waiting) - sent)
             else:
                 receipt = dataclasses.replace(
-                    receipt, mlflow_run=mlflow_run or receipt.mlflow_run, version=version
+                    receipt,
+                    mlflow_run=mlflow_run or receipt.mlflow_run,
+                    version=version or receipt.version,
                 )
             self._store.delete(key)
         return receipt
 
-    def _write(self, key: str, record: TrainingRecord | EvaluationRecord | DeliveryRecord) -> None:
+    def _write(self, key: str, record: AnyRecord) -> None:
         staged = self._store.staging_path(key)
         staged.write_text(sealed(json.loads(record.model_dump_json())), encoding="utf-8")
         self._store.publish(staged, key)
@@ -152,14 +155,17 @@ class _Connection:
         self._tracker: Tracker | None = None
         self._registry: ModelRegistry | None = None
 
-    def send(self, record: TrainingRecord | EvaluationRecord | DeliveryRecord) -> tuple[str | None, int]:
-        """MLflow run and registered version that ``record`` went to.
+    def send(self, record: AnyRecord) -> tuple[str | None, int | None]:
+        """MLflow run and registered version that ``record`` went to; a readout is of no version.
 
         Raises:
             TrackingRefusedError: it can never be sent.
             TrackingError: it cannot be sent now.
         """
         self._tracker = self._tracker or Tracker(self._settings)
+        if isinstance(record, ReadoutRecord):
+            files = [self._locate(reference) for reference in record.artifacts]
+            return self._tracker.record_readout(record, files), None
         self._registry = self._registry or open_model_registry(self._settings)
         if isinstance(record, TrainingRecord):
             trained = self._tracker.record_training(record, self._locate(record.checkpoint))

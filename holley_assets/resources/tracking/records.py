@@ -1,4 +1,7 @@
-"""What is told to MLflow: the training, its evaluation, its delivery. Each can be written down and sent later."""
+"""What is told to MLflow: a training, its evaluation, its delivery, and the readout of an experiment.
+
+Each can be written down and sent later.
+"""
 
 from __future__ import annotations
 
@@ -83,10 +86,32 @@ class DeliveryRecord(_Record):
     model_version: str
 
 
-Record = Annotated[TrainingRecord | EvaluationRecord | DeliveryRecord, pydantic.Field(discriminator="kind")]
+class ReadoutRecord(_Record):
+    """A readout of an experiment on customers: an MLflow run of its own.
+
+    Attributes:
+        dagster_run_id: the run that read.
+        experiment: its name.
+        as_of: the day of the readout.
+        outcome: the decision.
+        metrics: numbers of the readout by their dotted names.
+        artifacts: copied to the MLflow run.
+    """
+
+    kind: Literal["readout"] = "readout"
+    dagster_run_id: str
+    experiment: str
+    as_of: datetime.date
+    outcome: str
+    metrics: Mapping[str, Number | None]
+    artifacts: list[Reference]
+
+
+AnyRecord = TrainingRecord | EvaluationRecord | DeliveryRecord | ReadoutRecord
+Record = Annotated[AnyRecord, pydantic.Field(discriminator="kind")]
 _READER: pydantic.TypeAdapter[Record] = pydantic.TypeAdapter(Record)
 
 
-def read_record(text: str) -> TrainingRecord | EvaluationRecord | DeliveryRecord:
+def read_record(text: str) -> AnyRecord:
     """Inverse of ``record.model_dump_json()``."""
     return _READER.validate_json(text)

@@ -1,4 +1,4 @@
-"""MLflow: one run a training, found again by the Dagster run that it belongs to.
+"""MLflow: one run a training and one a readout, found again by the Dagster run that it belongs to.
 
 Everything about a training is written after it, in a few calls, so that a slow tracking server cannot slow
 down an epoch.
@@ -18,7 +18,12 @@ from holley_assets.resources.tracking.mlflow_store import (
     open_client,
     store_uri,
 )
-from holley_assets.resources.tracking.records import EvaluationRecord, Parameter, TrainingRecord
+from holley_assets.resources.tracking.records import (
+    EvaluationRecord,
+    Parameter,
+    ReadoutRecord,
+    TrainingRecord,
+)
 from holley_assets.settings import Settings
 from holley_assets.texts import for_mlflow_key, mask_addresses
 
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
 DAGSTER_RUN_TAG = "dagster_run_id"
 MODEL_VERSION_TAG = "model_version"
+EXPERIMENT_TAG = "experiment"
 # Limits of MLflow's log_batch, with room to spare.
 _METRICS_A_CALL = 900
 _PARAMETERS_A_CALL = 90
@@ -89,12 +95,27 @@ class Tracker:
             self._client.log_artifact(run_id, str(path))
         return run_id
 
-    def _find(self, dagster_run_id: str, model_version: str) -> str | None:
+    @as_tracking_errors()
+    def record_readout(self, record: ReadoutRecord, artifacts: Iterable[Path]) -> str:
+        """Write the MLflow run of an experiment's readout and return its id."""
+        run_id = self._find(record.dagster_run_id, record.experiment, EXPERIMENT_TAG)
+        if run_id is None:
+            tags = {DAGSTER_RUN_TAG: record.dagster_run_id, EXPERIMENT_TAG: record.experiment}
+            name = f"readout-{record.experiment}-{record.as_of}"
+            made = self._client.create_run(self._experiment_id, tags=tags, run_name=name)
+            run_id = str(made.info.run_id)
+        self._log_metrics(run_id, _metrics(record.metrics, record.written_at, step=0))
+        self._client.set_tag(run_id, "decision", record.outcome)
+        self._client.set_tag(run_id, "as_of", record.as_of.isoformat())
+        for path in artifacts:
+            self._client.log_artifact(run_id, str(path))
+        self._client.set_terminated(run_id, "FINISHED")
+        return run_id
+
+    def _find(self, dagster_run_id: str, value: str, tag: str = MODEL_VERSION_TAG) -> str | None:
         runs = self._client.search_runs(
             [self._experiment_id],
-            filter_string=(
-                f"tags.{DAGSTER_RUN_TAG} = '{dagster_run_id}' AND tags.{MODEL_VERSION_TAG} = '{model_version}'"
-            ),
+            filter_string=f"tags.{DAGSTER_RUN_TAG} = '{dagster_run_id}' AND tags.{tag} = '{value}'",
             order_by=["attributes.start_time ASC"],
             max_results=1,
         )

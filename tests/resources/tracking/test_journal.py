@@ -11,7 +11,7 @@ from faulty_proxy import Fault, FaultyProxy, Request, proxy_to
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from mlflow_server import MlflowServer
-from tracking_world import delivery_of, evaluation_of, training_of
+from tracking_world import delivery_of, evaluation_of, readout_of, training_of
 
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.tracking.journal import PENDING, REFUSED, TrackingJournal
@@ -63,6 +63,15 @@ def test_a_run_arrives_as_one_mlflow_run_and_one_version(journal: TrackingJourna
     assert (model.outcome, model.gates_passed, model.checks_passed) == ("clear_win", True, True)
     assert model.reference == training.checkpoint
     assert RESOURCE.store().keys("tracking/") == []
+
+
+def test_a_readout_needs_no_version_of_the_registry(
+    journal: TrackingJournal, mlflow_server: MlflowServer
+) -> None:
+    receipt = journal.record(readout_of("reads", RESOURCE.store()))
+    assert (receipt.warning, receipt.version) == (None, None)
+    (run,) = mlflow_runs(mlflow_server, "reads")
+    assert receipt.mlflow_run == run.info.run_id
 
 
 DOWN = {"down": Fault(drop=True), "failing": Fault(status=503), "slow": Fault(seconds=3.0)}

@@ -6,11 +6,16 @@ import math
 from pathlib import Path
 
 import pytest
-from tracking_world import evaluation_of, training_of
+from tracking_world import evaluation_of, readout_of, training_of
 
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.artifacts import ArtifactStore
-from holley_assets.resources.tracking.tracking import DAGSTER_RUN_TAG, Tracker, flatten
+from holley_assets.resources.tracking.tracking import (
+    DAGSTER_RUN_TAG,
+    EXPERIMENT_TAG,
+    Tracker,
+    flatten,
+)
 
 
 @pytest.fixture
@@ -50,6 +55,26 @@ def test_training_and_evaluation_share_one_run_however_often_they_are_written(
 def test_an_evaluation_without_training_is_told_so(settings_resource: SettingsResource) -> None:
     record = evaluation_of(training_of("nobody", settings_resource.store()))
     assert Tracker(settings_resource.load()).record_evaluation(record, []) is None
+
+
+def test_a_readout_is_one_run_however_often_it_is_written(
+    settings_resource: SettingsResource, tmp_path: Path
+) -> None:
+    from mlflow.tracking import MlflowClient
+
+    store, settings = settings_resource.store(), settings_resource.load()
+    readout = readout_of("dagster-run", store)
+    page = ArtifactStore(store, "dagster-run").locate(readout.artifacts[0])
+    run_id = Tracker(settings).record_readout(readout, [page])
+    assert Tracker(settings).record_readout(readout, [page]) == run_id
+    assert Tracker(settings).record_readout(readout_of("another-run", store), []) != run_id
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert (run.data.tags[DAGSTER_RUN_TAG], run.data.tags[EXPERIMENT_TAG]) == ("dagster-run", "spring")
+    assert (run.data.tags["decision"], run.data.tags["as_of"]) == ("keep running", "2026-02-01")
+    assert run.data.metrics == {"users.graph": 10, "mismatch.p_value": 0.5}
+    assert [file.path for file in client.list_artifacts(run_id)] == ["experiment_readout.html"]
 
 
 def test_nested_names_are_dotted() -> None:
