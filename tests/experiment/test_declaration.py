@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from holley_assets.experiment import declaration
 from holley_assets.experiment.declaration import Declaration, parse_declaration, read_declaration
 
 TEXT = """
@@ -197,3 +199,13 @@ def test_files_that_cannot_be_read(tmp_path) -> None:
     path.write_text(TEXT, encoding="utf-8")
     assert read_declaration(path) == parse_declaration(TEXT)
     assert isinstance(read_declaration(path), Declaration)
+
+
+def test_the_example_of_the_page_is_a_declaration_with_the_usual_values() -> None:
+    page = Path(declaration.__file__).with_name("README.md").read_text(encoding="utf-8")
+    example = page.split("```toml\n", maxsplit=1)[1].split("```", maxsplit=1)[0]
+    declared = parse_declaration(example)
+    short = parse_declaration(SHORT)
+    for field in ("moved_users", "order_value_quantile", "rule", "windows"):
+        assert getattr(declared, field) == getattr(short, field)
+    assert set(declared.guardrails) == {"unsubscribe_rate", "delivered_share", "average_order_value"}
