@@ -29,8 +29,9 @@ def decide(
     In this order: arms that do not have their users are ``invalid``. A look whose statistic is at or beyond the lower
     bound, or a guardrail that is broken, is ``harm``, and later looks do not take the first back. A statistic at or
     beyond the upper bound at the newest look is ``ship`` if every guardrail with a source is held and the gain does not
-    fade. An interval that lies below the minimal effect is ``stop for no effect``, and so is every look on the planned
-    end that shows nothing. Otherwise ``keep running``.
+    fade; before the planned end, only if it is surely there in the last week too. An interval that lies below the
+    minimal effect is ``stop for no effect``, and so is every look on the planned end that shows nothing. Otherwise
+    ``keep running``.
 
     Args:
         declaration: the experiment.
@@ -115,6 +116,12 @@ def _gain(
         if coming is None:
             return "stop for no effect", f"{fading}: what was new wore off."
         return "keep running", f"{fading}. The next look is on {coming}."
+    if coming is not None and novelty is not None and novelty["last_interval"][0] <= 0.0:
+        low, high = (_amount(end, metric) for end in novelty["last_interval"])
+        return "keep running", (
+            f"{gain} But it is not yet sure that it lasts: for those who came in week {novelty['last_week']} the trend "
+            f"says {_amount(novelty['last'], metric)}, between {low} and {high}. The next look is on {coming}."
+        )
     unsure = [guardrail["label"].lower() for guardrail in guardrails if guardrail["state"] == OPEN]
     if unsure:
         after = f"the next look is on {coming}" if coming else "the plan has ended, so declare a longer one"

@@ -52,8 +52,30 @@ def test_periods_are_compared_within_themselves_and_pooled_by_their_information(
     assert found["estimate"]["effect"] == pytest.approx(0.05)
     assert found["control"] == pytest.approx((90 * 0.2 + 250 * 0.05) / 340)
     assert found["treatment"] == pytest.approx((90 * 0.25 + 250 * 0.1) / 340)
-    variance = (90 / 340) ** 2 * (0.16 / 899 + 0.1875 / 99) + (250 / 340) ** 2 * (0.0475 / 499 + 0.09 / 499)
-    assert found["estimate"]["standard_error"] == pytest.approx(math.sqrt(variance))
+    # Sums of squares within the arms: n p (1 − p); both arms of a period have one variance.
+    first = (900 * 0.16 + 100 * 0.1875) / 998 * (1 / 900 + 1 / 100)
+    second = (500 * 0.0475 + 500 * 0.09) / 998 * (1 / 500 + 1 / 500)
+    error = math.sqrt((90 / 340) ** 2 * first + (250 / 340) ** 2 * second)
+    assert found["estimate"]["standard_error"] == pytest.approx(error)
+    assert found["estimate"]["statistic"] == pytest.approx(0.05 / error)
+    # The relative change has the variance of each arm.
+    sql = ((90 / 340) ** 2 * 0.16 / 899 + (250 / 340) ** 2 * 0.0475 / 499) / found["control"] ** 2
+    graph_arm = ((90 / 340) ** 2 * 0.1875 / 99 + (250 / 340) ** 2 * 0.09 / 499) / found["treatment"] ** 2
+    ratio, half = found["treatment"] / found["control"], Z * math.sqrt(sql + graph_arm)
+    assert found["estimate"]["relative_interval"] == pytest.approx(
+        [ratio * math.exp(-half) - 1, ratio * math.exp(half) - 1]
+    )
+
+
+def test_a_small_arm_without_a_buyer_is_not_surely_worse() -> None:
+    # Of 4,000 users 1 % buy; of 200 in the other arm nobody has yet, which happens to one arm in seven.
+    clicks, graph = shares((4000, 40, False), (200, 0, True))
+    estimate = measure(users_of(outcome_table(graph, clicks=clicks, share=0.05)), CLICK_RATE, 0.95)[
+        "estimate"
+    ]
+    variance = 4000 * 0.01 * 0.99 / 4198
+    assert estimate["statistic"] == pytest.approx(-0.01 / math.sqrt(variance * (1 / 4000 + 1 / 200)))
+    assert estimate["statistic"] > -1.5
 
 
 def test_a_growing_share_cannot_turn_the_answer_around() -> None:
@@ -91,6 +113,33 @@ def test_where_nobody_does_anything_there_is_no_interval() -> None:
     assert [
         estimate[name] for name in ("interval", "statistic", "p_value", "relative", "relative_interval")
     ] == [None] * 5
+
+
+def test_a_mean_of_next_to_nothing_has_a_difference_and_no_relative_change() -> None:
+    # As many dollars come back as go: the ratio of the arms would have more digits than a number holds.
+    value = np.tile([10.0, -10.0 + 1e-9], 200)
+    graph = np.arange(400) % 4 < 2
+    estimate = measure(users_of(outcome_table(graph, order_value=value + 5.0 * graph)), REVENUE, 0.95)[
+        "estimate"
+    ]
+    error = math.sqrt(100 * 200 / 199 / 100)
+    assert estimate["effect"] == pytest.approx(5.0) and estimate["standard_error"] == pytest.approx(error)
+    assert estimate["interval"] == pytest.approx([5.0 - Z * error, 5.0 + Z * error])
+    assert estimate["relative_interval"] is None
+    # The value of an order is no mean over users, and has not even that.
+    orders = measure(
+        users_of(outcome_table(graph, order_value=value, orders=1 + np.arange(400) // 2 % 2)),
+        GUARDRAILS["average_order_value"],
+        0.95,
+    )["estimate"]
+    assert orders["statistic"] is None and orders["interval"] is None and abs(orders["effect"]) < 1e-8
+
+
+def test_a_change_beyond_every_measure_has_no_interval() -> None:
+    clicks, graph = shares((10_000, 1, False), (10_000, 100, True))
+    estimate = measure(users_of(outcome_table(graph, clicks=clicks)), CLICK_RATE, 0.95)["estimate"]
+    assert estimate["relative"] == pytest.approx(99.0) and estimate["relative_interval"] is None
+    assert estimate["interval"][0] > 0
 
 
 def test_more_returns_than_orders_have_no_relative_change() -> None:
@@ -165,12 +214,18 @@ def test_the_value_of_an_order_is_a_ratio_with_the_delta_method() -> None:
         GUARDRAILS["average_order_value"],
         0.95,
     )
-    variance = 0.0
-    for arm in (graph, ~graph):
+    within = [np.cov(value[arm], orders[arm]) for arm in (graph, ~graph)]
+    together = (within[0] + within[1]) / 2
+    variance, relative = 0.0, 0.0
+    for arm, own in zip((graph, ~graph), within, strict=True):
         ratio = value[arm].sum() / orders[arm].sum()
-        variance += np.var(value[arm] - ratio * orders[arm], ddof=1) / orders[arm].mean() ** 2 / 2000
+        slope = np.array([1.0, -ratio]) / orders[arm].mean()
+        variance += slope @ together @ slope / 2000
+        relative += slope @ own @ slope / 2000 / ratio**2
     assert found["treatment"] == pytest.approx(value[graph].sum() / orders[graph].sum())
     assert found["estimate"]["standard_error"] == pytest.approx(math.sqrt(variance))
+    low, high = found["estimate"]["relative_interval"]
+    assert math.log((1 + high) / (1 + low)) == pytest.approx(2 * Z * math.sqrt(relative))
 
 
 def test_the_value_of_an_order_without_orders_is_nothing() -> None:

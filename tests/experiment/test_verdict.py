@@ -98,7 +98,14 @@ def test_a_broken_guardrail_is_harm_without_a_gain_too() -> None:
 
 
 def test_a_gain_that_fades_waits_while_there_is_a_look_to_come() -> None:
-    novelty = {"fades": True, "first": 0.05, "last": 0.0, "first_week": 0, "last_week": 4}
+    novelty = {
+        "fades": True,
+        "first": 0.05,
+        "last": 0.0,
+        "last_interval": [-0.02, 0.02],
+        "first_week": 0,
+        "last_week": 4,
+    }
     assert outcome(3.0, None, as_of=MIDDLE, novelty=novelty) == "keep running"
     assert outcome(3.0, 3.0, novelty=novelty) == "stop for no effect"
     assert outcome(3.0, 3.0, novelty=novelty | {"fades": False}) == "ship"
@@ -106,6 +113,20 @@ def test_a_gain_that_fades_waits_while_there_is_a_look_to_come() -> None:
         declare(looks=1, primary_metric="revenue_per_user"), END, FINE, [look(2, 3.0)], [], novelty
     )
     assert "from +0.050 dollars for those who came in week 0 to +0.000 dollars for those of week 4" in reason
+
+
+def test_before_the_end_a_gain_must_be_there_in_the_last_week_too() -> None:
+    novelty = {"fades": False, "first": 0.05, "last": 0.02, "first_week": 0, "last_week": 3}
+    for low, expected in ((0.0, "keep running"), (0.001, "ship")):
+        lasting = novelty | {"last_interval": [low, 0.05]}
+        assert outcome(3.0, None, as_of=MIDDLE, novelty=lasting) == expected
+        assert outcome(3.0, 3.0, novelty=lasting) == "ship"
+    looks = [look(1, 3.0), look(2, None)]
+    _, reason = decide(declare(looks=2), MIDDLE, FINE, looks, [], novelty | {"last_interval": [-0.01, 0.05]})
+    assert (
+        "came in week 3 the trend says +2.00 points, between −1.00 points and +5.00 points. The next"
+        in reason
+    )
 
 
 def test_a_mismatch_comes_before_everything() -> None:
