@@ -28,6 +28,7 @@ from holley_assets.assets.report import eval_report
 from holley_assets.assets.run_comparison import run_comparison
 from holley_assets.assets.serving import build_serving_table, mixed_recommendations, sql_recommendations
 from holley_assets.assets.serving_switch import serving_switch
+from holley_assets.assets.similar_parts import build_similar_parts_table, similar_parts
 from holley_assets.assets.source_rows import source_rows
 from holley_assets.assets.sources import source_tables
 from holley_assets.assets.time_windows import time_windows
@@ -54,6 +55,7 @@ from holley_assets.checks.warning_checks import (
 )
 from holley_assets.core.asset_keys import (
     MIXED,
+    SIMILAR_PARTS,
     SQL_RECOMMENDATIONS,
     STAGED,
     TRAINED_CHECKPOINT,
@@ -75,6 +77,7 @@ _made = [
     recommendations,
     sql_recommendations,
     mixed_recommendations,
+    similar_parts,
     mixture_weights,
     evaluation_rankings,
     evaluation_rankings_before_rules,
@@ -106,6 +109,10 @@ definitions = dg.Definitions(
         build_recommendations_table(
             blocking_checks_upstream(STAGED, _made, _checks),
             lineage_of(STAGED, _made, without=[TRAINED_CHECKPOINT]),
+        ),
+        build_similar_parts_table(
+            blocking_checks_upstream(SIMILAR_PARTS, _made, _checks),
+            lineage_of(SIMILAR_PARTS, _made, without=[TRAINED_CHECKPOINT]),
         ),
         build_serving_table(
             blocking_checks_upstream(MIXED, _made, _checks),

@@ -44,6 +44,7 @@ GROUPS = {
         "machine_bursts",
         "interacts_edges",
         "order_lines",
+        "ordered_pairs",
         "owns_edges",
         "parts",
         "popularity",
@@ -76,7 +77,7 @@ GROUPS = {
         "user_embeddings",
         "user_profiles",
     },
-    "recommendations": {"mixed_recommendations", "recommendations", "sql_recommendations"},
+    "recommendations": {"mixed_recommendations", "recommendations", "similar_parts", "sql_recommendations"},
     "evaluation": {
         "control_rankings",
         "eval_report",
@@ -86,7 +87,13 @@ GROUPS = {
         "run_comparison",
     },
     "experiment": {"experiment_outcomes", "experiment_readout"},
-    "delivery": {"embedding_tables", "recommendations_table", "serving_switch", "serving_table"},
+    "delivery": {
+        "embedding_tables",
+        "recommendations_table",
+        "serving_switch",
+        "serving_table",
+        "similar_parts_table",
+    },
 }
 NOT_BLOCKING = {
     "both_arms_have_their_users",
@@ -96,10 +103,12 @@ NOT_BLOCKING = {
     "experiment_is_not_over",
     "graph_does_no_harm",
     "kill_switch_is_off",
+    "most_parts_have_similar_parts",
     "no_worse_than_the_previous_run",
     "nothing_drifted_since_the_previous_run",
     "served_table_is_fresh",
     "share_of_cold_users_is_usual",
+    "similar_parts_are_mostly_those_of_the_last_table",
     "table_is_fresh",
     "table_is_there_and_did_not_shrink",
     "test_set_can_decide",
@@ -117,7 +126,7 @@ EXTERNAL = GROUPS["sources"]
 # Decided on by two jobs of its own.
 SWITCH = dg.AssetKey("serving_switch")
 # Whoever can write the tables that others read, and the jobs in which that happens.
-PUBLISHING = {"recommendations_table", "serving_table", "roll_back"}
+PUBLISHING = {"recommendations_table", "serving_table", "similar_parts_table", "roll_back"}
 PUBLISHING_JOBS = {"weekly_retrain", "daily_score", "serve_sql_only", "serve_graph_again", "rollback"}
 DECIDING_JOBS = {"serve_sql_only", "serve_graph_again"}
 

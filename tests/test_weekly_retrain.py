@@ -35,6 +35,7 @@ TABULAR_ASSETS = [
     "owns_edges",
     "co_purchased_edges",
     "co_viewed_edges",
+    "ordered_pairs",
     "fitment",
     "user_purchases",
     "popularity",
@@ -49,6 +50,7 @@ TABULAR_ASSETS = [
     "held_out_visits",
     "held_out_scores",
     "mixture_weights",
+    "similar_parts",
 ]
 
 

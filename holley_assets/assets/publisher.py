@@ -19,7 +19,7 @@ from holley_assets.assets.publishing import ProvenTable, PublicationRefused, pro
 from holley_assets.assets.serving_plan import Present, buckets_of, present_plan
 from holley_assets.checks.provenance import Lineage
 from holley_assets.checks.staged_table import judged_name
-from holley_assets.core.asset_keys import DELIVERED_TABLE, SERVING_TABLE
+from holley_assets.core.asset_keys import DELIVERED_TABLE, SERVING_TABLE, SIMILAR_PARTS_TABLE
 from holley_assets.core.metadata_keys import (
     ASSIGNED_BUCKETS,
     BUCKETS_OF,
@@ -27,7 +27,7 @@ from holley_assets.core.metadata_keys import (
     KILL_SWITCH,
     MODEL_VERSION,
 )
-from holley_assets.core.output_tables import OUTPUT_DATASET, OUTPUT_TABLE
+from holley_assets.core.output_tables import OUTPUT_DATASET, OUTPUT_TABLE, SIMILAR_PARTS_OUTPUT
 from holley_assets.core.time_windows import TimeWindows
 from holley_assets.ranking.arms import BUCKETS
 from holley_assets.resources.run_lease import require_lease
@@ -84,7 +84,9 @@ class PublisherResource(dg.ConfigurableResource):
         """The table behind an asset, as the settings have it now."""
         if asset == DELIVERED_TABLE:
             return Target(asset, OUTPUT_DATASET, OUTPUT_TABLE)
-        assert asset == SERVING_TABLE, "two assets stand for tables that others read"
+        if asset == SIMILAR_PARTS_TABLE:
+            return Target(asset, OUTPUT_DATASET, SIMILAR_PARTS_OUTPUT)
+        assert asset == SERVING_TABLE, "three assets stand for tables that others read"
         settings = self.settings.load()
         return Target(asset, settings.serving_dataset, settings.serving.table)
 

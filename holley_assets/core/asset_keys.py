@@ -11,6 +11,9 @@ RUN_COMPARISON = dg.AssetKey("run_comparison")
 # On the way to the delivered table.
 STAGED = dg.AssetKey("recommendations")
 DELIVERED_TABLE = dg.AssetKey("recommendations_table")
+# On the way to the table of similar parts.
+SIMILAR_PARTS = dg.AssetKey("similar_parts")
+SIMILAR_PARTS_TABLE = dg.AssetKey("similar_parts_table")
 # On the way to the serving table.
 SQL_RECOMMENDATIONS = dg.AssetKey("sql_recommendations")
 MIXED = dg.AssetKey("mixed_recommendations")

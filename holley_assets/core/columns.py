@@ -70,6 +70,7 @@ COLUMNS: dict[str, str] = {
     "segment_orders": "orders by customers with this make and model",
     "make_orders": "orders by customers with this make",
     "users": "buyers who ordered both parts",
+    "buyers": "buyers who ordered the other part with the first or soon after it",
     "earlier_users": "buyers who ordered both parts, without what customers ordered on their last visit",
     "visitors": "visitors who met exactly these parts",
     "earlier_visitors": "visitors who met both parts, without what customers first met on their last visit",
@@ -103,6 +104,8 @@ COLUMNS: dict[str, str] = {
     "sql_score": "score of system sql, from the orders of its tier; no unit",
     "popularity_score": "ln(1 + orders)",
     "similarity": "how alike the part is to what the user met, cosine and shares added up",
+    "relation": "alternative: could be bought instead; goes_with: is bought with the part or after it",
+    "evidence": "buyers who ordered the other part with or after the part, and years, makes and models that both fit",
     "reason": "what of the user's history speaks loudest for the part",
     "embedding": "vector of length one",
     "norm": "length of the vector before it was brought to one",
@@ -140,6 +143,14 @@ OF_TABLE: dict[str, dict[str, str]] = {
         "weight": "ln(1 + visitors); null where too few met both in this view",
     },
     "co_purchased_edges": {"weight": "ln(1 + users); null where too few ordered both in this view"},
+    "ordered_pairs": {
+        "other_base_sku": "the part that was ordered on the same day or later",
+        "weight": "buyers, each exp(−days / HOLLEY_PAIR_DECAY_DAYS); null where too few ordered both in this view",
+    },
+    "similar_parts": {
+        "other_base_sku": "the part that is similar",
+        "score": "cosine of both vectors, or weight of the ordered pair; no unit; higher is better",
+    },
     "interacts_edges": {
         "weight": "views, carts and orders by their base weights (HOLLEY_VIEW_WEIGHT …), decayed by age and added "
         "up; null outside this view",

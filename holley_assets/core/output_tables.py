@@ -7,6 +7,7 @@ from holley_assets.settings import WORKING_DATASET
 OUTPUT_DATASET = WORKING_DATASET
 
 OUTPUT_TABLE = "recommendations"
+SIMILAR_PARTS_OUTPUT = "similar_parts"
 
 # In the dataset of the serving table: what an experiment was declared to be, and whom it showed which parts.
 DECLARATIONS_TABLE = "experiment_declarations"

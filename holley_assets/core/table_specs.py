@@ -259,6 +259,19 @@ buyers).
 Stored once with the smaller base SKU first; the graph holds both directions.""",
     ),
     TableSpec(
+        name="ordered_pairs",
+        key=("base_sku", "other_base_sku"),
+        weights=("weight", "serving_weight"),
+        endpoints=(_product("ordered_pairs"), _product("ordered_pairs", "other_base_sku")),
+        may_be_empty=True,
+        steady=False,
+        description="""One row an ordered pair of parts: at least two buyers ordered the other with the first, or \
+within a month after it.
+
+Directed: what is bought after a carburettor is not what a carburettor is bought after. `weight` counts each buyer once
+and the newest pairs most. `similar_parts` reads it.""",
+    ),
+    TableSpec(
         name="user_visits",
         key=("email_lower", "visit_date", "base_sku", "interaction"),
         endpoints=(_user("user_visits"), _product("user_visits")),

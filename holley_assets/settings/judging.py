@@ -37,6 +37,9 @@ class RuleSettings(Section):
         3, description="a user with fewer parts gets no row, and is counted"
     )
     maximum_parts: Annotated[int, Field(ge=1, le=4)] = Field(4, description="slots of an e-mail")
+    maximum_similar_parts: Count = Field(
+        20, description="rows of similar_parts for each part and relation, at most"
+    )
     sql_segment_minimum_orders: Count = Field(
         5, description="orders of a make and model before its own tier counts"
     )
@@ -154,6 +157,14 @@ class CheckSettings(Section):
     )
     usual_fitting_parts_share: Share = Field(
         0.5, description="the same share, below which a warning is raised"
+    )
+    # A sample of 2,000 users has 0.96.
+    similar_parts_share: Share = Field(
+        0.5, description="parts that may be shown that have similar ones; below, a warning is raised"
+    )
+    similar_parts_change: Share = Field(
+        0.5,
+        description="largest share of the rows of the last similar_parts that may be gone; above, a warning is raised",
     )
     late_rows_share: Share = Field(
         0.001,

@@ -83,6 +83,13 @@ class RunSettings(Section):
     co_purchase_minimum_users: Count = Field(
         2, description="users who ordered both parts, for a co_purchased edge"
     )
+    pair_window_days: Days = Field(
+        30, description="days after a part within which a part that its buyer ordered goes with it"
+    )
+    pair_decay_days: Positive = Field(
+        30.0, description="days in which the order of a pair of parts loses all but 1/e of its weight"
+    )
+    pair_minimum_buyers: Count = Field(2, description="buyers of an ordered pair of parts, for it to count")
     co_view_minimum_visitors: Count = Field(
         2, description="visitors who met both parts, for a co_viewed edge"
     )

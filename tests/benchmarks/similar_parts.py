@@ -87,6 +87,15 @@ def directed_vectors(pairs: csr_matrix, dimensions: int, seed: int) -> tuple[Flo
     return left * root, right.T * root
 
 
+def log_chance(pairs: csr_matrix) -> FloatArray:
+    """How likely each part comes later, whatever comes first, as a logarithm and smoothed, ``[num_products]``.
+
+    Information is over chance: what is likely next is both together. The least of all stands for never.
+    """
+    later = np.asarray(pairs.sum(axis=0)).ravel()
+    return np.asarray(CONTEXT_SMOOTHING * np.log(np.maximum(later, later[later > 0].min(initial=1.0))))
+
+
 def first_parts(scores: FloatArray, base: IntArray, popularity: FloatArray, depth: int = DEPTH) -> IntArray:
     """The best parts of each base, never itself, ``[B, depth]``; ties by popularity.
 
@@ -127,9 +136,7 @@ def scores_by_system(
     recent = ordered_pairs(buyer, product, day, count, window_days=window_days, decay_days=30.0)
     source, target = directed_vectors(plain, DIMENSIONS, seed)
     recent_source, recent_target = directed_vectors(recent, DIMENSIONS, seed)
-    # Information is over chance: what is likely next is that and chance together. The least of all stands for never.
-    later = np.asarray(recent.sum(axis=0)).ravel()
-    chance = CONTEXT_SMOOTHING * np.log(np.maximum(later, later[later > 0].min(initial=1.0)))
+    chance = log_chance(recent)
     bought = coo_matrix((np.ones(len(buyer)), (buyer, product)), shape=(buyer.max() + 1, count)).tocsr()
     bought.data[:] = 1.0
     length = np.sqrt(np.maximum(np.asarray(bought.sum(axis=0)).ravel(), 1.0))
@@ -146,6 +153,27 @@ def scores_by_system(
         "popularity within type": lambda base: popularity * (part_type[base][:, None] == part_type[None, :]),
     }
     return systems, np.diff(plain.indptr), popularity
+
+
+def published_pairs(pairs: pa.Table, products: pa.Array) -> csr_matrix:
+    """What table ``similar_parts`` ranks ``goes_with`` by, as of the cutoff, ``[num_products, num_products]``.
+
+    Args:
+        pairs: table ``ordered_pairs``.
+        products: base SKU of each row.
+    """
+    known = pairs.filter(pc.is_valid(pairs["weight"]))
+    place = [
+        pc.index_in(known[name].cast(pa.string()).combine_chunks(), value_set=products).to_numpy()
+        for name in ("base_sku", "other_base_sku")
+    ]
+    return coo_matrix((known["weight"].to_numpy(), place), shape=(len(products), len(products))).tocsr()
+
+
+def chances(logits: FloatArray) -> FloatArray:
+    """Softmax of each row."""
+    exponent = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exponent / exponent.sum(axis=1, keepdims=True))
 
 
 def evaluate(study: Any, *, window_days: int, seed: int) -> dict[str, Any]:
@@ -175,6 +203,14 @@ def evaluate(study: Any, *, window_days: int, seed: int) -> dict[str, Any]:
     place = pc.index_in(products, value_set=nodes["base_sku"].cast(pa.string()).combine_chunks()).to_numpy()
     systems, pairs, popularity = scores_by_system(
         buyer, product, day, types.to_numpy()[place].astype(np.int64), window_days=window_days, seed=seed
+    )
+    table = published_pairs(study.tables["ordered_pairs"], products)
+    source, target = directed_vectors(table, DIMENSIONS, seed)
+    later = log_chance(table)
+    systems["table similar_parts"] = lambda base: table[base].toarray()
+    systems["directed vectors of its pairs, and chance"] = lambda base: source[base] @ target.T + later
+    systems["table similar_parts, and these vectors"] = lambda base: (
+        table[base].toarray() + chances(source[base] @ target.T + later)
     )
     chosen = set(zip(clicker.tolist(), clicked.tolist(), strict=True))
     last = np.full(len(emails), -1, np.int64)
@@ -207,7 +243,7 @@ def main() -> None:
     parser.add_argument("--source", type=Path, required=True, help="folder of source tables")
     parser.add_argument("--as-of", type=datetime.date.fromisoformat, required=True)
     parser.add_argument("--intent-start", type=datetime.date.fromisoformat, required=True)
-    parser.add_argument("--window-days", type=int, default=90, help="b counts so long after a")
+    parser.add_argument("--window-days", type=int, default=30, help="b counts so long after a")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=WORK_FOLDER)
     arguments = parser.parse_args()

@@ -24,6 +24,7 @@ def test_without_any_interaction_the_structure_is_there(shop, graph_tables):
         "visitor_sets",
         "visitor_set_models",
         "co_purchased_edges",
+        "ordered_pairs",
         "co_viewed_edges",
         "user_purchases",
         "user_visits",

@@ -16,6 +16,7 @@ import sqlglot
 from sqlglot import exp
 
 from holley_assets.ranking.recommendations import WIDE_SCHEMA
+from holley_assets.ranking.similar_parts import SCHEMA
 from holley_assets.resources.warehouse.duckdb.transpile import to_duckdb
 from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
 from holley_assets.resources.warehouse.exposures import EXPOSURES_SCHEMA
@@ -31,6 +32,7 @@ NBSP, WIDE, TAB = "\u00a0", "\u3000", "\t"
 # What the queries of sql/checks and sql/baseline read beside the graph's tables.
 LIVE, STAGED, DELIVERED = "live_recommendations", "recommendations", "delivered_parts"
 EXPOSURES = "experiment_exposures"
+SIMILAR = "similar_parts"
 # Their numbers differ by design: DuckDB has another hash. They are compared by what they tell apart.
 FINGERPRINTS = {"staged_fingerprint"}
 
@@ -223,6 +225,26 @@ def recommendations() -> pa.Table:
     return pa.Table.from_pylist(rows, schema=pa.schema([*WIDE_SCHEMA, *extra]))
 
 
+def similar_parts() -> pa.Table:
+    """Staged similar parts with all that may be wrong with some."""
+    moment = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    names = ("8202", "A", "B9", "STSS-1", f"8202{NBSP}", "i̇2", "nobody", None)
+    rows = [
+        {
+            "base_sku": names[number % 5],
+            "relation": ["alternative", "goes_with", "else", None][number % 7 % 4],
+            "rank": [1, 2, 2, None, 4, 21][number % 6],
+            "other_base_sku": names[number * 3 % 8],
+            "score": [0.5, 0.25, math.nan, math.inf, None, 1.0, -1.0][number % 7],
+            "evidence": {"buyers": number, "shared_vehicles": 1},
+            "generated_at": moment,
+            "model_version": "m",
+        }
+        for number in range(40)
+    ]
+    return pa.Table.from_pylist([*rows, rows[0]], schema=SCHEMA)
+
+
 def exposures() -> pa.Table:
     """A log of exposures of users with strange addresses, some of whom moved, over three shares."""
     rows = []
@@ -249,7 +271,7 @@ def exposures() -> pa.Table:
     return pa.Table.from_pylist(rows, schema=EXPOSURES_SCHEMA)
 
 
-GIVEN = {LIVE: recommendations, STAGED: recommendations, EXPOSURES: exposures}
+GIVEN = {LIVE: recommendations, STAGED: recommendations, EXPOSURES: exposures, SIMILAR: similar_parts}
 
 
 class World:

@@ -26,6 +26,7 @@ DATED = {
 KEYS = {
     "interacts_edges": "weight",
     "co_purchased_edges": "weight",
+    "ordered_pairs": "weight",
     "co_viewed_edges": "weight",
     "visitor_demand": "weight",
 }

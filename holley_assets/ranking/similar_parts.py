@@ -1,0 +1,195 @@
+"""Parts beside a part: what could be bought instead of it, and what is bought with or after it.
+
+``alternative`` is the cosine of the vectors of two parts of one type. ``goes_with`` is directed and counts the buyers
+of ordered pairs by recency, which holds on both real logs; directed vectors of the same pairs are better on one and far
+worse on the other (``tests/benchmarks/README.md``). Both parts may be recommended, and fit a year, make and model in
+common.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.sparse import csr_matrix
+
+from holley_assets.arrays import find_sorted
+from holley_assets.ranking.encoding import FloatArray, IntArray, codes_in, encode
+from holley_assets.terms import CAR
+
+ALTERNATIVE, GOES_WITH = "alternative", "goes_with"
+_EVIDENCE = pa.struct([pa.field("buyers", pa.int64()), pa.field("shared_vehicles", pa.int64())])
+SCHEMA = pa.schema(
+    [
+        ("base_sku", pa.string()),
+        ("relation", pa.string()),
+        ("rank", pa.int64()),
+        ("other_base_sku", pa.string()),
+        ("score", pa.float64()),
+        ("evidence", _EVIDENCE),
+        ("generated_at", pa.timestamp("us", "UTC")),
+        ("model_version", pa.string()),
+    ]
+)
+# What the catalogue calls a type that it does not know: two such parts have nothing in common.
+_UNKNOWN_TYPE = "UNKNOWN"
+# Pairs whose vectors are multiplied at a time.
+_BLOCK = 1 << 18
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Directed pairs of parts by their place among the eligible ones, ``[P]`` each.
+
+    Attributes:
+        first, other: places; no pair comes twice.
+        buyers: who ordered the other with or after the first; 0 where too few did.
+        shared: years, makes and models that both fit in a variant that may be recommended.
+    """
+
+    first: IntArray
+    other: IntArray
+    score: FloatArray
+    buyers: IntArray
+    shared: IntArray
+
+
+def eligible_parts(parts: pa.Table) -> tuple[pa.StringArray, IntArray]:
+    """Sorted base SKUs that may be recommended ``[N]``, and a number for the type of each; −1 where it is not known.
+
+    The type is that of the best-selling variant that may be recommended, ties by SKU.
+
+    Args:
+        parts: base_sku, sku, part_type, serving_orders, serving_ineligible_reason; one row a variant.
+    """
+    shown = parts.filter(pc.is_null(parts["serving_ineligible_reason"]))
+    codes, base_skus = encode(shown["base_sku"])
+    orders, (variant, _) = shown["serving_orders"].to_numpy(), encode(shown["sku"])
+    order = np.lexsort((variant, -orders, codes))
+    best = order[np.flatnonzero(np.diff(codes[order], prepend=-1))]
+    types, names = encode(shown["part_type"].take(pa.array(best)))
+    unknown = codes_in(pa.array([_UNKNOWN_TYPE]), pc.utf8_upper(names))[0]
+    return base_skus, np.where(types == unknown, -1, types)
+
+
+def find_similar_parts(
+    vectors: npt.NDArray[np.float32],
+    vector_base_skus: pa.StringArray,
+    pairs: pa.Table,
+    *,
+    fitment: pa.Table,
+    parts: pa.Table,
+    maximum: int,
+    generated_at: datetime.datetime,
+    model_version: str,
+) -> pa.Table:
+    """Table ``similar_parts`` with the columns of :data:`SCHEMA`, sorted by part, relation and rank.
+
+    Args:
+        vectors: of length one, as of the run's day, ``[V, D]``.
+        vector_base_skus: part of each vector, ``[V]``.
+        pairs: base_sku, other_base_sku, serving_buyers, serving_weight: directed, a pair once.
+        fitment: year, make, model, base_sku, serving_sku (null where no variant may be recommended).
+        parts: see :func:`eligible_parts`.
+        maximum: parts for each part and relation, at most.
+        generated_at: value of the column of that name.
+        model_version: of the vectors.
+    """
+    base_skus, types = eligible_parts(parts)
+    fits = _fitting_vehicles(fitment, base_skus)
+    bought = _bought_next(pairs, base_skus, fits)
+    rows = codes_in(base_skus, vector_base_skus)
+    alternatives = _alternatives(vectors, rows, types, fits, bought)
+    table = pa.concat_tables(
+        [
+            _first_rows(alternatives, ALTERNATIVE, base_skus, maximum),
+            _first_rows(bought, GOES_WITH, base_skus, maximum),
+        ]
+    ).sort_by([(name, "ascending") for name in ("base_sku", "relation", "rank")])
+    moment = pa.scalar(generated_at, SCHEMA.field("generated_at").type)
+    for name, value in (("generated_at", moment), ("model_version", pa.scalar(model_version))):
+        table = table.append_column(name, pa.repeat(value, table.num_rows))
+    return table.cast(SCHEMA)
+
+
+def _fitting_vehicles(fitment: pa.Table, base_skus: pa.StringArray) -> csr_matrix:
+    """1 where a part fits a year, make and model in a variant that may be recommended, ``[N, vehicles]``."""
+    shown = fitment.filter(pc.is_valid(fitment["serving_sku"]))
+    year, make, model = (encode(shown[name].cast(pa.string()))[0] for name in CAR)
+    key = (make * (model.max(initial=0) + 1) + model) * (year.max(initial=0) + 1) + year
+    _, vehicle = np.unique(key, return_inverse=True)
+    product = codes_in(shown["base_sku"], base_skus)
+    known = product >= 0
+    shape = (len(base_skus), int(vehicle.max(initial=-1)) + 1)
+    return csr_matrix((np.ones(known.sum(), np.int32), (product[known], vehicle[known])), shape=shape)
+
+
+def _bought_next(pairs: pa.Table, base_skus: pa.StringArray, fits: csr_matrix) -> _Pairs:
+    """Ordered pairs of eligible parts that share a vehicle; the score is the number of their buyers by recency."""
+    first, other = (codes_in(pairs[name], base_skus) for name in ("base_sku", "other_base_sku"))
+    kept = np.flatnonzero((first >= 0) & (other >= 0) & (first != other))
+    shared = np.zeros(len(first), np.int64)
+    for start in range(0, len(kept), _BLOCK):
+        block = kept[start : start + _BLOCK]
+        shared[block] = np.asarray(fits[first[block]].multiply(fits[other[block]]).sum(axis=1)).ravel()
+    kept = kept[shared[kept] > 0]
+    kept = kept[np.argsort(first[kept] * len(base_skus) + other[kept])]
+    weight, buyers = (pairs[name].to_numpy()[kept] for name in ("serving_weight", "serving_buyers"))
+    return _Pairs(first[kept], other[kept], weight, buyers, shared[kept])
+
+
+def _alternatives(
+    vectors: npt.NDArray[np.float32], rows: IntArray, types: IntArray, fits: csr_matrix, bought: _Pairs
+) -> _Pairs:
+    """All pairs of one type that share a vehicle; the score is the cosine.
+
+    Args:
+        rows: vector of each part, ``[N]``; −1 where it has none.
+        types: number of each part's type, ``[N]``; −1 where it is not known.
+    """
+    count = fits.shape[0]
+    entries = fits.tocoo()
+    kept = ((types >= 0) & (rows >= 0))[entries.row]
+    product, vehicle = entries.row[kept], entries.col[kept].astype(np.int64)
+    # One column for each vehicle and type, so that parts of two types never meet.
+    _, column = np.unique(vehicle * (types.max(initial=0) + 1) + types[product], return_inverse=True)
+    shape = (count, int(column.max(initial=-1)) + 1)
+    members = csr_matrix((np.ones(len(product), np.int32), (product, column)), shape=shape)
+    together = (members @ members.T).tocoo()
+    apart = together.row != together.col
+    first, other, shared = (
+        values[apart].astype(np.int64) for values in (together.row, together.col, together.data)
+    )
+    score = np.empty(len(first))
+    for start in range(0, len(first), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        score[block] = np.einsum("ij,ij->i", vectors[rows[first[block]]], vectors[rows[other[block]]])
+    place = find_sorted(first * count + other, bought.first * count + bought.other)
+    buyers = np.append(bought.buyers, 0)[place]
+    return _Pairs(first, other, score, buyers, shared)
+
+
+def _first_rows(pairs: _Pairs, relation: str, base_skus: pa.StringArray, maximum: int) -> pa.Table:
+    """The best ``maximum`` pairs of each first part, ties by the other part."""
+    order = np.lexsort((pairs.other, -pairs.score, pairs.first))
+    first = pairs.first[order]
+    rank = np.arange(len(first)) - np.searchsorted(first, first) + 1
+    order, rank = order[rank <= maximum], rank[rank <= maximum]
+    evidence = pa.StructArray.from_arrays(
+        [pa.array(pairs.buyers[order], pa.int64()), pa.array(pairs.shared[order], pa.int64())],
+        fields=list(_EVIDENCE),
+    )
+    return pa.table(
+        {
+            "base_sku": base_skus.take(pa.array(pairs.first[order])),
+            "relation": pa.repeat(relation, len(order)),
+            "rank": pa.array(rank, pa.int64()),
+            "other_base_sku": base_skus.take(pa.array(pairs.other[order])),
+            "score": pa.array(pairs.score[order], pa.float64()),
+            "evidence": evidence,
+        }
+    )
