@@ -123,6 +123,16 @@ def explain(email: str | None, car: str | None, run: str | None, part: str | Non
     _print(rendered(explanation_of(RunFiles(), email=email, car=car, run=run, part=part)))
 
 
+@holley.command()
+@click.argument("part")
+def similar(part: str) -> None:
+    """Print what could be bought instead of PART, a SKU or base SKU, and what is bought with it or after it."""
+    from holley_assets.console.run_files import RunFiles
+    from holley_assets.console.similar_parts import rendered
+
+    _print(rendered(RunFiles(), part))
+
+
 def _print(renderables: Iterable[RenderableType]) -> None:
     console = _console()
     for renderable in renderables:

@@ -1,0 +1,61 @@
+"""What could be bought instead of a part, and what goes with it: from table ``similar_parts`` of the newest run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from holley_assets.console.errors import ConsoleError
+from holley_assets.console.run_files import RunFiles
+
+_TITLES = {"alternative": "Could be bought instead", "goes_with": "Is bought with it or after it"}
+
+
+def similar_parts(files: RunFiles, part: str) -> tuple[str, dict[str, list[dict[str, Any]]]]:
+    """Base SKU of a part, and its rows by relation, best first; a relation without rows is there too.
+
+    Args:
+        part: a SKU or a base SKU.
+
+    Raises:
+        ConsoleError: the run knows no such part, or nothing is similar to it. The message says what to do.
+    """
+    wanted = part.strip().upper()
+    variants = files.table("parts", ["base_sku"], only={"sku": wanted})["base_sku"].to_pylist()
+    base_sku = variants[0] if variants else wanted
+    rows = sorted(
+        files.table("similar_parts", only={"base_sku": base_sku}).to_pylist(), key=lambda row: row["rank"]
+    )
+    if not rows:
+        known = bool(variants) or files.table("parts", ["base_sku"], only={"base_sku": wanted}).num_rows > 0
+        problem = "has no similar parts: it may not be shown, or nothing of its type fits its cars and few bought it"
+        raise ConsoleError(
+            f"{wanted} {problem if known else 'is not a part of this run: ask for a SKU or a base SKU'}"
+        )
+    return base_sku, {name: [row for row in rows if row["relation"] == name] for name in _TITLES}
+
+
+def rendered(files: RunFiles, part: str) -> Iterator[RenderableType]:
+    """What is printed: a table for each relation, with types and the evidence.
+
+    Raises:
+        ConsoleError: as :func:`similar_parts`.
+    """
+    base_sku, found = similar_parts(files, part)
+    types = {row["base_sku"]: row["part_type"] for row in files.table("product_nodes").to_pylist()}
+    yield f"{base_sku} ({types.get(base_sku) or 'no type'})"
+    for relation, title in _TITLES.items():
+        if not found[relation]:
+            yield f"{title}: nothing."
+            continue
+        table = Table(title=title, title_justify="left", header_style="")
+        for column in ("", "part", "type", "score", "buyers", "cars in common"):
+            table.add_column(column, justify="left" if column in {"part", "type"} else "right")
+        for row in found[relation]:
+            other, evidence = row["other_base_sku"], row["evidence"]
+            counts = (f"{evidence[name]:,}" for name in ("buyers", "shared_vehicles"))
+            table.add_row(str(row["rank"]), other, types.get(other) or "", f"{row['score']:.4f}", *counts)
+        yield table
