@@ -190,14 +190,14 @@ def test_corrected_outcomes_give_the_corrected_figure_and_the_same_outcomes_the_
 
 
 def test_the_gate_of_the_documents() -> None:
-    gate = read(rates(0.2, 0.22, users=40_000))["gate"]
+    gate = read(rates(0.2, 0.22, users=8000))["gate"]
     assert gate["threshold"] == 0.1 and gate["relative"] == pytest.approx(0.1) and gate["passes"]
     assert not gate["surely"]
-    assert not read(rates(0.2, 0.2199, users=40_000))["gate"]["passes"]
-    assert read(rates(0.2, 0.24, users=40_000))["gate"]["surely"]
+    assert not read(rates(0.2, 0.2199, users=8000))["gate"]["passes"]
+    assert read(rates(0.2, 0.24, users=8000))["gate"]["surely"]
     # Also where something else decides.
     other = read(
-        rates(0.2, 0.24, order_value=np.arange(80_000) % 7, users=40_000), primary_metric="revenue_per_user"
+        rates(0.2, 0.24, order_value=np.arange(16_000) % 7, users=8000), primary_metric="revenue_per_user"
     )
     assert other["gate"]["surely"]
 

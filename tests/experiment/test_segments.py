@@ -12,7 +12,7 @@ from scipy.stats import false_discovery_control
 from holley_assets.experiment.readout import read_experiment
 from holley_assets.experiment.segments import read_novelty
 
-USERS = 20_000
+USERS = 8000
 
 
 def read(table, as_of: datetime.date = END, **fields) -> dict:
@@ -21,7 +21,7 @@ def read(table, as_of: datetime.date = END, **fields) -> dict:
 
 def gain_with(unsubscribed: tuple[float, float] | None = None, **columns) -> dict:
     """A clear gain of clicks, with shares of the SQL arm and of the graph's that unsubscribed."""
-    clicks, graph = shares((USERS, 2000, False), (USERS, 2600, True))
+    clicks, graph = shares((USERS, USERS // 10, False), (USERS, USERS * 13 // 100, True))
     if unsubscribed is not None:
         columns["unsubscribed"] = np.concatenate([np.arange(USERS) < share * USERS for share in unsubscribed])
     margins = {"unsubscribe_rate": 0.1, "delivered_share": 0.02, "average_order_value": 0.05}
@@ -75,7 +75,7 @@ def test_what_is_broken_is_named() -> None:
 
 def test_an_arm_must_receive_what_it_was_assigned() -> None:
     of_graph = np.arange(2 * USERS) >= USERS
-    fine = ~of_graph | (np.arange(2 * USERS) < 2 * USERS - 100)
+    fine = ~of_graph | (np.arange(2 * USERS) < 2 * USERS - USERS // 200)
     assert state(gain_with(), "delivered_share") == "held"
     assert state(gain_with(received_as_assigned=fine), "delivered_share") == "held"
     broken = gain_with(received_as_assigned=~of_graph | (np.arange(2 * USERS) % 4 > 0))
