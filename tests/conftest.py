@@ -19,7 +19,7 @@ from sqlalchemy import Engine, event
 from storage_emulator import StorageEmulator, running_storage
 from webhook import Webhook, running_webhook
 
-# Tests run side by side, one worker a processor: more threads would only wait for one another.
+# Tests run side by side: more threads would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
@@ -30,14 +30,23 @@ def _leave_writing_to_the_system(connection: Any, _: object) -> None:
         connection.execute("PRAGMA synchronous = OFF")
 
 
-# Folders of tests that take minutes for one file. They come first, so that no worker is left alone with them.
-_LONGEST = ("ui", "production", "automation", "deploy")
+# Tests that take minutes, and folders of such. They come first, so that no worker is left alone with them.
+_LONGEST = ("test_week.py", "ui", "production", "test_killed_runs.py", "automation", "deploy", "assets")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than processors: the longest tests wait for servers, browsers and processes of their own."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first; otherwise the order of collection."""
-    ranks = {folder: rank for rank, folder in enumerate(_LONGEST)}
-    items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
+    ranks = {name: rank for rank, name in enumerate(_LONGEST)}
+
+    def rank(item: pytest.Item) -> int:
+        return min(ranks.get(name, len(ranks)) for name in (item.path.name, item.path.parent.name))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
