@@ -22,7 +22,13 @@ from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
 from holley_assets.resources.warehouse.exposures import EXPOSURES_SCHEMA
 from holley_assets.resources.warehouse.interface import DUPLICATE_REASON
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
-from holley_assets.resources.warehouse.sql_files import Query, query_names, read_query, shared_functions
+from holley_assets.resources.warehouse.sql_files import (
+    Query,
+    called_functions,
+    query_names,
+    read_query,
+    shared_functions,
+)
 from holley_assets.settings import load_settings
 
 googlesql = pytest.importorskip("googlesql", reason="the package zetasql is not installed")
@@ -607,7 +613,6 @@ STRANGE_VALUES = [
 @pytest.mark.parametrize("name", sorted(shared_functions()))
 def test_shared_functions_agree(engine: Any, name: str) -> None:
     """Every function of sql/functions that reads one text, of every strange text; with no text it is NULL or false."""
-    functions = tuple(shared_functions().values())
     definition = sqlglot.parse_one(shared_functions()[name], read="bigquery").find(exp.UserDefinedFunction)
     kinds = [parameter.args["kind"].sql(dialect="bigquery") for parameter in definition.expressions]
     if kinds.count("STRING") != 1:
@@ -619,7 +624,7 @@ def test_shared_functions_agree(engine: Any, name: str) -> None:
         "FLOAT64": "CAST(0.1 AS FLOAT64)",
     }
     call = f"{name}({', '.join(given[kind] for kind in kinds)})"
-    assert_agree(engine, call, [*STRANGE_VALUES, *strange_texts(), None], functions)
+    assert_agree(engine, call, [*STRANGE_VALUES, *strange_texts(), None], called_functions(call))
 
 
 @pytest.mark.parametrize(
@@ -651,7 +656,7 @@ def test_shared_functions_agree(engine: Any, name: str) -> None:
     ],
 )
 def test_right_values_on_both_engines(engine: Any, call: str, expected: Any) -> None:
-    functions = tuple(shared_functions().values())
+    functions = called_functions(call)
     (row,) = engine.rows(f"SELECT {call} AS found", functions=functions)
     assert row["found"] == expected
     assert_agree(engine, call, ["once"], functions)

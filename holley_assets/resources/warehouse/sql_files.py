@@ -124,7 +124,7 @@ def read_query(name: str, datasets: Datasets | None = None) -> Query:
     order = _ORDER.search(select)
     columns = tuple(order[1].split(", ")) if order else ()
     select = _ORDER.sub("", select)
-    return Query(name, _called_functions(select), select, columns)
+    return Query(name, called_functions(select), select, columns)
 
 
 def query_dependencies(name: str) -> list[str]:
@@ -172,7 +172,7 @@ def make_alias_function(path: Path) -> str:
     return f"CREATE TEMP FUNCTION make_alias(alias STRING) AS (\n  CASE alias\n{branches}\n  END\n);"
 
 
-def _called_functions(select: str) -> tuple[str, ...]:
+def called_functions(select: str) -> tuple[str, ...]:
     """Definitions of the functions that ``select`` calls, and of those that these call in turn."""
     definitions = shared_functions()
     called: set[str] = set()

@@ -64,7 +64,7 @@ def test_functions_travel_with_the_functions_that_they_call(monkeypatch):
         "other": "CREATE TEMP FUNCTION other(value STRING) AS (\n  value\n);",
     }
     monkeypatch.setattr(sql_files, "shared_functions", lambda: definitions)
-    called = sql_files._called_functions("SELECT outer(name), t.other FROM t -- not other(name)")
+    called = sql_files.called_functions("SELECT outer(name), t.other FROM t -- not other(name)")
     assert called == (definitions["inner"], definitions["outer"])
 
 
