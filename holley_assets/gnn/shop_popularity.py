@@ -2,8 +2,9 @@
 
 Training takes every visitor for an owner who looks at what fits one car. So a part that fits few cars and is looked
 at as much as others must be much wanted by their owners. Where visitors look at the whole shop, whatever they drive,
-that is wrong: what is seen most is wanted most, however many cars it fits. Visitors cannot tell the two apart, for
-their car is hidden. Customers can: their car is known, and so is what they chose among the parts that fit it.
+that is wrong: what is seen most is wanted most, however many cars it fits. How many visitors do so is told by the
+parts that they met together (:mod:`holley_assets.gnn.shop_visitors`). Customers tell the rest: their car is known, and
+so is what they chose among the parts that fit it.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from holley_assets.gnn.graph_schema import LOG_VISITORS
 from holley_assets.gnn.model import Vectors
 from holley_assets.gnn.ragged import ragged_logsumexp, ragged_scores, take_rows
 from holley_assets.gnn.sampling import Positives
+from holley_assets.gnn.shop_visitors import share_of_shop_visitors
 
-# Inverse variance of the prior on the share, around 0. It outweighs what a few dozen choices tell by chance.
-SHARE_PRECISION = 25.0
-# A share below so many of its standard errors counts as none.
+# Inverse variance of the prior on the share. The network is fitted to the choices of the same customers, which hides
+# from a few hundred of them how far they follow the whole shop. By thousands the share is theirs.
+SHARE_PRECISION = 300.0
+# Choices move the share from where visitors have it if they do so by so many of its standard errors.
 STANDARD_ERRORS = 2.0
 # Newton's method on a concave function of one number has converged to the last digits by then.
 STEPS = 8
@@ -29,15 +32,16 @@ def share_of_shop_popularity(vectors: Vectors, data: HeteroData, positives: Posi
     """How far from the network's own popularity (0) to that in the whole shop (1) customers' choices are.
 
     The share ``θ`` maximises ``Σ ln softmax(car · part + bias + θ · (ln(1 + visitors) − bias))`` over what customers
-    chose among the parts that fit their car, under a Gaussian prior; it is cut to 0 … 1. It is 0 where it could be
-    chance, so that nothing is added to a network that is right.
+    chose among the parts that fit their car, under a Gaussian prior around the share of visitors who look at the
+    whole shop; it is cut to 0 … 1. It is that share where the difference could be chance.
 
     Args:
         vectors: of all nodes, before seasons and customers' own tastes.
         positives: what customers are known to have met.
     """
+    prior = share_of_shop_visitors(data)
     if not len(positives):
-        return 0.0
+        return prior
     shift = _shift(vectors, data)
     profiles, owner = torch.unique(data["user"].cold_profile[positives.user], return_inverse=True)
     row = data["user"].vehicle_year[profiles]
@@ -45,7 +49,7 @@ def share_of_shop_popularity(vectors: Vectors, data: HeteroData, positives: Posi
     scores = ragged_scores(vectors.user[profiles], vectors.product, pairs)
     choices = torch.bincount(owner, minlength=len(profiles)).to(scores.dtype)
     chosen, of_candidate = shift[positives.product].sum(), shift[pairs.index]
-    share = curvature = scores.new_zeros(())
+    share, curvature = scores.new_tensor(prior), scores.new_zeros(())
     for _ in range(STEPS):
         logits = scores + share * of_candidate
         chance = (
@@ -55,10 +59,11 @@ def share_of_shop_popularity(vectors: Vectors, data: HeteroData, positives: Posi
             chance.new_zeros(len(profiles)).index_add_(0, pairs.row, chance * of_candidate**power)
             for power in (1, 2)
         )
-        gradient = chosen - (choices * mean).sum() - SHARE_PRECISION * share
+        gradient = chosen - (choices * mean).sum() - SHARE_PRECISION * (share - prior)
         curvature = (choices * (square - mean.square())).sum() + SHARE_PRECISION
         share = share + gradient / curvature
-    return float(share.clamp(0.0, 1.0)) if share * curvature.sqrt() >= STANDARD_ERRORS else 0.0
+    clear = (share - prior).abs() * curvature.sqrt() >= STANDARD_ERRORS
+    return float(share.clamp(0.0, 1.0)) if clear else prior
 
 
 def with_shop_popularity(vectors: Vectors, data: HeteroData, share: float) -> Vectors:
