@@ -19,8 +19,15 @@ from holley_assets.gnn.history import (
     pairs_of,
 )
 
-# Mean of the exponential prior of a weight, as a share of all choices.
-PRIOR_MEAN = 0.01
+# Mean of the exponential prior of a weight, as a share of all choices. That people go back to what they saw needs no
+# proof, so that a few visits tell how often. Fading, conversion, taste and company have to prove themselves.
+SEEN_PRIOR_MEAN, PRIOR_MEAN = 1.0, 0.003
+PRIOR_MEANS = np.array(
+    [
+        SEEN_PRIOR_MEAN if name in ("viewed_ever_alike", "cart_ever_alike") else PRIOR_MEAN
+        for name in COMPONENTS
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -133,8 +140,12 @@ def first_visits(
     return key // num_products, key % num_products, weight
 
 
-def fit_weights(held: HeldOut, prior_mean: float = PRIOR_MEAN) -> HistoryWeights:
-    """Posterior mode of the weights: bounded below by zero, where most of them stay."""
+def fit_weights(held: HeldOut, prior_means: FloatArray = PRIOR_MEANS) -> HistoryWeights:
+    """Posterior mode of the weights: bounded below by zero, where most of them stay.
+
+    Args:
+        prior_means: mean of the exponential prior of each weight, ``[len(COMPONENTS)]``.
+    """
     components, totals = held.components, held.totals[held.owner]
     rest = held.rest[held.owner]
 
@@ -142,11 +153,11 @@ def fit_weights(held: HeldOut, prior_mean: float = PRIOR_MEAN) -> HistoryWeights
         chosen, total = held.base + components @ values, rest + totals @ values
         log_likelihood = held.weight @ (np.log(chosen) - np.log(total))
         gradient = (held.weight / chosen) @ components - (held.weight / total) @ totals
-        return values.sum() / prior_mean - log_likelihood, 1.0 / prior_mean - gradient
+        return (values / prior_means).sum() - log_likelihood, 1.0 / prior_means - gradient
 
-    start = np.full(len(COMPONENTS), prior_mean)
+    start = np.minimum(prior_means, PRIOR_MEAN)
     result = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * len(start))
     nothing, _ = loss(np.zeros(len(start)))
-    gain = (nothing - loss(result.x)[0] + result.x.sum() / prior_mean) / max(held.weight.sum(), 1.0)
+    gain = (nothing - loss(result.x)[0] + (result.x / prior_means).sum()) / max(held.weight.sum(), 1.0)
     seen = components[:, : COMPONENTS.index("co_viewed_alike")].any(axis=1)
     return HistoryWeights(result.x, len(np.unique(held.owner)), len(held.owner), int(seen.sum()), float(gain))

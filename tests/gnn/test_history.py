@@ -22,7 +22,7 @@ from holley_assets.gnn.history import (
     similarity,
 )
 from holley_assets.gnn.history_tables import learn, read_histories, read_parts, score
-from holley_assets.gnn.history_weights import HistoryWeights, hold_out
+from holley_assets.gnn.history_weights import HeldOut, HistoryWeights, fit_weights, hold_out
 
 PARTS = [f"P{number:02}" for number in range(20)]
 
@@ -284,3 +284,29 @@ def test_an_order_keeps_a_part_away_for_a_year_and_ends_what_was_seen_until_that
         "P02",
         "P04",
     }
+
+
+@pytest.mark.parametrize(
+    ("component", "weight"),
+    [
+        # 3 / (0.01 + λ) = 5 / (1 + λ) + 1
+        ("viewed_ever_alike", (math.sqrt(3.01**2 + 4 * 2.94) - 3.01) / 2),
+        ("cart_ever_alike", (math.sqrt(3.01**2 + 4 * 2.94) - 3.01) / 2),
+        # The same evidence does not prove that only the last week counts: 3 / 0.01 < 5 + 1 / 0.003.
+        ("viewed_week_alike", 0.0),
+        ("co_viewed_alike", 0.0),
+    ],
+)
+def test_five_visits_tell_how_often_people_return_and_not_by_which_rule(
+    component: str, weight: float
+) -> None:
+    """Three of five chose the one part that the component speaks of, which has a chance of 1 % without it."""
+    chosen = np.zeros((5, len(COMPONENTS)))
+    chosen[:3, COMPONENTS.index(component)] = 1.0
+    totals = np.zeros((5, len(COMPONENTS)))
+    totals[:, COMPONENTS.index(component)] = 1.0
+    owner = np.arange(5)
+    held = HeldOut(owner, owner, chosen, np.full(5, 0.01), np.ones(5), totals, np.ones(5))
+    values = fit_weights(held).values
+    assert values[COMPONENTS.index(component)] == pytest.approx(weight, abs=1e-4)
+    assert np.count_nonzero(values) == (weight > 0)
