@@ -105,6 +105,7 @@ def fit_demand(
     strength: float,
     generator: torch.Generator,
     *,
+    bias_strength: float = 1.0,
     graph: CarGraph | None = None,
     options: FitOptions | None = None,
     group: ProcessGroup = ALONE,
@@ -113,6 +114,7 @@ def fit_demand(
 
     Args:
         strength: what the precisions of vectors are multiplied by; infinity fits the biases alone.
+        bias_strength: what the precisions of biases are multiplied by.
         graph: the paths over which cars exchange messages; None for none.
         group: the processes that share the cars of each step.
     """
@@ -147,7 +149,7 @@ def fit_demand(
             car = model.cars(data, graph).index_select(0, chosen)
             log_probability = batch.log_probability(car, model.levels.products(data))
         loss = -(batch_weights * log_probability).sum() * (len(classes) / size)
-        prior = model.levels.negative_log_prior(strength) / group.size
+        prior = model.levels.negative_log_prior(strength, bias_strength) / group.size
         optimiser.zero_grad()
         ((loss + prior) / total).backward()
         group.sum_gradients(learned)

@@ -2,7 +2,7 @@
 
 Stages follow one another:
 
-* ``popularity``: one number a part;
+* ``popularity``: one number a part. The best strength of its prior is that of biases in all later stages;
 * ``levels``: vectors of cars and parts, with visitors' cars as fitment and popularity tell them;
 * ``visitors``: visitors' cars are inferred anew, by what has been learned, before each fit;
 * ``messages``: cars exchange messages over the parts that fit both, at the strength that was best without them.
@@ -26,6 +26,9 @@ from holley_assets.gnn.checkpoint import Epoch
 POPULARITY, LEVELS, VISITORS, MESSAGES = STAGES = ("popularity", "levels", "visitors", "messages")
 # Stages among which the likelihood of held-out visitors chooses.
 CHOSEN_BY_LIKELIHOOD = ("start", POPULARITY, LEVELS, VISITORS)
+# What the precisions of biases are multiplied by, the strongest first. A part's popularity follows the number of its
+# visitors without any bias: where traffic is thin, a bias beside it tells chance.
+BIAS_STRENGTHS = (64.0, 16.0, 4.0, 1.0)
 # A stage ends when this many fits in a row are worse than its best by more than this share of the loss. Under the
 # strongest priors fits differ by less, for nothing is learned yet.
 PATIENCE, CLEAR_LOSS = 2, 1e-3
@@ -34,7 +37,10 @@ HEAD_START = 4
 
 
 class Fit(NamedTuple):
-    """One fit: its stage, the strength of its priors, and whether it is the stage's first."""
+    """One fit: its stage, the strength of its priors, and whether it is the stage's first.
+
+    The strength is that of biases in ``popularity`` and that of vectors in the other stages.
+    """
 
     stage: str
     strength: float
@@ -45,14 +51,12 @@ def next_fit(history: Sequence[Epoch], strengths: Sequence[float]) -> Fit | None
     """The fit after those of ``history``; None when all stages are done."""
     stage = history[-1].stage
     if stage not in STAGES:
-        return Fit(POPULARITY, math.inf, is_first=True)
-    if stage != POPULARITY:
-        weaker = [strength for strength in strengths if strength < (history[-1].strength or math.inf)]
-        goes_on = (
-            history[-1].strength != strength_of_messages(history) if stage == MESSAGES else _gains(history)
-        )
-        if weaker and goes_on:
-            return Fit(stage, weaker[0], is_first=False)
+        return Fit(POPULARITY, BIAS_STRENGTHS[0], is_first=True)
+    of_stage = BIAS_STRENGTHS if stage == POPULARITY else strengths
+    weaker = [strength for strength in of_stage if strength < (history[-1].strength or math.inf)]
+    goes_on = history[-1].strength != strength_of_messages(history) if stage == MESSAGES else _gains(history)
+    if weaker and goes_on:
+        return Fit(stage, weaker[0], is_first=False)
     if stage == MESSAGES or not strengths:
         return None
     following = STAGES[STAGES.index(stage) + 1]
@@ -69,6 +73,11 @@ def strength_of_messages(history: Sequence[Epoch]) -> float | None:
     """The strength at which cars exchange messages; None where held-out visitors prefer plain popularity."""
     best = best_of(history, *CHOSEN_BY_LIKELIHOOD)
     return best.strength if best.stage in (LEVELS, VISITORS) else None
+
+
+def bias_strength(history: Sequence[Epoch]) -> float:
+    """The strength of the priors of biases that predicts held-out visitors best."""
+    return best_of(history, POPULARITY).strength or BIAS_STRENGTHS[0]
 
 
 def _gains(history: Sequence[Epoch]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from holley_assets.gnn.asked_parts import AskedParts
 from holley_assets.gnn.car_graph import CarGraph
 from holley_assets.gnn.demand import FittingPairs, fit_demand
 from holley_assets.gnn.fit_sequence import MESSAGES, POPULARITY
+from holley_assets.gnn.graph_schema import LOG_VISITORS
 from holley_assets.gnn.hidden_cars import HiddenCars
 from holley_assets.gnn.model import HeteroGAT
 from holley_assets.gnn.process_group import ProcessGroup
@@ -28,6 +31,7 @@ class Fits:
 
     Attributes:
         model: the network, which every fit changes.
+        data: the graph, with parts as popular as those learned from make them.
         asked: what was met in the training fold and in the one held out.
     """
 
@@ -41,11 +45,14 @@ class Fits:
         group: ProcessGroup,
     ) -> None:
         """``edges`` are what customers met, in the training fold and in the one held out."""
-        self.model, self.data, self.options = model, data, options
+        self.model, self.options = model, options
         self.generator, self.group = generator, group
+        self._everything = data
+        visitors = self._visitors_of_folds()
+        self.data = _without(data, visitors[:, HELD_OUT], edges[HELD_OUT])
         self._pairs = FittingPairs.of(data)
         self._graph = CarGraph(data)
-        self._hidden = HiddenCars(data, self._visitors_of_folds())
+        self._hidden = HiddenCars(data, visitors)
         self._customers = [(data.class_of_row[fold.row], fold.product) for fold in edges]
         # Cars of visitors as fitment and popularity tell them: what no taste has touched.
         self._popular = self._infer_cars(POPULARITY)
@@ -57,20 +64,21 @@ class Fits:
             for fold in FOLDS
         ]
 
-    def fit(self, stage: str, strength: float, *, infer_cars: bool) -> None:
+    def fit(self, stage: str, strength: float, bias_strength: float, *, infer_cars: bool) -> None:
         """Fit the network to those learned from.
 
         Args:
-            strength: see :func:`holley_assets.gnn.demand.fit_demand`.
+            strength, bias_strength: see :func:`holley_assets.gnn.demand.fit_demand`.
             infer_cars: whether visitors' cars are inferred anew, by the network as it is.
         """
         demand = self._demand(self._infer_cars(stage), TRAINING) if infer_cars else self._popular_demand
-        self._fit(demand, stage, strength)
+        self._fit(self.data, demand, stage, strength, bias_strength)
 
-    def fit_everybody(self, stage: str, strength: float, *, infer_cars: bool) -> None:
+    def fit_everybody(self, stage: str, strength: float, bias_strength: float, *, infer_cars: bool) -> None:
         """The same for all, those held out with the others: nothing is left to choose afterwards."""
         posterior = self._infer_cars(stage) if infer_cars else self._popular
-        self._fit(self._demand(posterior, TRAINING) + self._demand(posterior, HELD_OUT), stage, strength)
+        demand = self._demand(posterior, TRAINING) + self._demand(posterior, HELD_OUT)
+        self._fit(self._everything, demand, stage, strength, bias_strength)
 
     def graph_of(self, stage: str) -> CarGraph | None:
         """The paths over which cars exchange messages in ``stage``."""
@@ -100,14 +108,17 @@ class Fits:
             self.asked[HELD_OUT].expected_reciprocal_ranks(log_probability, self._pairs, eligible)
         )
 
-    def _fit(self, demand: Tensor, stage: str, strength: float) -> None:
+    def _fit(
+        self, data: HeteroData, demand: Tensor, stage: str, strength: float, bias_strength: float
+    ) -> None:
         fit_demand(
             self.model,
-            self.data,
+            data,
             self._pairs,
             demand,
             strength,
             self.generator,
+            bias_strength=bias_strength,
             graph=self.graph_of(stage),
             options=self.options.fit,
             group=self.group,
@@ -115,7 +126,7 @@ class Fits:
 
     def _visitors_of_folds(self) -> NDArray[np.float64]:
         """Visitors of each set of parts, by fold, ``[num_sets, 2]``."""
-        visitors = self.data.set_visitors.double()
+        visitors = self._everything.set_visitors.double()
         share = torch.full_like(visitors, self.options.validation_share)
         held_out = torch.binomial(visitors, share, generator=self.generator)
         return torch.stack([visitors - held_out, held_out], dim=1).cpu().numpy()
@@ -137,3 +148,22 @@ class Fits:
         demand = self._hidden.demand(posterior, fold, self._pairs)
         position = self._pairs.positions(*self._customers[fold])
         return demand.index_add_(0, position, demand.new_ones(len(position)))
+
+
+def _without(data: HeteroData, visitors: NDArray[np.float64], edges: Positives) -> HeteroData:
+    """``data`` without the visits of those held out in the popularity of parts: who chooses is not learned from.
+
+    Args:
+        visitors: held out of each set of parts, ``[num_sets]``.
+        edges: held out of customers.
+    """
+    features = data["product"].features.clone()
+    sizes = data.set_offsets.diff()
+    of_part = torch.from_numpy(visitors).to(sizes.device).repeat_interleave(sizes)
+    held_out = torch.bincount(edges.product, minlength=len(features)).double()
+    held_out.index_add_(0, data.set_products.long(), of_part)
+    left = (features[:, LOG_VISITORS].double().expm1() - held_out).clamp_min(0.0)
+    features[:, LOG_VISITORS] = left.log1p().to(features.dtype)
+    data = copy.copy(data)
+    data["product"].features = features
+    return data

@@ -17,8 +17,8 @@ from holley_assets.gnn.graph_schema import LOG_VISITORS
 # Standard deviation of the vectors of cars at the start. Those of parts start at zero: the untrained network ranks
 # by popularity.
 INITIAL_DEVIATION = 0.1
-# Precisions, the inverse variances of the priors. Those of vectors are multiplied by a strength that held-out
-# visitors choose, so that they matter in relation to one another.
+# Precisions, the inverse variances of the priors. Those of vectors are multiplied by one strength and those of biases
+# by another. Held-out visitors choose both, so that precisions matter in relation to one another.
 MAKE_PRECISION = 0.1
 VEHICLE_PRECISION = 1.0
 CLASS_PRECISION = 1.0
@@ -70,11 +70,11 @@ class Levels(nn.Module):
         """What is learned where there are no vectors."""
         return [self.part_type_bias.weight, self.product_bias.weight, self.popularity]
 
-    def negative_log_prior(self, strength: float) -> Tensor:
+    def negative_log_prior(self, strength: float, bias_strength: float = 1.0) -> Tensor:
         """``−ln`` of the density of the priors, but for a constant; without vectors where ``strength`` is infinite."""
         terms = [
-            (PART_TYPE_BIAS_PRECISION, self.part_type_bias),
-            (PRODUCT_BIAS_PRECISION, self.product_bias),
+            (bias_strength * PART_TYPE_BIAS_PRECISION, self.part_type_bias),
+            (bias_strength * PRODUCT_BIAS_PRECISION, self.product_bias),
         ]
         if not math.isinf(strength):
             terms += [

@@ -24,6 +24,7 @@ from torch_geometric.data import HeteroData
 from holley_assets.gnn.checkpoint import Checkpoint, Epoch, message_weights, vocabularies_of
 from holley_assets.gnn.edge_training import EdgeTraining
 from holley_assets.gnn.fit_sequence import (
+    BIAS_STRENGTHS,
     CHOSEN_BY_LIKELIHOOD,
     LEVELS,
     MESSAGES,
@@ -32,6 +33,7 @@ from holley_assets.gnn.fit_sequence import (
     VISITORS,
     Fit,
     best_of,
+    bias_strength,
     next_fit,
     strength_of_messages,
 )
@@ -202,8 +204,7 @@ class Training:
         number = len(self.history)
         if fit is not None:
             self._fit(fit)
-            strength = None if math.isinf(fit.strength) else fit.strength
-            return Epoch(number, None, None, None, None, None, 0.0, fit.stage, strength)
+            return Epoch(number, None, None, None, None, None, 0.0, fit.stage, fit.strength)
         if self.edges is None:
             return self._fit_everybody()
         if number == self._num_fits + 1:
@@ -228,15 +229,23 @@ class Training:
             if fit.stage == MESSAGES:
                 start = self.warm_start.get("hops", torch.full_like(self.model.hops, INITIAL_HOP_WEIGHT))
                 self.model.hops.data.copy_(start)
-        self.fits.fit(fit.stage, fit.strength, infer_cars=self._infers(fit.stage))
+        self.fits.fit(
+            fit.stage, *self._strengths(fit.stage, fit.strength), infer_cars=self._infers(fit.stage)
+        )
 
     def _fit_everybody(self) -> Epoch:
         """Fit the best weights once more, with those that were held out."""
         best = self.history[self.best_epoch]
         self.model.load_state_dict(self.best_state)
-        strength = math.inf if best.strength is None else best.strength
-        self.fits.fit_everybody(best.stage, strength, infer_cars=self._infers(best.stage))
+        strengths = self._strengths(best.stage, best.strength)
+        self.fits.fit_everybody(best.stage, *strengths, infer_cars=self._infers(best.stage))
         return Epoch(len(self.history), None, None, None, None, None, 0.0, EVERYBODY, best.strength)
+
+    def _strengths(self, stage: str, strength: float | None) -> tuple[float, float]:
+        """Strengths of the priors of vectors and of biases in a fit of ``stage`` at ``strength``."""
+        if stage == POPULARITY:
+            return math.inf, strength or BIAS_STRENGTHS[0]
+        return strength or math.inf, bias_strength(self.history)
 
     def _infers(self, stage: str) -> bool:
         """Whether visitors' cars are inferred anew in ``stage``."""
@@ -262,7 +271,7 @@ class Training:
             )
         ranks = None
         if len(self.validation):
-            vectors = self.model.embed_nodes(self.data, self.fits.graph_of(epoch.stage))
+            vectors = self.model.embed_nodes(self.fits.data, self.fits.graph_of(epoch.stage))
             ranks = self._ranks(vectors, self.data["user"].cold_profile[self.validation.user])
         self.history.append(
             epoch._replace(

@@ -95,10 +95,25 @@ def test_a_stronger_prior_gives_smaller_vectors(world):
     assert norms[1] < 0.5 * norms[0]
 
 
+def test_a_stronger_prior_gives_smaller_biases_and_leaves_popularity(world):
+    graph, _, _, fitting, weights = world
+    norms = []
+    for strength in (1.0, 100.0):
+        model = HeteroGAT(graph, MODEL)
+        fit_demand(model, graph, fitting, weights, math.inf, torch.Generator(), bias_strength=strength)
+        norms.append(float(model.levels.product_bias.weight.norm()))
+    assert norms[1] < 0.5 * norms[0]
+
+
 def test_prior_counts_what_is_learned(world):
     _, _, model, _, _ = world
     torch.nn.init.ones_(model.levels.product_bias.weight)
     assert float(model.levels.negative_log_prior(math.inf)) == pytest.approx(40 * 0.5 * 0.5)
+    torch.nn.init.constant_(model.levels.part_type_bias.weight, 2.0)
+    types = len(model.levels.part_type_bias.weight)
+    of_biases = 3.0 * (40 * 0.5 * 0.5 + types * 0.5 * 0.1 * 4.0)
+    assert float(model.levels.negative_log_prior(math.inf, 3.0)) == pytest.approx(of_biases)
+    torch.nn.init.zeros_(model.levels.part_type_bias.weight)
     for table in (model.levels.make, model.levels.vehicle, model.levels.vehicle_class):
         torch.nn.init.zeros_(table.weight)
     torch.nn.init.ones_(model.levels.product.weight)

@@ -64,11 +64,15 @@ def processes_of_one_thread_find_the_tests(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("loss", "users", "stages"),
     [
-        ("bce", {"active": 23}, ["start", "popularity", *["levels", "visitors"] * 2, *["attention"] * 3]),
+        (
+            "bce",
+            {"active": 23},
+            ["start", *["popularity"] * 4, *["levels", "visitors", "messages"] * 2, *["attention"] * 3],
+        ),
         (
             "likelihood",
             {"users": 240, "active": 200},
-            ["start", "popularity", *["levels", "visitors", "messages"] * 2, "everybody"],
+            ["start", *["popularity"] * 4, *["levels", "visitors", "messages"] * 2, "everybody"],
         ),
     ],
 )

@@ -1,11 +1,9 @@
 """The order of the fits, at, below and above each of its limits."""
 
-import math
-
 import pytest
 
 from holley_assets.gnn.checkpoint import Epoch
-from holley_assets.gnn.fit_sequence import Fit, best_of, next_fit, strength_of_messages
+from holley_assets.gnn.fit_sequence import Fit, best_of, bias_strength, next_fit, strength_of_messages
 
 STRENGTHS = [128.0, 64.0, 32.0, 16.0, 8.0, 4.0, 2.0, 1.0]
 
@@ -19,13 +17,43 @@ def history(*fits):
     ]
 
 
-POPULAR = ("popularity", 3.0, None)
+# Under the weakest prior of biases: popularity is done.
+POPULAR = ("popularity", 3.0, 1.0)
 
 
 def test_popularity_comes_first_and_vectors_under_the_strongest_prior_next():
-    assert next_fit(history(), STRENGTHS) == Fit("popularity", math.inf, is_first=True)
+    assert next_fit(history(), STRENGTHS) == Fit("popularity", 64.0, is_first=True)
     assert next_fit(history(POPULAR), STRENGTHS) == Fit("levels", 128.0, is_first=True)
     assert next_fit(history(POPULAR), []) is None
+
+
+@pytest.mark.parametrize(
+    ("losses", "following", "strength"),
+    [
+        ([3.0], "popularity", 16.0),
+        ([3.0, 2.9], "popularity", 4.0),
+        ([3.0, 2.9, 2.8], "popularity", 1.0),
+        ([3.0, 3.1], "popularity", 4.0),
+        # Twice worse than the best: no weaker prior is tried.
+        ([3.0, 3.1, 3.1], "levels", 128.0),
+        ([3.0, 3.1, 3.002], "popularity", 1.0),
+        ([3.0, 2.9, 2.8, 2.7], "levels", 128.0),
+    ],
+)
+def test_popularity_is_fitted_under_weaker_priors_as_long_as_held_out_visitors_gain(
+    losses, following, strength
+):
+    fits = [("popularity", loss, prior) for loss, prior in zip(losses, (64.0, 16.0, 4.0, 1.0), strict=False)]
+    fit = next_fit(history(*fits), STRENGTHS)
+    assert fit == Fit(following, strength, is_first=following == "levels")
+
+
+@pytest.mark.parametrize(
+    ("losses", "best"), [([3.0, 2.0, 2.5, 2.6], 16.0), ([3.0, 3.0], 64.0), ([3.0, 2.9], 16.0)]
+)
+def test_biases_keep_the_prior_under_which_popularity_was_best(losses, best):
+    fits = [("popularity", loss, prior) for loss, prior in zip(losses, (64.0, 16.0, 4.0, 1.0), strict=False)]
+    assert bias_strength(history(*fits, ("levels", 0.1, 8.0))) == best
 
 
 @pytest.mark.parametrize(
@@ -72,7 +100,7 @@ def test_messages_are_the_last_stage_and_end_at_the_strength_that_was_best_witho
 
 @pytest.mark.parametrize(("popular", "strength"), [(3.0, 1.0), (1.0, None), (0.9, None)])
 def test_where_popularity_predicts_best_there_is_no_strength_for_messages(popular, strength):
-    fits = [("popularity", popular, None), ("levels", 1.2, 1.0), ("visitors", 1.0, 1.0)]
+    fits = [("popularity", popular, 1.0), ("levels", 1.2, 1.0), ("visitors", 1.0, 1.0)]
     assert strength_of_messages(history(*fits)) == strength
     following = next_fit(history(*fits), STRENGTHS)
     assert following == (None if strength is None else Fit("messages", 16.0, is_first=True))

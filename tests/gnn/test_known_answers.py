@@ -6,7 +6,7 @@ import torch
 from gnn.two_cars import two_cars
 
 from holley_assets.gnn.embedding import embed
-from holley_assets.gnn.fit_sequence import LEVELS, MESSAGES, POPULARITY, VISITORS
+from holley_assets.gnn.fit_sequence import LEVELS, MESSAGES, POPULARITY, VISITORS, best_of
 from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.training import train
 from holley_assets.gnn.training_options import TrainingOptions
@@ -77,7 +77,7 @@ def test_where_there_is_nothing_to_learn_the_choice_is_popularity(seed):
         sets += [([part, chr(ord("a") + number)], int(n)) for part, n in zip(parts, drawn, strict=True) if n]
     graph = two_cars(*sets, fits=fits, makes=["FORD", "DODGE", "AUDI", "BMW"] * 3, owners=(5,) * 12)
     result = train(graph, MODEL, TrainingOptions(seed=seed))
-    popularity = next(epoch for epoch in result.history if epoch.stage == POPULARITY)
+    popularity = best_of(result.history, POPULARITY)
     best = result.history[result.checkpoint.best_epoch]
     assert best.validation_loss > popularity.validation_loss * 0.99, "noise is not learned"
     for of_car in chances(graph, result.checkpoint).values():

@@ -8,6 +8,7 @@ import torch
 from gnn.small_world import make_graph, make_tables, visitor_parts
 
 from holley_assets.gnn.checkpoint import Checkpoint, CheckpointError, copy_weights, vocabularies_of
+from holley_assets.gnn.demand import fit_demand
 from holley_assets.gnn.embedding import embed
 from holley_assets.gnn.graph_schema import FITS, INTERACTS, LOG_VISITORS, REV_FITS, REV_INTERACTS
 from holley_assets.gnn.message_graph import MessageGraph
@@ -20,7 +21,6 @@ from holley_assets.gnn.training_options import EdgeOptions, TrainingOptions
 ATTENTION = AttentionOptions(hidden_dim=16, heads=2, part_type_dim=4)
 MODEL = ModelOptions(embedding_dim=16, attention=ATTENTION)
 EDGES = EdgeOptions(epochs=3, patience=3, batches=2)
-NUM_FITS = 3  # popularity, levels and visitors; popularity is best there, so that messages have no place
 QUICK = TrainingOptions(loss="bce", strengths=(10.0,), validation_share=0.2, edges=EDGES)
 
 
@@ -47,7 +47,7 @@ def parity_share(graph, embeddings):
 @pytest.mark.parametrize("loss", ["likelihood", "bce"])
 def test_cold_users_learn_the_taste_of_their_model(loss):
     """Checkerboard: every part fits every car, and only owners' history tells which half a model likes."""
-    graph = make_graph(make_tables(users=240, active=200)).data
+    graph = make_graph(make_tables(users=120, active=60)).data
     options = TrainingOptions(loss=loss, edges=replace(EDGES, epochs=5))
     result = train(graph, replace(MODEL, attention=ATTENTION if loss == "bce" else None), options)
     assert parity_share(graph, embed(graph, result.checkpoint, personal_precision=5.0)) > 0.95
@@ -77,7 +77,8 @@ def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(graph, tmp_p
     assert [epoch._replace(seconds=0) for epoch in resumed.history] == [
         epoch._replace(seconds=0) for epoch in unbroken.history
     ]
-    assert seen == list(range(NUM_FITS + 1 + EDGES.epochs))
+    assert seen == list(range(len(unbroken.history)))
+    assert [epoch.stage for epoch in unbroken.history].count("attention") == EDGES.epochs
     assert not state.exists()
 
 
@@ -94,7 +95,7 @@ def test_a_state_of_other_data_is_not_resumed(graph, tmp_path):
 
 def taste_of_models():
     """A graph with something to learn, and a training that tries priors from strong to far too weak."""
-    graph = make_graph(make_tables(users=240, active=200)).data
+    graph = make_graph(make_tables(users=120, active=60)).data
     return graph, TrainingOptions(strengths=(300.0, 10.0, 1.0, 0.01))
 
 
@@ -108,6 +109,25 @@ def test_the_fit_that_held_out_visitors_like_best_is_chosen():
     last = history[-1]
     assert (last.stage, last.strength) == ("everybody", history[best].strength)
     assert (last.train_loss, last.validation_loss) == (None, None), "nobody is left to ask"
+
+
+def test_biases_keep_the_prior_that_popularity_chose(monkeypatch):
+    """In a world of forty customers a weak prior of biases overfits."""
+    graph = make_graph(make_tables(users=80, active=40)).data
+    strengths = []
+
+    def remember(*arguments, bias_strength, **keywords):
+        strengths.append(bias_strength)
+        fit_demand(*arguments, bias_strength=bias_strength, **keywords)
+
+    monkeypatch.setattr("holley_assets.gnn.fits.fit_demand", remember)
+    history = train(graph, replace(MODEL, attention=None), TrainingOptions(strengths=(10.0, 1.0))).history
+    popularity = [epoch for epoch in history if epoch.stage == "popularity"]
+    best = min(popularity, key=lambda epoch: epoch.validation_loss).strength
+    assert best > 1.0
+    assert strengths[: len(popularity)] == [epoch.strength for epoch in popularity]
+    assert set(strengths[len(popularity) :]) == {best}
+    assert history[-1].stage == "everybody"
 
 
 @pytest.mark.parametrize("refused", [False, True])
@@ -146,8 +166,8 @@ def test_those_held_out_are_learned_from_at_last():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("holley_assets.gnn.fits.fit_demand", remember)
         training = Training(graph, replace(MODEL, attention=None), options)
-        training.fits.fit("levels", 1.0, infer_cars=False)
-        training.fits.fit_everybody("levels", 1.0, infer_cars=False)
+        training.fits.fit("levels", 1.0, 1.0, infer_cars=False)
+        training.fits.fit_everybody("levels", 1.0, 1.0, infer_cars=False)
     edges = graph[INTERACTS].edge_index.shape[1]
     met_by_visitors = float((graph.set_offsets.diff() * graph.set_visitors).sum())
     assert seen[1] == pytest.approx(edges + met_by_visitors, rel=1e-6)
@@ -213,7 +233,7 @@ def test_a_warm_start_takes_over_what_passes_messages_and_nothing_that_remembers
         state={name: torch.full_like(value, 0.01) for name, value in cold.checkpoint.state.items()},
     )
     warm = train(graph, MODEL, QUICK, warm_start=champion)
-    without_messages = NUM_FITS + 1  # with the start
+    without_messages = [epoch.stage for epoch in cold.history].index("messages")
     assert [epoch.stage for epoch in cold.history].count("messages") == 1
     assert [epoch.validation_loss for epoch in warm.history[:without_messages]] == [
         epoch.validation_loss for epoch in cold.history[:without_messages]
