@@ -16,6 +16,7 @@ from holley_assets.assets.experiment_log import (
     frozen_declaration,
 )
 from holley_assets.assets.report import JSON_FILE as REPORT_FILE
+from holley_assets.assets.rollout_limit import KEPT_READOUTS, NEXT_SHARE, kept_readout
 from holley_assets.assets.step import Step
 from holley_assets.checks.experiment_checks import EXPERIMENT_CHECKS, experiment_verdicts
 from holley_assets.core.asset_keys import EXPERIMENT_OUTCOMES, EXPERIMENT_READOUT, SERVING_TABLE
@@ -33,8 +34,6 @@ from holley_assets.resources.warehouse.sql_files import query_dependencies
 from holley_assets.resources.warehouse_resource import WarehouseResource
 
 JSON_FILE, HTML_FILE = "experiment_readout.json", "experiment_readout.html"
-# The newest readout of each experiment, under a name that stays.
-KEPT = "experiments/"
 _INTERVALS = ("interval", "relative_interval")
 
 
@@ -154,14 +153,14 @@ def experiment_readout(
     except ValueError as error:
         raise dg.Failure(f"The experiment cannot be read: {error}", allow_retries=False) from error
     share, why = next_share(readout)
-    readout["next_share"] = {"share": share, "reason": why}
+    readout[NEXT_SHARE] = {"share": share, "reason": why}
     text = json.dumps(readout, indent=2, ensure_ascii=False) + "\n"
     page = step.artifacts.publish_text(
         render(readout, lifts=_lifts(step, readout), source=step.windows.source), HTML_FILE
     )
     reference = step.artifacts.publish_text(text, JSON_FILE)
     tracked = step.shown(step.journal.record(_record(step, readout, [reference, page])))
-    _keep(step, f"{KEPT}{frozen.declaration.name}.json", text)
+    _keep(step, kept_readout(frozen.declaration.name), text)
     return dg.MaterializeResult(
         value=reference.to_table(),
         metadata={
@@ -169,7 +168,7 @@ def experiment_readout(
             "reason": readout["decision"]["reason"],
             "readout": dg.MetadataValue.md(summarise(readout)),
             "report": dg.MetadataValue.path(step.store.location(page.path)),
-            "next_share": f"{share:.0%}: {why}",
+            NEXT_SHARE: f"{share:.0%}: {why}",
             "frozen_at": frozen.frozen_at.isoformat(),
             **tracked,
             **step.took(),
@@ -216,10 +215,10 @@ def _lifts(step: Step, readout: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Offline lifts beside online ones, of this experiment and of those before it; fewer where MLflow is away."""
     from holley_assets.experiment.offline import lift_rows
 
-    own = f"{KEPT}{readout['experiment']['name']}.json"
+    own = kept_readout(readout["experiment"]["name"])
     earlier = [
         json.loads(step.store.local_path(key).read_text(encoding="utf-8"))
-        for key in sorted(step.store.keys(KEPT))
+        for key in sorted(step.store.keys(KEPT_READOUTS))
         if key != own
     ]
     readouts = sorted([*earlier, readout], key=lambda each: str(each["as_of"]))

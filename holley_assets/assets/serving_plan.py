@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 
+from holley_assets.assets.rollout_limit import RolloutLimit, rollout_limit
 from holley_assets.ranking.arms import ARM, BUCKETS
 from holley_assets.resources.serving_switch import Switch, read_switch
 from holley_assets.resources.warehouse.interface import MissingTableError, Warehouse
@@ -48,6 +49,7 @@ def plan_serving(
     staged: str | None,
     champion: str | None,
     switch_words: str = "on",
+    limit: RolloutLimit | None = None,
 ) -> ServingPlan:
     """Decide. Pure, so that every case can be read in a test.
 
@@ -58,6 +60,7 @@ def plan_serving(
         staged: version of the model that made the staged recommendations.
         champion: version of the champion.
         switch_words: the switch's state, since when and why.
+        limit: what the readout of the rollout's experiment allows.
     """
     assigned = serving.graph_percent * BUCKETS // 100
     if kill_switch and (ever_served or serving.mode != "shadow"):
@@ -69,6 +72,12 @@ def plan_serving(
         )
     if serving.mode == "shadow":
         return ServingPlan("HOLLEY_SERVING_MODE is shadow: the serving table is not touched")
+    if limit is not None and limit.share == 0.0:
+        return ServingPlan(
+            f"the readout takes the graph's parts from everybody: {limit.reason}",
+            touched=True,
+            assigned_buckets=assigned,
+        )
     if champion is None:
         return ServingPlan("no model was ever promoted, and only the champion fills the serving table")
     if staged != champion:
@@ -76,11 +85,17 @@ def plan_serving(
             f"the staged recommendations are of model {staged}, and only the champion {champion} fills the "
             "serving table: job daily_score delivers with it"
         )
+    allowed = assigned if limit is None else min(assigned, round(limit.share * BUCKETS))
+    held = (
+        f", not the {serving.graph_percent} % that is set. {limit.reason}"
+        if limit and allowed < assigned
+        else ""
+    )
     return ServingPlan(
-        f"mode {serving.mode}: {serving.graph_percent} % of the users get the parts of champion {champion}",
+        f"mode {serving.mode}: {allowed * 100 / BUCKETS:g} % of the users get the parts of champion {champion}{held}",
         touched=True,
-        graph_buckets=assigned,
-        assigned_buckets=assigned,
+        graph_buckets=allowed,
+        assigned_buckets=allowed,
         model_version=champion,
     )
 
@@ -95,13 +110,14 @@ def present_plan(warehouse: Warehouse, settings: Settings, staged: str | None) -
         staged: version of the model that made the staged recommendations.
 
     Raises:
-        WarehouseError: the switch's record cannot be read.
+        WarehouseError: the switch's record cannot be read, or the readout that a rollout obeys.
         TrackingError: the registry cannot be reached.
     """
     serving = settings.serving
     switch = read_switch(warehouse, settings)
-    champion = None
+    champion, limit = None, None
     if serving.mode != "shadow" and not switch.is_on:
+        limit = rollout_limit(settings)
         champion = champion_version(settings)
     plan = plan_serving(
         serving,
@@ -110,6 +126,7 @@ def present_plan(warehouse: Warehouse, settings: Settings, staged: str | None) -
         staged=staged,
         champion=champion,
         switch_words=switch.words,
+        limit=limit,
     )
     return Present(plan, switch)
 

@@ -12,6 +12,7 @@ from holley_assets.assets.delivery import REFUSALS
 from holley_assets.assets.kept_versions import Version, describe_version
 from holley_assets.assets.publisher import PublisherResource, Target
 from holley_assets.assets.publishing import PublicationRefused
+from holley_assets.assets.rollout_limit import rollout_limit
 from holley_assets.assets.serving_plan import Present, ServingPlan, ever_served, plan_serving, present_plan
 from holley_assets.automation.leased_executor import leased
 from holley_assets.automation.promotion import require_checkpoint, restore_champion
@@ -85,7 +86,7 @@ def plan_after(warehouse: Warehouse, settings: Settings, returning: str) -> Serv
     """What the serving table is to hold once ``returning`` is the champion.
 
     Raises:
-        WarehouseError: the kill switch's record cannot be read.
+        WarehouseError: the kill switch's record cannot be read, or the readout that a rollout obeys.
     """
     switch = read_switch(warehouse, settings)
     return plan_serving(
@@ -95,6 +96,7 @@ def plan_after(warehouse: Warehouse, settings: Settings, returning: str) -> Serv
         staged=returning,
         champion=returning,
         switch_words=switch.words,
+        limit=None if switch.is_on else rollout_limit(settings),
     )
 
 

@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 from promotion import promote_version
 from small_run import FinishedRun, execute_job, failure_of
 
+from holley_assets.ranking.arms import user_buckets
 from holley_assets.resources.warehouse.exposures import EXPOSURES_SCHEMA
 
 TIER = ("email_lower", "serving_engagement_tier")
@@ -109,6 +110,26 @@ def test_deliveries_of_a_day_leave_one_row_a_user(
     switched = delivery.table("experiment_exposures")
     assert switched["assigned_arm"].equals(log["assigned_arm"])
     assert switched["received_arm"].unique().to_pylist() == ["sql"]
+
+
+def test_a_rollout_whose_readout_says_harm_returns_to_the_sql_pipeline(
+    delivery: Delivery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "spring.toml"
+    path.write_text(DECLARATION)
+    monkeypatch.setenv("HOLLEY_EXPERIMENT_DECLARATION", str(path))
+    monkeypatch.setenv("HOLLEY_SERVING_MODE", "rollout")
+    monkeypatch.setenv("HOLLEY_SERVING_SHARE", "25")
+    kept = delivery.run.data_dir / "experiments" / "spring.json"
+    kept.parent.mkdir()
+    kept.write_text('{"next_share": {"share": 0.0, "reason": "Clicks are fewer."}}')
+    assert delivery.deliver().success
+    log = delivery.table("experiment_exposures")
+    assert delivery.table("email_recommendations")["arm"].unique().to_pylist() == ["sql"]
+    assert log["received_arm"].unique().to_pylist() == ["sql"]
+    assert log["share"].unique().to_pylist() == [0.25]
+    buckets = user_buckets(log["email_lower"], "holley:spring").to_pylist()
+    assert log["assigned_arm"].to_pylist() == ["graph" if bucket < 2500 else "sql" for bucket in buckets]
 
 
 def test_without_an_experiment_the_job_says_so_and_ends_well(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from holley_assets.assets.rollout_limit import RolloutLimit, rollout_limit
 from holley_assets.assets.serving_plan import ServingPlan, plan_serving
+from holley_assets.resources.warehouse.interface import WarehouseError
 from holley_assets.settings import ServingSettings, SettingsError, load_settings
 
 
@@ -46,6 +50,57 @@ def test_the_kill_switch_wins_over_every_mode(mode: str) -> None:
     found = plan(mode, kill_switch=True, staged=None, champion=None)
     assert (found.touched, found.graph_buckets, found.kill_switch) == (True, 0, True)
     assert found.assigned_buckets == {"shadow": 0, "ab": 5000, "rollout": 1000, "full": 10_000}[mode]
+
+
+@pytest.mark.parametrize(
+    ("share", "allowed", "buckets"),
+    [(10, 0.25, 1000), (25, 0.25, 2500), (50, 0.25, 2500), (100, 0.5, 5000), (100, 1.0, 10_000)],
+)
+def test_a_rollout_goes_no_further_than_its_readout_allows(share: int, allowed: float, buckets: int) -> None:
+    found = plan("rollout", share=share, limit=RolloutLimit(allowed, "The look shows no harm."))
+    assert (found.touched, found.graph_buckets, found.assigned_buckets) == (True, buckets, buckets)
+    held = buckets < share * 100
+    assert found.reason == (
+        f"mode rollout: {buckets / 100:g} % of the users get the parts of champion m1"
+        + (f", not the {share} % that is set. The look shows no harm." if held else "")
+    )
+
+
+@pytest.mark.parametrize("case", [{}, {"staged": None}, {"staged": "m2"}, {"champion": None}])
+def test_harm_takes_the_graph_s_parts_from_everybody_and_nobody_changes_arms(case: dict[str, object]) -> None:
+    found = plan("rollout", share=25, limit=RolloutLimit(0.0, "Clicks are fewer."), **case)
+    assert (found.touched, found.graph_buckets, found.assigned_buckets) == (True, 0, 2500)
+    assert not found.kill_switch and not found.model_version
+    assert found.reason == "the readout takes the graph's parts from everybody: Clicks are fewer."
+
+
+def test_the_limit_is_that_of_the_newest_readout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    declaration = tmp_path / "spring.toml"
+    declaration.touch()
+    variables = {
+        "HOLLEY_DATA_DIR": str(tmp_path),
+        "HOLLEY_SERVING_MODE": "rollout",
+        "HOLLEY_SERVING_EXPERIMENT": "spring",
+        "HOLLEY_EXPERIMENT_DECLARATION": str(declaration),
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    kept = tmp_path / "experiments" / "spring.json"
+    kept.parent.mkdir()
+    assert rollout_limit(load_settings()) is None, "nobody has read it yet"
+    kept.write_text('{"next_share": {"share": 0.25, "reason": "So it is."}}')
+    assert rollout_limit(load_settings()) == RolloutLimit(0.25, "So it is.")
+    kept.write_text("{}")
+    with pytest.raises(
+        WarehouseError, match=r"experiments/spring.json, which the rollout obeys, cannot be read"
+    ):
+        rollout_limit(load_settings())
+    for name, value in (("HOLLEY_SERVING_MODE", "ab"), ("HOLLEY_SERVING_EXPERIMENT", "summer")):
+        with monkeypatch.context() as patched:
+            patched.setenv(name, value)
+            assert rollout_limit(load_settings()) is None
+    monkeypatch.delenv("HOLLEY_EXPERIMENT_DECLARATION")
+    assert rollout_limit(load_settings()) is None
 
 
 def test_there_is_nothing_to_take_back_where_the_graph_never_served() -> None:
