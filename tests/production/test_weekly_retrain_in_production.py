@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,6 +38,16 @@ SLOTS = [
         (f"rec{slot}_image", "STRING"),
     )
 ]
+EXPERIMENT = """
+name = "spring"
+salt = "holley"
+share = 0.5
+primary_metric = "click_rate"
+minimal_effect = 0.1
+start = 2026-02-01
+planned_end = 2026-03-01
+looks = 4
+"""
 PROMOTION = {"by": "ada", "reason": "a test", "force": True}
 
 
@@ -242,6 +253,38 @@ def test_a_pulled_switch_stops_the_publication_within_its_statement(
     switched = production.table("holley_serving", "email_recommendations")
     assert set(switched["arm"].to_pylist()) == {"sql"}
     assert set(switched["assigned_arm"].to_pylist()) == {"graph", "sql"}
+
+
+def test_an_experiment_is_logged_and_read(
+    production: Production, serving: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "spring.toml"
+    path.write_text(EXPERIMENT)
+    monkeypatch.setenv("HOLLEY_SERVING_MODE", "ab")
+    monkeypatch.setenv("HOLLEY_SERVING_EXPERIMENT", "spring")
+    monkeypatch.setenv("HOLLEY_EXPERIMENT_DECLARATION", str(path))
+    with production.instance() as instance:
+        for only in (["mixed_recommendations", "serving_table"], ["serving_table"]):
+            assert execute_job("daily_score", instance=instance, only=only).success
+        read = execute_job("read_experiment", instance=instance)
+    assert read.success
+    served = production.table("holley_serving", "email_recommendations")
+    log = production.table("holley_serving", "experiment_exposures")
+    assert rows_by_email(log).keys() == rows_by_email(served).keys() and log.num_rows == served.num_rows
+    for email, row in rows_by_email(log).items():
+        shown = rows_by_email(served)[email]
+        assert (row["assigned_arm"], row["received_arm"]) == (shown["assigned_arm"], shown["arm"])
+        assert row["rec_part_1"] == shown["rec_part_1"]
+    with production.bigquery.client() as client:
+        table = client.get_table("holley_serving.experiment_exposures")
+    assert table.time_partitioning.field == "exposure_day"
+    assert production.table("holley_serving", "experiment_declarations").num_rows == 1
+    outcomes = asset(production, "experiment_outcomes")
+    assert outcomes.num_rows == log.num_rows
+    key = production.store().artifact_key(read.run_id, "experiment_readout.json")
+    readout = json.loads(production.store().local_path(key).read_text())
+    assert readout["decision"]["outcome"] == "keep running"
+    assert readout["traffic"]["users"] == log.num_rows
 
 
 def test_the_table_before_stays_as_a_snapshot(
