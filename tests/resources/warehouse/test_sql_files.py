@@ -11,7 +11,7 @@ import sqlglot
 from sqlglot import exp
 
 from holley_assets.resources.warehouse import sql_files
-from holley_assets.resources.warehouse.duckdb.transpile import to_duckdb
+from holley_assets.resources.warehouse.duckdb.transpile import TranspileError, to_duckdb
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 from holley_assets.resources.warehouse.sql_files import (
     SQL_FOLDER,
@@ -131,3 +131,8 @@ def test_unnesting_is_streamed():
         ((_, plan),) = connection.execute(f"EXPLAIN {query.select}").fetchall()
     assert "UNNEST" in plan
     assert "JOIN" not in plan
+
+
+def test_what_is_not_one_select_is_refused() -> None:
+    with pytest.raises(TranspileError, match="a query must be one SELECT, this is DELETE"):
+        to_duckdb(Query("rows", (), "DELETE FROM parts WHERE TRUE"))

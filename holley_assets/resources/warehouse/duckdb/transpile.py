@@ -37,6 +37,8 @@ class DuckDBQuery(NamedTuple):
 def to_duckdb(query: Query) -> DuckDBQuery:
     """Translate ``query``; parameters stay parameters (``@cutoff`` becomes ``$cutoff``)."""
     select = sqlglot.parse_one(query.select, read="bigquery")
+    if not isinstance(select, exp.Query):
+        raise TranspileError(f"a query must be one SELECT, this is {select.key.upper()}")
     functions = tuple(_generate(sqlglot.parse_one(function, read="bigquery")) for function in query.functions)
     translated = _generate(select)
     order = "\nORDER BY " + ", ".join(map(_order_term, query.order)) if query.order else ""
