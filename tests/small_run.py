@@ -15,11 +15,13 @@ import pyarrow as pa
 
 PROJECT = Path(__file__).parent.parent
 AS_OF = "2026-02-01"
-# Big enough that every table has rows, small enough for seconds; two epochs show that training goes on.
+# Big enough that every table has rows, small enough for seconds; two epochs and a few steps of the optimiser show that
+# training goes on.
 SMALL_RUN = {
     "HOLLEY_AS_OF": AS_OF,
     "HOLLEY_SAMPLE_USERS": "2000",
     "HOLLEY_TRAINING_EPOCHS": "2",
+    "HOLLEY_TRAINING_FIT_STEPS": "5",
     "OMP_NUM_THREADS": "1",
 }
 
