@@ -4,10 +4,11 @@ import datetime
 import json
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from holley_assets.assets.experiment_log import (
     DeclarationError,
@@ -33,8 +34,16 @@ from holley_assets.resources.warehouse.interface import MissingTableError, Wareh
 from holley_assets.resources.warehouse.sql_files import query_dependencies
 from holley_assets.resources.warehouse_resource import WarehouseResource
 
+if TYPE_CHECKING:
+    from holley_assets.experiment.power import RecentUsers
+
 JSON_FILE, HTML_FILE = "experiment_readout.json", "experiment_readout.html"
 _INTERVALS = ("interval", "relative_interval")
+_BEFORE = {
+    "click_rate": "clicks_before",
+    "conversion": "orders_before",
+    "revenue_per_user": "order_value_before",
+}
 
 
 @dg.asset(
@@ -140,6 +149,7 @@ def experiment_readout(
     """
     # Seconds of imports that no other step needs.
     from holley_assets.experiment.page import render, summarise
+    from holley_assets.experiment.power import power_plan
     from holley_assets.experiment.readout import read_experiment
     from holley_assets.experiment.rollout import next_share
 
@@ -156,7 +166,13 @@ def experiment_readout(
     readout[NEXT_SHARE] = {"share": share, "reason": why}
     text = json.dumps(readout, indent=2, ensure_ascii=False) + "\n"
     page = step.artifacts.publish_text(
-        render(readout, lifts=_lifts(step, readout), source=step.windows.source), HTML_FILE
+        render(
+            readout,
+            plan=power_plan(frozen.declaration, recent_users(experiment_outcomes, frozen.declaration)),
+            lifts=_lifts(step, readout),
+            source=step.windows.source,
+        ),
+        HTML_FILE,
     )
     reference = step.artifacts.publish_text(text, JSON_FILE)
     tracked = step.shown(step.journal.record(_record(step, readout, [reference, page])))
@@ -174,6 +190,29 @@ def experiment_readout(
             **step.took(),
         },
         check_results=experiment_verdicts(readout, step.windows.as_of),
+    )
+
+
+def recent_users(outcomes: pa.Table, declaration: Declaration) -> "RecentUsers":
+    """What the power plan reckons with: the primary metric in the window before the first exposure, in both arms.
+
+    Args:
+        outcomes: asset ``experiment_outcomes``.
+        declaration: whose primary metric is meant.
+    """
+    from holley_assets.experiment.power import RecentUsers
+
+    before = outcomes[_BEFORE[declaration.primary_metric]]
+    if declaration.primary_metric != "revenue_per_user":
+        before = pc.greater(before, 0)
+    values = pc.cast(before, pa.float64())
+    newest = pc.max(outcomes["week"]).as_py() or 0
+    first = pc.sum(pc.equal(outcomes["week"], 0)).as_py() or 0
+    return RecentUsers(
+        mean=pc.mean(values).as_py() or 0.0,
+        variance=pc.variance(values).as_py() or 0.0,
+        users_in_the_first_week=first,
+        new_users_a_week=(outcomes.num_rows - first) // newest if newest else 0,
     )
 
 
