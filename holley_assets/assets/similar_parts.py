@@ -59,10 +59,10 @@ def similar_parts(
     """One row a part, relation and similar part: what could be bought instead of it, and what goes with it.
 
     `alternative`: parts of the same type, by the cosine of their vectors. `goes_with` is directed: parts that buyers
-    ordered with the part or within HOLLEY_PAIR_WINDOW_DAYS after it, by the number of buyers, recent ones counting
-    more. Both parts may be recommended and fit a year, make and model in common. `evidence` holds the number of buyers
-    (0 below HOLLEY_PAIR_MINIMUM_BUYERS) and of cars that both fit. Staged, not delivered: its checks run on it in the
-    warehouse, in this step.
+    ordered with the part or within HOLLEY_PAIR_WINDOW_DAYS after it, by a source vector of the one and a target vector
+    of the other, which all ordered pairs teach, recent ones most. Both parts may be recommended and fit a year, make
+    and model in common. `evidence` holds the number of buyers (0 below HOLLEY_PAIR_MINIMUM_BUYERS) and of cars that
+    both fit. Staged, not delivered: its checks run on it in the warehouse, in this step.
     """
     from holley_assets.ranking.similar_parts import eligible_parts, find_similar_parts
 
@@ -75,6 +75,7 @@ def similar_parts(
         fitment=fitment,
         parts=parts,
         maximum=step.settings.rules.maximum_similar_parts,
+        pair_dimensions=step.settings.run.pair_dimensions,
         generated_at=datetime.datetime.combine(step.windows.as_of, datetime.time(), tzinfo=datetime.UTC),
         model_version=vectors[MODEL_VERSION][0].as_py(),
     )

@@ -149,7 +149,7 @@ OF_TABLE: dict[str, dict[str, str]] = {
     },
     "similar_parts": {
         "other_base_sku": "the part that is similar",
-        "score": "cosine of both vectors, or weight of the ordered pair; no unit; higher is better",
+        "score": "cosine of both vectors, or logarithm of how likely the part comes next; no unit; higher is better",
     },
     "interacts_edges": {
         "weight": "views, carts and orders by their base weights (HOLLEY_VIEW_WEIGHT …), decayed by age and added "

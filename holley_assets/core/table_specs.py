@@ -269,7 +269,7 @@ Stored once with the smaller base SKU first; the graph holds both directions."""
 within a month after it.
 
 Directed: what is bought after a carburettor is not what a carburettor is bought after. `weight` counts each buyer once
-and the newest pairs most. `similar_parts` reads it.""",
+and the newest pairs most. `similar_parts` learns from it.""",
     ),
     TableSpec(
         name="user_visits",

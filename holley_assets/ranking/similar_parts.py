@@ -1,9 +1,8 @@
 """Parts beside a part: what could be bought instead of it, and what is bought with or after it.
 
-``alternative`` is the cosine of the vectors of two parts of one type. ``goes_with`` is directed and counts the buyers
-of ordered pairs by recency, which holds on both real logs; directed vectors of the same pairs are better on one and far
-worse on the other (``tests/benchmarks/README.md``). Both parts may be recommended, and fit a year, make and model in
-common.
+``alternative`` is the cosine of the vectors of two parts of one type. ``goes_with`` is directed: ordered pairs of one
+buyer, by source and target vectors that are learned from all pairs (:mod:`.directed_vectors`). Both parts may be
+recommended, and fit a year, make and model in common.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import pyarrow.compute as pc
 from scipy.sparse import csr_matrix
 
 from holley_assets.arrays import find_sorted
+from holley_assets.ranking.directed_vectors import pair_scores
 from holley_assets.ranking.encoding import FloatArray, IntArray, codes_in, encode
 from holley_assets.terms import CAR
 
@@ -84,6 +84,7 @@ def find_similar_parts(
     fitment: pa.Table,
     parts: pa.Table,
     maximum: int,
+    pair_dimensions: int,
     generated_at: datetime.datetime,
     model_version: str,
 ) -> pa.Table:
@@ -96,12 +97,13 @@ def find_similar_parts(
         fitment: year, make, model, base_sku, serving_sku (null where no variant may be recommended).
         parts: see :func:`eligible_parts`.
         maximum: parts for each part and relation, at most.
+        pair_dimensions: of the directed vectors of ``goes_with``.
         generated_at: value of the column of that name.
         model_version: of the vectors.
     """
     base_skus, types = eligible_parts(parts)
     fits = _fitting_vehicles(fitment, base_skus)
-    bought = _bought_next(pairs, base_skus, fits)
+    bought = _bought_next(pairs, base_skus, fits, pair_dimensions)
     rows = codes_in(base_skus, vector_base_skus)
     alternatives = _alternatives(vectors, rows, types, fits, bought)
     table = pa.concat_tables(
@@ -128,8 +130,20 @@ def _fitting_vehicles(fitment: pa.Table, base_skus: pa.StringArray) -> csr_matri
     return csr_matrix((np.ones(known.sum(), np.int32), (product[known], vehicle[known])), shape=shape)
 
 
-def _bought_next(pairs: pa.Table, base_skus: pa.StringArray, fits: csr_matrix) -> _Pairs:
-    """Ordered pairs of eligible parts that share a vehicle; the score is the number of their buyers by recency."""
+def _bought_next(pairs: pa.Table, base_skus: pa.StringArray, fits: csr_matrix, dimensions: int) -> _Pairs:
+    """Ordered pairs of eligible parts that share a vehicle; the score is how likely the other comes next.
+
+    Vectors are learned from the pairs of all parts, also of those that may not be shown.
+    """
+    _, names = encode(
+        pa.chunked_array([*pairs["base_sku"].chunks, *pairs["other_base_sku"].chunks], pa.string())
+    )
+    learned = pair_scores(
+        codes_in(pairs["base_sku"], names),
+        codes_in(pairs["other_base_sku"], names),
+        pairs["serving_weight"].to_numpy(),
+        dimensions,
+    )
     first, other = (codes_in(pairs[name], base_skus) for name in ("base_sku", "other_base_sku"))
     kept = np.flatnonzero((first >= 0) & (other >= 0) & (first != other))
     shared = np.zeros(len(first), np.int64)
@@ -138,8 +152,8 @@ def _bought_next(pairs: pa.Table, base_skus: pa.StringArray, fits: csr_matrix) -
         shared[block] = np.asarray(fits[first[block]].multiply(fits[other[block]]).sum(axis=1)).ravel()
     kept = kept[shared[kept] > 0]
     kept = kept[np.argsort(first[kept] * len(base_skus) + other[kept])]
-    weight, buyers = (pairs[name].to_numpy()[kept] for name in ("serving_weight", "serving_buyers"))
-    return _Pairs(first[kept], other[kept], weight, buyers, shared[kept])
+    buyers = pairs["serving_buyers"].to_numpy()[kept]
+    return _Pairs(first[kept], other[kept], learned[kept], buyers, shared[kept])
 
 
 def _alternatives(

@@ -7,12 +7,14 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from small_run import FinishedRun, execute_job, failure_of
 
 from holley_assets.ranking import similar_parts
+from holley_assets.ranking.directed_vectors import pair_scores
 from holley_assets.ranking.similar_parts import SCHEMA
 
 STEPS = ["similar_parts", "similar_parts_table"]
@@ -45,9 +47,20 @@ def test_alternatives_have_one_type_and_what_goes_with_a_part_was_ordered_after_
     types: dict[str, set[str]] = {}
     for part in weekly_run.table("parts").to_pylist():
         types.setdefault(part["base_sku"], set()).add(part["part_type"])
+    table = weekly_run.table("ordered_pairs")
+    firsts, others = table["base_sku"].to_pylist(), table["other_base_sku"].to_pylist()
+    number = {name: place for place, name in enumerate(sorted({*firsts, *others}))}
+    scores = pair_scores(
+        np.array([number[name] for name in firsts]),
+        np.array([number[name] for name in others]),
+        table["serving_weight"].to_numpy(),
+        16,
+    )
     pairs = {
-        (row["base_sku"], row["other_base_sku"]): (row["serving_weight"], row["serving_buyers"])
-        for row in weekly_run.table("ordered_pairs").to_pylist()
+        (first, other): (score, buyers)
+        for first, other, score, buyers in zip(
+            firsts, others, scores.tolist(), table["serving_buyers"].to_pylist(), strict=True
+        )
     }
     seen = Counter[tuple[str, str]]()
     for row in rows:

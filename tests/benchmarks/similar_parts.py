@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.linalg import svds
 
+from holley_assets.ranking.directed_vectors import pair_scores
 from holley_assets.sample_data.fits import ranges
 
 FloatArray = npt.NDArray[np.float64]
@@ -155,25 +156,30 @@ def scores_by_system(
     return systems, np.diff(plain.indptr), popularity
 
 
-def published_pairs(pairs: pa.Table, products: pa.Array) -> csr_matrix:
-    """What table ``similar_parts`` ranks ``goes_with`` by, as of the cutoff, ``[num_products, num_products]``.
+def published_pairs(pairs: pa.Table, products: pa.Array) -> tuple[csr_matrix, IntArray, IntArray]:
+    """Buyers by recency of table ``ordered_pairs`` as of the cutoff, and both parts of each pair that has some.
 
     Args:
         pairs: table ``ordered_pairs``.
-        products: base SKU of each row.
+        products: base SKU of each row and column.
     """
     known = pairs.filter(pc.is_valid(pairs["weight"]))
-    place = [
-        pc.index_in(known[name].cast(pa.string()).combine_chunks(), value_set=products).to_numpy()
+    first, other = (
+        pc.index_in(known[name].cast(pa.string()).combine_chunks(), value_set=products)
+        .to_numpy()
+        .astype(np.int64)
         for name in ("base_sku", "other_base_sku")
-    ]
-    return coo_matrix((known["weight"].to_numpy(), place), shape=(len(products), len(products))).tocsr()
+    )
+    shape = (len(products), len(products))
+    return coo_matrix((known["weight"].to_numpy(), (first, other)), shape=shape).tocsr(), first, other
 
 
-def chances(logits: FloatArray) -> FloatArray:
-    """Softmax of each row."""
-    exponent = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(exponent / exponent.sum(axis=1, keepdims=True))
+def among(
+    scores: FloatArray, first: IntArray, other: IntArray, count: int
+) -> Callable[[IntArray], FloatArray]:
+    """Scores of pairs, and the least of all for every other pair."""
+    shifted = coo_matrix((scores - scores.min() + 1.0, (first, other)), shape=(count, count)).tocsr()
+    return lambda base: shifted[base].toarray()
 
 
 def evaluate(study: Any, *, window_days: int, seed: int) -> dict[str, Any]:
@@ -204,14 +210,12 @@ def evaluate(study: Any, *, window_days: int, seed: int) -> dict[str, Any]:
     systems, pairs, popularity = scores_by_system(
         buyer, product, day, types.to_numpy()[place].astype(np.int64), window_days=window_days, seed=seed
     )
-    table = published_pairs(study.tables["ordered_pairs"], products)
-    source, target = directed_vectors(table, DIMENSIONS, seed)
-    later = log_chance(table)
-    systems["table similar_parts"] = lambda base: table[base].toarray()
-    systems["directed vectors of its pairs, and chance"] = lambda base: source[base] @ target.T + later
-    systems["table similar_parts, and these vectors"] = lambda base: (
-        table[base].toarray() + chances(source[base] @ target.T + later)
-    )
+    table, first, other = published_pairs(study.tables["ordered_pairs"], products)
+    weight = np.asarray(table[first, other]).ravel()
+    systems["buyers of the table's pairs"] = lambda base: table[base].toarray()
+    for dimensions in sorted({4, 16, 64, study.settings.run.pair_dimensions}):
+        found = pair_scores(first, other, weight, dimensions)
+        systems[f"table, {dimensions} dimensions"] = among(found, first, other, len(products))
     chosen = set(zip(clicker.tolist(), clicked.tolist(), strict=True))
     last = np.full(len(emails), -1, np.int64)
     np.maximum.at(last, buyer, day)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -69,9 +70,14 @@ def find(
         fitment=fits,
         parts=parts,
         maximum=maximum,
+        pair_dimensions=16,
         generated_at=MOMENT,
         model_version="m1",
     )
+
+
+def ln(share: float) -> float:
+    return round(math.log(share), 6)
 
 
 def rows(table: pa.Table) -> list[tuple[object, ...]]:
@@ -111,7 +117,10 @@ def test_an_alternative_has_the_type_shares_a_car_and_is_near() -> None:
 
 
 def test_what_goes_with_a_part_is_directed() -> None:
-    """Planted: 5 buyers ordered the gasket set after the carburetor, 4 the pump after it, 1 the carburetor later."""
+    """Planted: 5 buyers ordered the gasket set after the carburetor, 4 the pump after it, 1 the carburetor later.
+
+    With more dimensions than parts a score is the logarithm of the pair's share, such as 3.5 of 5.5.
+    """
     parts = catalogue(CARB="Carburetor", SET="Gasket Set", PUMP="Fuel Pump")
     fits = fitment(("CARB", 1967, "GT"), ("SET", 1967, "GT"), ("PUMP", 1967, "GT"))
     pairs = ordered(
@@ -119,10 +128,10 @@ def test_what_goes_with_a_part_is_directed() -> None:
     )
     table = find(parts, fits, pairs)
     assert rows(table) == [
-        ("CARB", "goes_with", 1, "SET", 3.5),
-        ("CARB", "goes_with", 2, "PUMP", 2.0),
-        ("PUMP", "goes_with", 1, "SET", 1.5),
-        ("PUMP", "goes_with", 2, "CARB", 0.25),
+        ("CARB", "goes_with", 1, "SET", ln(3.5 / 5.5)),
+        ("CARB", "goes_with", 2, "PUMP", ln(2.0 / 5.5)),
+        ("PUMP", "goes_with", 1, "SET", ln(1.5 / 1.75)),
+        ("PUMP", "goes_with", 2, "CARB", ln(0.25 / 1.75)),
     ]
     assert [row["evidence"]["buyers"] for row in table.to_pylist()] == [5, 4, 3, 1]
 
@@ -132,7 +141,8 @@ def test_a_pair_needs_a_shared_car_and_two_parts_that_may_be_shown() -> None:
     fits = fitment(("A", 1967, "GT"), ("A", 1967, "FALCON"), ("B", 1968, "GT"), ("C", 1967, "FALCON"))
     pairs = ordered(("A", "B", 9, 9.0), ("A", "C", 2, 1.0), ("A", "GONE", 9, 9.0), ("GONE", "A", 9, 9.0))
     table = find(parts, fits, pairs)
-    assert rows(table) == [("A", "goes_with", 1, "C", 1.0)]
+    # What may not be shown is learned from all the same: C is as likely as chance has it among all four parts.
+    assert rows(table) == [("A", "goes_with", 1, "C", ln(1.0 / (1.0 + 3 * 9.0**0.75)))]
     assert table["evidence"].to_pylist() == [{"buyers": 2, "shared_vehicles": 1}]
 
 
@@ -154,8 +164,8 @@ def test_the_best_are_kept_and_ties_go_by_part_number() -> None:
     assert [row for row in found if row[0] == "A"] == [
         ("A", "alternative", 1, "B", 1.0),
         ("A", "alternative", 2, "C", 1.0),
-        ("A", "goes_with", 1, "B", 1.0),
-        ("A", "goes_with", 2, "C", 1.0),
+        ("A", "goes_with", 1, "B", ln(0.25)),
+        ("A", "goes_with", 2, "C", ln(0.25)),
     ]
     assert len(found) == 12
 
