@@ -175,7 +175,7 @@ def test_the_report_is_the_newest_or_the_one_that_is_named(
 
 
 def test_every_command_has_a_help_of_its_own() -> None:
-    commands = {"run", "ui", "explain", "compare", "report", "promote", "rollback"}
+    commands = {"run", "ui", "explain", "similar", "compare", "report", "promote", "rollback"}
     assert set(holley.commands) == commands
     for name in holley.commands:
         result = CliRunner().invoke(holley, [name, "--help"])
