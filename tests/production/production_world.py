@@ -124,6 +124,7 @@ def running_production(
             "HOLLEY_AS_OF": AS_OF.isoformat(),
             "HOLLEY_DATA_DIR": str(folder / "scratch"),
             "HOLLEY_TRAINING_EPOCHS": "2",
+            "HOLLEY_TRAINING_FIT_STEPS": "5",
             "HOLLEY_CHECK_MINIMUM_USERS": "100",
             "HOLLEY_BIGQUERY_PROJECT": bigquery_emulator.project,
             "HOLLEY_BIGQUERY_EMULATOR": bigquery_emulator.url,
