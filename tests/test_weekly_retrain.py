@@ -168,15 +168,18 @@ def test_the_training_is_tracked_with_its_evaluation(weekly_run: FinishedRun, re
     assert run.info.status == "FINISHED"
     assert run.data.tags["decision"] == "inconclusive"
     assert run.data.params["training.epochs"] == "2"
-    assert run.data.metrics["nodes.user"] > 0
-    assert 0 < run.data.metrics["density.fits"] < 1
-    assert run.data.metrics["metrics.gnn.overall.mrr"] == pytest.approx(
-        report["metrics"]["gnn"]["overall"]["mrr"]
-    )
+    assert run.data.metrics["nodes/user"] > 0
+    assert 0 < run.data.metrics["density/fits"] < 1
+    assert run.data.metrics["gnn/overall.mrr"] == pytest.approx(report["metrics"]["gnn"]["overall"]["mrr"])
+    # A chart belongs to a group by what stands before the slash, and every chart belongs to one.
+    groups = {name.partition("/")[0] for name in run.data.metrics if "/" in name}
+    assert groups == {"training", "epoch", "nodes", "edges", "density", "comparison", *report["metrics"]}
+    assert all("/" in name for name in run.data.metrics)
+    assert run.data.tags["source"] == "sample" and run.data.tags["as_of"] == report["as_of"]
     # The last fit holds nothing back: it has no loss to be validated on.
     losses = [loss for loss in report["training"]["curves"]["validation_loss"] if loss is not None]
     assert len(losses) > 1
-    assert len(client.get_metric_history(run.info.run_id, "validation_loss")) == len(losses)
+    assert len(client.get_metric_history(run.info.run_id, "epoch/validation_loss")) == len(losses)
     files = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"model.pt", "eval_report.json", "eval_report.html"} <= files
 

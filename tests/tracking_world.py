@@ -27,7 +27,7 @@ def training_of(run: str, store: FileStore, day: int = 1) -> TrainingRecord:
         as_of=datetime.date(2026, 2, day),
         checkpoint=ArtifactStore(store, run).publish_text(f"weights of {run}", "model.pt"),
         parameters=flatten({"training": {"seed": 0, "epochs": 2}}),
-        statistics={"nodes.user": 10, "density": math.nan},
+        statistics={"nodes/user": 10, "density": math.nan},
         curves=[{"epoch": 1, "loss": 0.5, "mrr": None}, {"epoch": 2, "loss": 0.25, "mrr": 0.1}],
         started_from=None,
     )
@@ -41,7 +41,7 @@ def evaluation_of(training: TrainingRecord, *, passed: bool = True) -> Evaluatio
         model_version=training.model_version,
         outcome="clear_win" if passed else "worse",
         gates={"hit_rate_at_4_cold": passed},
-        metrics={"gnn.cold.hit_rate@4": 0.2, "gnn.hot.hit_rate@4": None},
+        metrics={"gnn/cold.hit_rate@4": 0.2, "gnn/hot.hit_rate@4": None},
         headline={"cold_hit_rate_at_4_lift": 0.04},
         artifacts=[],
     )

@@ -179,10 +179,10 @@ def _record(
             "delivered_system": delivered_system(row[MODEL_VERSION]),
         },
         statistics={
-            **{f"{group}.{name}": value for group, of in statistics.items() for name, value in of.items()},
-            "best_epoch": row["best_epoch"],
-            "best_validation_mrr": history[row["best_epoch"]]["validation_mrr"],
-            "seconds_training": step.took()["seconds"],
+            **{f"{group}/{name}": value for group, of in statistics.items() for name, value in of.items()},
+            "training/chosen_epoch": row["best_epoch"],
+            "training/validation_mrr_of_chosen_epoch": history[row["best_epoch"]]["validation_mrr"],
+            "training/seconds": step.took()["seconds"],
         },
         # What a stage is called is no number of a curve.
         curves=[{name: value for name, value in epoch.items() if name != "stage"} for epoch in history],

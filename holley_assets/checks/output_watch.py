@@ -53,8 +53,14 @@ def judge_switch(settings: Settings, warehouse: WarehouseResource) -> Verdict | 
     except WarehouseError:
         return None
     words = f"the kill switch is {switch.words}"
+    if settings.serving.mode == "shadow":
+        words += (
+            "; HOLLEY_SERVING_MODE is shadow, so that this project serves nobody, whatever the switch says"
+        )
+    elif switch.is_on:
+        words += "; everybody gets the SQL pipeline's parts"
     if switch.is_on:
-        words += "; everybody gets the SQL pipeline's parts. Job serve_graph_again lets it go"
+        words += ". Job serve_graph_again lets it go"
     return Verdict(
         KILL_SWITCH_IS_OFF,
         not switch.is_on,

@@ -24,7 +24,9 @@ from holley_assets.texts import for_html, for_plot
 INK, MUTED, GRID = "#1b2733", "#5b6875", "#dfe5eb"
 BLUE, ORANGE, GREEN, RED = "#1f5fa8", "#b4530a", "#2a7d4f", "#b3261e"
 SYSTEM_COLOURS = {name: system.colour for name, system in BY_NAME.items()}
-GROUP_COLOURS = ("#1f5fa8", "#b4530a", "#2a7d4f", "#8a4f9e", "#0f8a94", "#a88a00", "#b3261e", "#6b7784")
+# Okabe & Ito 2008, which tell apart with any colour vision; the shape says the same without colour.
+GROUP_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#56b4e9", "#d55e00", "#cc79a7", "#1b2733")
+GROUP_SHAPES = ("o", "s", "^", "D", "v", "P", "X")
 STYLE = {
     "svg.hashsalt": "holley_assets",  # the same figure gives the same bytes
     "font.size": 9.5,
@@ -259,18 +261,19 @@ def embedding_picture(points: pa.Table) -> Plot | None:
         figure, (axis,) = _figure(9.4, 4.6)
         for colour, index in enumerate(order):
             inside = groups == names[index]
-            shade = "#c5ccd3" if names[index] == "others" else GROUP_COLOURS[colour % len(GROUP_COLOURS)]
+            others = names[index] == "others"
             axis.scatter(
                 x[inside],
                 y[inside],
-                s=11,
-                color=shade,
-                alpha=0.75,
+                s=6 if others else 20,
+                color="#c5ccd3" if others else GROUP_COLOURS[colour % len(GROUP_COLOURS)],
+                marker="." if others else GROUP_SHAPES[colour % len(GROUP_SHAPES)],
+                alpha=0.8,
                 linewidths=0,
                 label=f"{for_plot(names[index])} ({counts[index]:,})",
-                zorder=1 if names[index] == "others" else 2,
+                zorder=1 if others else 2,
             )
         axis.set_axis_off()
-        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=2.0)
-        words = f"{points.num_rows:,} parts in the plane of the two main directions, coloured by part type."
+        axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.6)
+        words = f"{points.num_rows:,} parts in the plane of the two main directions, by shape and colour of part type."
         return _encode(figure, words, kind="png")

@@ -5,7 +5,7 @@ Nothing is loaded but the shop's pictures of a few parts, once they are in sight
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -90,6 +90,24 @@ def gate_rows(report: Mapping[str, Any], rule: DecisionRule) -> list[dict[str, A
             }
         )
     return rows
+
+
+def against_promotion(report: Mapping[str, Any], gates: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a promotion would be refused for, in words, as far as a report knows it; empty for a clear win."""
+    found = []
+    outcome = report["decision"]["outcome"]
+    if outcome != "clear_win":
+        found.append(f"the decision is {HEADLINES[outcome].lower()}, and only a clear win is promoted")
+    failed = [
+        f"{METRIC_NAMES[gate['metric']].split(',')[0]}, {gate['tier']}"
+        for gate in gates
+        if not gate["passed"]
+    ]
+    if failed:
+        found.append(f"gates not passed: {' and '.join(failed)}")
+    if not report.get("previous_run", {}).get("no_worse", True):
+        found.append("it is worse than the run before")
+    return found
 
 
 def _shown(value: Any) -> Any:
@@ -180,7 +198,9 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
         report=report,
         style=(folder / "report.css").read_text(encoding="utf-8"),
         headline=HEADLINES[report["decision"]["outcome"]],
-        gates=gate_rows(report, rule),
+        gates=(judged := gate_rows(report, rule)),
+        against_promotion=against_promotion(report, judged),
+        is_sample=report.get("source") == "sample",
         plots=drawn,
         missing_plots=missing,
         best=best_systems(report["metrics"]),

@@ -138,7 +138,10 @@ def headline_numbers(report: Mapping[str, Any]) -> dict[str, float]:
 
 
 def metrics_by_name(report: Mapping[str, Any]) -> dict[str, float]:
-    """Every number in the metrics and the comparison, by a dotted name; intervals end in low and high."""
+    """Every number in the metrics and the comparison, by name; intervals end in low and high.
+
+    What stands before the slash is the system, or ``comparison``: MLflow draws each of these as a group of charts.
+    """
     flat: dict[str, float] = {}
 
     def add(name: str, value: object) -> None:
@@ -149,8 +152,9 @@ def metrics_by_name(report: Mapping[str, Any]) -> dict[str, float]:
             for key, item in zip(("low", "high"), value, strict=True):
                 add(f"{name}.{key}", item)
         elif isinstance(value, (int, float)):
-            flat[name] = float(value)
+            flat[name.replace(".", "/", 1)] = float(value)
 
-    add("metrics", report["metrics"])
+    for system, table in report["metrics"].items():
+        add(system, table)
     add("comparison", report["comparison"])
     return flat

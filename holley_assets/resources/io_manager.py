@@ -8,7 +8,8 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from holley_assets.core.metadata_keys import CHECKSUM
+from holley_assets.core.metadata_keys import AS_OF, CHECKSUM
+from holley_assets.core.time_windows import SAMPLE_SOURCE, TimeWindows
 from holley_assets.resources.lease import FolderLease
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.interface import checksum
@@ -33,6 +34,8 @@ LOW_CARDINALITY_COLUMNS = frozenset(
         "vehicle_problem",
     }
 )
+
+TIME_WINDOWS = dg.AssetKey("time_windows")
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):
@@ -62,9 +65,28 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             write_parquet(obj, staged)
         metadata = parquet_metadata(staged, context.asset_key.path[-1])
         metadata[CHECKSUM] = dg.MetadataValue.text(checksum(staged))
+        metadata |= self._of_the_run(context.asset_key, obj)
         store.publish(staged, key)
         metadata["path"] = dg.MetadataValue.path(store.location(key))
         context.add_output_metadata(metadata)
+
+    def _of_the_run(self, key: dg.AssetKey, obj: object) -> dict[str, dg.MetadataValue]:
+        """Day and source of the run: tables of two days, or of a sample and of customers, look alike otherwise."""
+        if key == TIME_WINDOWS and isinstance(obj, pa.Table):
+            windows = obj
+        else:
+            try:
+                path = self.settings.store().local_path(asset_file(TIME_WINDOWS))
+            except FileNotFoundError:
+                return {}
+            windows = read_parquet(path)
+        found = TimeWindows.from_table(windows)
+        invented = {"generated_sample": dg.MetadataValue.bool(True)} if found.source == SAMPLE_SOURCE else {}
+        return {
+            AS_OF: dg.MetadataValue.text(found.as_of.isoformat()),
+            "source": dg.MetadataValue.text(found.source),
+            **invented,
+        }
 
     def load_input(self, context: dg.InputContext) -> pa.Table:
         """Read an upstream asset."""

@@ -250,6 +250,13 @@ def test_a_kill_switch_that_is_on_is_told_since_when_by_whom_and_why(
     monkeypatch.setenv("HOLLEY_DATA_DIR", str(tmp_path))
     settings, warehouse = SettingsResource().load(), WarehouseResource()
     opened = warehouse.open(settings, tmp_path)
+    shadow = judge_switch(settings, warehouse)
+    assert shadow is not None and shadow.passed
+    assert "off: it was never pulled; HOLLEY_SERVING_MODE is shadow, so that this project serves nobody" in (
+        shadow.description
+    )
+    monkeypatch.setenv("HOLLEY_SERVING_MODE", "ab")
+    settings = SettingsResource().load()
     never = judge_switch(settings, warehouse)
     assert never is not None and never.passed and never.description.endswith("off: it was never pulled")
 
@@ -260,7 +267,14 @@ def test_a_kill_switch_that_is_on_is_told_since_when_by_whom_and_why(
     assert pulled.severity == dg.AssetCheckSeverity.WARN
     assert pulled.reason == f"on since {MONDAY:%Y-%m-%d %H:%M} UTC"
     assert f"on since {MONDAY:%Y-%m-%d %H:%M} UTC by ada: wrong parts" in pulled.description
+    assert pulled.description.endswith("SQL pipeline's parts. Job serve_graph_again lets it go")
     assert pulled.metadata["kill_switch_run"] == "1"
+
+    monkeypatch.setenv("HOLLEY_SERVING_MODE", "shadow")
+    unserved = judge_switch(SettingsResource().load(), warehouse)
+    assert unserved is not None and "serves nobody" in unserved.description
+    assert "everybody gets" not in unserved.description
+    monkeypatch.setenv("HOLLEY_SERVING_MODE", "ab")
 
     record_decision(opened, settings, OFF, by="bob", reason="repaired", run_id="2")
     released = judge_switch(settings, warehouse)

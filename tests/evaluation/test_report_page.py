@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html.parser import HTMLParser
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -147,12 +148,82 @@ def test_the_page_says_where_customers_are_invented(world: Any, source: str, sai
     assert ("Generated sample." in Page(render(report_of(world, {"source": source}))).text) == said
 
 
+def test_the_banner_is_in_the_title_too(world: Any) -> None:
+    assert "(generated sample)</title>" in render(report_of(world, {"source": "sample"}))
+    assert "generated sample" not in render(report_of(world, {"source": "bigquery"}))
+
+
+def test_near_the_top_stands_what_speaks_against_a_promotion(world: Any) -> None:
+    """Decision, gates and the run before, each in words; a clear win that passes them has none."""
+    report = report_of(world)
+    for gate in report["gates"]:
+        gate["passed"] = gate["name"] != "mrr_cold"
+    report["previous_run"] = {"run_id": "run-0", "no_worse": False, "measures": []}
+    text = Page(render(report)).text
+    top = text[: text.index("Lift by tier")]
+    assert "✕ Not to be promoted: the decision is inconclusive, and only a clear win is promoted" in top
+    assert "gates not passed: MRR, cold; it is worse than the run before" in top
+    report["decision"]["outcome"] = "clear_win"
+    report["previous_run"]["no_worse"] = True
+    report["gates"][1]["passed"] = True
+    assert all(gate["passed"] for gate in report["gates"])
+    won = Page(render(report)).text
+    assert "✓ May be promoted" in won and "Not to be promoted" not in won
+
+
+def test_a_gate_is_told_by_sign_and_word(world: Any) -> None:
+    report = report_of(world)
+    report["gates"][0]["passed"], report["gates"][1]["passed"] = True, False
+    text = Page(render(report)).text
+    gates = text[text.index("Gates") : text.index("Metrics of every system")]
+    assert "✓ passed" in gates and "✕ not passed" in gates
+
+
+def test_tables_scroll_by_the_keyboard_too(world: Any) -> None:
+    text = render(report_of(world, all_extras(world)))
+    assert text.count('<div class="scroll"') == text.count(
+        '<div class="scroll" tabindex="0" role="group" aria-label="'
+    )
+
+
+def test_paper_does_not_scroll(world: Any) -> None:
+    """What is hidden beside the edge of a screen would be lost on paper."""
+    text = render(report_of(world))
+    assert ".scroll { overflow: visible; }" in text[text.index("@media print") :]
+
+
+def test_training_says_whose_weights_are_kept(world: Any) -> None:
+    extras = all_extras(world)
+    text = Page(render(report_of(world, extras))).text
+    assert "Held-out visitors chose epoch 3 of 3" in text and "The weights are those of that epoch." in text
+    training = {**extras["training"], "best_epoch": 1, "chosen_stage": "levels", "kept_epoch": 3}
+    other = Page(render(report_of(world, {**extras, "training": training}))).text
+    assert "chose epoch 1 (levels)" in other and "is that of epoch 3, which was not chosen" in other
+    assert "The weights are those of epoch 3: the same fit once more to everybody" in other
+
+
+def test_the_embedding_map_tells_groups_by_shape_and_by_safe_colours() -> None:
+    points = embedding_map(
+        np.random.default_rng(0).normal(size=(80, 4)), [f"type {n % 8}" for n in range(80)]
+    )
+    assert plots.embedding_picture(points) is not None
+    assert len(set(plots.GROUP_SHAPES)) == len(set(plots.GROUP_COLOURS)) == len(plots.GROUP_SHAPES) == 7
+    # Red and green of one lightness are what most colour-blind readers confuse: lightness differs between neighbours.
+    light = [sum(int(colour[place : place + 2], 16) for place in (1, 3, 5)) for colour in plots.GROUP_COLOURS]
+    assert all(abs(first - second) > 40 for first, second in pairwise(light))
+
+
 def test_the_page_says_what_customers_get(world: Any) -> None:
     pulled = {"mode": "ab", "kill_switch": True, "kill_switch_state": "on since Monday by ada: wrong parts"}
     released = {"mode": "ab", "kill_switch": False, "kill_switch_state": "off: it was never pulled"}
     on, off = (Page(render(report_of(world, {"serving": serving}))).text for serving in (pulled, released))
     assert "mode ab; the kill switch is on since Monday by ada: wrong parts. Everybody gets the SQL" in on
     assert "the kill switch is off: it was never pulled." in off and "Everybody gets the SQL" not in off
+    assert "nothing is served" not in on + off
+    for pulled_in_shadow in (pulled, released):
+        shadow = {**pulled_in_shadow, "mode": "shadow"}
+        text = Page(render(report_of(world, {"serving": shadow}))).text
+        assert "In this mode nothing is served" in text and "Everybody gets the SQL" not in text
 
 
 def example_cars(pictures: bool) -> dict[str, Any]:

@@ -157,7 +157,7 @@ def test_the_mlflow_server_has_the_training(production: Production, weekly: Week
     (run,) = client.search_runs([experiment.experiment_id], f"tags.dagster_run_id = '{weekly.run_id}'")
     assert run.info.status == "FINISHED"
     assert run.data.params["training.epochs"] == "2"
-    assert {"validation_mrr", "nodes.user", "metrics.gnn.overall.mrr"} <= set(run.data.metrics)
+    assert {"epoch/validation_mrr", "nodes/user", "gnn/overall.mrr"} <= set(run.data.metrics)
     assert {"model.pt", "eval_report.html"} <= {file.path for file in client.list_artifacts(run.info.run_id)}
     version = client.get_model_version_by_alias("holley-gnn", "challenger")
     assert version.tags["model_version"] == weekly.model_version

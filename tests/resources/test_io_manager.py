@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
 import dagster as dg
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from holley_assets.core.time_windows import TimeWindows
 from holley_assets.resources.io_manager import ParquetIOManager, read_parquet, write_parquet
 from holley_assets.resources.settings_resource import SettingsResource
 
@@ -71,6 +73,26 @@ def test_metadata_describes_the_file_and_identifies_nobody(data_dir: Path) -> No
     assert len(str(metadata["sha256"].value)) == 64
     assert "a@x.com" not in repr(metadata)
     assert "FORD" in repr(metadata["preview"])
+
+
+@pytest.mark.parametrize(("source", "invented"), [("sample", True), ("bigquery", False)])
+def test_every_table_says_of_which_day_and_source_it_is(data_dir: Path, source: str, invented: bool) -> None:
+    """By the windows that lie beside it; without them nothing is claimed."""
+    assert "as_of" not in materialize(TABLE).asset_materializations_for_node("cars")[0].metadata
+    days = [datetime.date(2026, 2, 1), datetime.date(2026, 1, 2), datetime.date(2025, 8, 5)]
+    windows = TimeWindows(*days, source=source, source_location="somewhere")
+
+    @dg.asset
+    def time_windows() -> dg.MaterializeResult:
+        return dg.MaterializeResult(value=windows.to_table(), metadata={"as_of": "2026-02-01"})
+
+    manager = ParquetIOManager(settings=SettingsResource())
+    made = dg.materialize([time_windows], resources={"io_manager": manager})
+    own = made.asset_materializations_for_node("time_windows")[0].metadata
+    beside = materialize(TABLE).asset_materializations_for_node("cars")[0].metadata
+    for metadata in (own, beside):
+        assert metadata["as_of"].value == "2026-02-01" and metadata["source"].value == source
+        assert ("generated_sample" in metadata) == invented
 
 
 def test_downstream_receives_the_table_and_may_ask_for_columns(data_dir: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from holley_assets.core.time_windows import SAMPLE_SOURCE
 from holley_assets.resources.tracking.mlflow_store import (
     ARTIFACT_FOLDER,
     as_tracking_errors,
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 DAGSTER_RUN_TAG = "dagster_run_id"
 MODEL_VERSION_TAG = "model_version"
 EXPERIMENT_TAG = "experiment"
+# MLflow shows it as the run's description.
+_NOTE_TAG = "mlflow.note.content"
+# Otherwise MLflow opens the experiment in a view for language models.
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 # Limits of MLflow's log_batch, with room to spare.
 _METRICS_A_CALL = 900
 _PARAMETERS_A_CALL = 90
@@ -55,7 +60,9 @@ class Tracker:
             name = settings.tracking.experiment
             found = self._client.get_experiment_by_name(name)
             self._experiment_id = (
-                found.experiment_id if found else self._client.create_experiment(name, _artifacts(settings))
+                found.experiment_id
+                if found
+                else self._client.create_experiment(name, _artifacts(settings), _EXPERIMENT_TAGS)
             )
 
     @as_tracking_errors()
@@ -69,14 +76,20 @@ class Tracker:
         if run_id is None:
             made = self._client.create_run(
                 self._experiment_id,
-                tags={DAGSTER_RUN_TAG: record.dagster_run_id, MODEL_VERSION_TAG: record.model_version},
+                tags={
+                    DAGSTER_RUN_TAG: record.dagster_run_id,
+                    MODEL_VERSION_TAG: record.model_version,
+                    "as_of": record.as_of.isoformat(),
+                    **record.learnt_from,
+                    _NOTE_TAG: _note(record),
+                },
                 run_name=f"training-{record.dagster_run_id[:8]}",
             )
             run_id = str(made.info.run_id)
         self._log_parameters(run_id, record.parameters)
         metrics = _metrics(record.statistics, record.written_at, step=0)
         for row in record.curves:
-            values = {name: value for name, value in row.items() if name != "epoch"}
+            values = {f"epoch/{name}": value for name, value in row.items() if name != "epoch"}
             metrics += _metrics(values, record.written_at, step=int(row["epoch"] or 0))
         self._log_metrics(run_id, metrics)
         self._client.log_artifact(run_id, str(checkpoint))
@@ -134,6 +147,15 @@ class Tracker:
     def _log_metrics(self, run_id: str, metrics: list[Metric]) -> None:
         for start in range(0, len(metrics), _METRICS_A_CALL):
             self._client.log_batch(run_id, metrics=metrics[start : start + _METRICS_A_CALL])
+
+
+def _note(record: TrainingRecord) -> str:
+    """What a person reads above the charts."""
+    source = record.learnt_from.get("source", "a source that was not noted")
+    learnt = f"Trained as of {record.as_of}, on {record.learnt_from.get('source_kind', source)}."
+    if source == SAMPLE_SOURCE:
+        return f"**Generated sample**: customers, clicks and orders are invented. {learnt}"
+    return learnt
 
 
 def _artifacts(settings: Settings) -> str | None:

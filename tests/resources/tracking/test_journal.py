@@ -122,7 +122,7 @@ def test_a_server_that_dies_in_the_middle_of_a_training_is_gone_on_with(
     client = MlflowClient(mlflow_server.url)
     (run,) = mlflow_runs(mlflow_server, "dies")
     assert run.info.status == "FINISHED"
-    assert [point.value for point in client.get_metric_history(run.info.run_id, "loss")] == [0.5, 0.25]
+    assert [point.value for point in client.get_metric_history(run.info.run_id, "epoch/loss")] == [0.5, 0.25]
     assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["model.pt"]
     assert registered(training.model_version).dagster_run_id == "dies"
 

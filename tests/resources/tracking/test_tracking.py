@@ -46,10 +46,42 @@ def test_training_and_evaluation_share_one_run_however_often_they_are_written(
     assert run.data.tags[DAGSTER_RUN_TAG] == "dagster-run"
     assert run.data.tags["decision"] == "clear_win"
     assert run.data.params == {"training.seed": "0", "training.epochs": "2"}
-    assert run.data.metrics == {"nodes.user": 10, "loss": 0.25, "mrr": 0.1, "gnn.cold.hit_rate_at_4": 0.2}
-    assert [point.value for point in client.get_metric_history(run_id, "loss")] == [0.5, 0.25]
+    assert run.data.metrics == {
+        "nodes/user": 10,
+        "epoch/loss": 0.25,
+        "epoch/mrr": 0.1,
+        "gnn/cold.hit_rate_at_4": 0.2,
+    }
+    assert [point.value for point in client.get_metric_history(run_id, "epoch/loss")] == [0.5, 0.25]
+    assert run.data.tags["as_of"] == "2026-02-01"
+    assert "not noted" in run.data.tags["mlflow.note.content"]
+    experiment = client.get_experiment(run.info.experiment_id)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     assert [file.path for file in client.list_artifacts(run_id)] == ["model.pt"]
     assert (tmp_path / "mlflow_artifacts").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            "sample",
+            "**Generated sample**: customers, clicks and orders are invented. Trained as of 2026-02-01, on x.",
+        ),
+        ("bigquery", "Trained as of 2026-02-01, on x."),
+    ],
+)
+def test_a_run_says_what_it_learnt_from(settings_resource: SettingsResource, source: str, said: str) -> None:
+    from mlflow.tracking import MlflowClient
+
+    store, settings = settings_resource.store(), settings_resource.load()
+    learnt = {"source": source, "source_kind": "x", "window": "from 2025-08-05"}
+    training = training_of("dagster-run", store).model_copy(update={"learnt_from": learnt})
+    checkpoint = ArtifactStore(store, "dagster-run").locate(training.checkpoint)
+    run_id = Tracker(settings).record_training(training, checkpoint)
+    tags = MlflowClient(f"sqlite:///{settings.run.data_dir / 'mlflow.db'}").get_run(run_id).data.tags
+    assert tags["mlflow.note.content"] == said
+    assert {name: tags[name] for name in learnt} == learnt
 
 
 def test_an_evaluation_without_training_is_told_so(settings_resource: SettingsResource) -> None:
