@@ -40,7 +40,8 @@ def test_two_processes_train_what_one_trains_and_go_on_after_one_was_killed(
     continued_run: tuple[FinishedRun, dg.DagsterInstance], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, instance = continued_run
-    monkeypatch.setenv("HOLLEY_TRAINING_FIT_STEPS", "10")
+    # So few that no fit reaches an optimum, where gradients are nothing but rounding.
+    monkeypatch.setenv("HOLLEY_TRAINING_FIT_STEPS", "2")
     alone = train_once(instance)
     assert alone.success
 

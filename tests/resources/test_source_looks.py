@@ -21,7 +21,7 @@ from holley_assets.automation.upstream_sensor import read_cursor, upstream_senso
 from holley_assets.resources import source_looks
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.source_looks import look_at_sources
-from holley_assets.resources.warehouse.bigquery import tables as bigquery_tables
+from holley_assets.resources.warehouse.bigquery import replacements
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 from holley_assets.resources.warehouse_resource import WarehouseResource
 from holley_assets.settings import load_settings
@@ -64,7 +64,7 @@ def nobody_answers(address: str = "http://127.0.0.1:9") -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOLLEY_BIGQUERY_EMULATOR", address)
         patch.setattr(source_looks, "_PATIENCE_SECONDS", 1.0)
-        patch.setattr(bigquery_tables, "_ANSWER_SECONDS", 1.0)
+        patch.setattr(replacements, "_ANSWER_SECONDS", 1.0)
         yield
 
 
