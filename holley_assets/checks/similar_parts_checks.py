@@ -33,7 +33,7 @@ RULES = (
     ),
     Rule(
         "similar_parts_share_a_vehicle",
-        "The fitment data pairs both parts with one year, make and model at least.",
+        "Both parts fit one year, make and model at least, each in a variant that may be recommended.",
         "rows share no vehicle",
     ),
     Rule(

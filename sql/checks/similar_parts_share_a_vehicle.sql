@@ -1,33 +1,24 @@
 -- One row is one row of the staged similar parts whose two parts fit no year, make and model in common, in a variant
--- that may be recommended, by the fitment data.
-WITH vehicles AS (
-  SELECT
-    -- Older exports hold the year as a number.
-    vehicle_years(CAST(v1_year AS STRING), @as_of) AS years,
-    make_of(vehicle_name(v1_make)) AS make,
-    vehicle_name(v1_model) AS model,
-    products
-  FROM `{data_company}.vehicle_product_fitment_data`
+-- that may be recommended.
+WITH fitting AS (
+  SELECT DISTINCT base_sku, CONCAT(CAST(year AS STRING), '|', make, '|', model) AS vehicle
+  FROM `{working}.fitment`
+  WHERE serving_sku IS NOT NULL
 ),
 
-fitting AS (
-  SELECT DISTINCT year, vehicles.make, vehicles.model, base_sku(product.product_number) AS base_sku
-  FROM vehicles
-  CROSS JOIN UNNEST(vehicles.products) AS product
-  CROSS JOIN UNNEST(vehicles.years) AS year
-  JOIN `{working}.parts` AS parts ON parts.sku = normal_sku(product.product_number)
-  WHERE parts.serving_ineligible_reason IS NULL
+pairs AS (
+  SELECT DISTINCT base_sku, other_base_sku
+  FROM `{working}.similar_parts`
 ),
 
+-- One key holds part and vehicle, so that no engine pairs all parts of a vehicle before it looks at similar parts.
 sharing AS (
-  SELECT DISTINCT similar_parts.base_sku, similar_parts.other_base_sku
-  FROM `{working}.similar_parts` AS similar_parts
-  JOIN fitting ON fitting.base_sku = similar_parts.base_sku
+  SELECT DISTINCT pairs.base_sku, pairs.other_base_sku
+  FROM pairs
+  JOIN fitting ON fitting.base_sku = pairs.base_sku
   JOIN fitting AS other_fitting
-    ON other_fitting.base_sku = similar_parts.other_base_sku
-    AND other_fitting.year = fitting.year
-    AND other_fitting.make = fitting.make
-    AND other_fitting.model = fitting.model
+    ON CONCAT(other_fitting.base_sku, '|', other_fitting.vehicle)
+      = CONCAT(pairs.other_base_sku, '|', fitting.vehicle)
 )
 
 SELECT similar_parts.base_sku, similar_parts.relation, similar_parts.rank, similar_parts.other_base_sku
