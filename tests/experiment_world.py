@@ -15,6 +15,20 @@ START = datetime.date(2026, 3, 1)
 END = datetime.date(2026, 4, 26)
 
 
+def declaration_text(start: str = "2026-02-01", planned_end: str = "2026-03-01") -> str:
+    """The file that declares experiment ``spring``, with arms as the settings have them by default."""
+    return f"""
+name = "spring"
+salt = "holley"
+share = 0.5
+primary_metric = "click_rate"
+minimal_effect = 0.1
+start = {start}
+planned_end = {planned_end}
+looks = 4
+"""
+
+
 def declare(**fields: Any) -> Declaration:
     """A declaration of eight weeks and one look at their end, unless told otherwise."""
     usual = {

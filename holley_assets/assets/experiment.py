@@ -28,6 +28,7 @@ from holley_assets.experiment.declaration import Declaration
 from holley_assets.pipeline.options import query_parameters
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.artifacts import Reference
+from holley_assets.resources.storage.interface import publish_text
 from holley_assets.resources.tracking.mlflow_store import TrackingError
 from holley_assets.resources.tracking.records import ReadoutRecord
 from holley_assets.resources.warehouse.interface import MissingTableError, WarehouseError
@@ -176,7 +177,7 @@ def experiment_readout(
     )
     reference = step.artifacts.publish_text(text, JSON_FILE)
     tracked = step.shown(step.journal.record(_record(step, readout, [reference, page])))
-    _keep(step, kept_readout(frozen.declaration.name), text)
+    publish_text(step.store, kept_readout(frozen.declaration.name), text)
     return dg.MaterializeResult(
         value=reference.to_table(),
         metadata={
@@ -242,12 +243,6 @@ def readout_metrics(readout: Mapping[str, Any]) -> dict[str, float]:
         for name, value in found.items()
         if isinstance(value, int | float) and math.isfinite(value)
     }
-
-
-def _keep(step: Step, key: str, text: str) -> None:
-    staged = step.store.staging_path(key)
-    staged.write_text(text, encoding="utf-8")
-    step.store.publish(staged, key)
 
 
 def _lifts(step: Step, readout: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -31,6 +31,7 @@ from holley_assets.pipeline.options import evaluation_options, ranking_options
 from holley_assets.resources.serving_switch import read_switch
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.artifacts import Reference
+from holley_assets.resources.storage.interface import publish_text
 from holley_assets.resources.tracking.records import EvaluationRecord
 from holley_assets.resources.warehouse.interface import WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource
@@ -168,9 +169,7 @@ def _record(report: Mapping[str, Any], tables: ReportTables, artifacts: list[Ref
 
 def _publish_latest(step: Step, text: str) -> None:
     """The newest report under a name that stays; last, so that whoever reads it finds its run complete."""
-    staged = step.store.staging_path(LATEST_FILE)
-    staged.write_text(text, encoding="utf-8")
-    step.store.publish(staged, LATEST_FILE)
+    publish_text(step.store, LATEST_FILE, text)
 
 
 def _shown(step: Step, report: Mapping[str, Any], page: Reference) -> dict[str, Any]:

@@ -135,6 +135,22 @@ def check_recommendations(
     """
     warehouse.query_to_parquet(DELIVERED_PARTS, parameters, folder / f"{DELIVERED_PARTS}.parquet")
     yield _enough_users(warehouse, parameters, settings, folder, asset)
+    yield from check_rules(warehouse, parameters, folder, asset=asset, rules=rules)
+
+
+def check_rules(
+    warehouse: Warehouse, parameters: Mapping[str, object], folder: Path, *, asset: str, rules: Sequence[Rule]
+) -> Iterator[dg.AssetCheckResult]:
+    """Run the query of each rule, which finds what breaks it.
+
+    Args:
+        warehouse: knows what the queries read, the staged table among it.
+        folder: for the results of the queries.
+        asset: whose promises these are.
+
+    Raises:
+        WarehouseError: the warehouse refuses a query.
+    """
     for rule in rules:
         result = warehouse.query_to_parquet(rule.name, parameters, folder / f"{rule.name}.parquet")
         with open_tables({"broken": result.path}) as connection:

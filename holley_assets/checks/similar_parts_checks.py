@@ -1,4 +1,4 @@
-"""The promises on similar parts, recomputed from the catalogue and the fitment data, and what a person should know."""
+"""The promises on similar parts, recomputed from tables `parts` and `fitment`, and what a person should know."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.checks.recommendation_checks import Rule
-from holley_assets.checks.violations import find_violations, open_tables, threshold_verdict, verdict
+from holley_assets.checks.recommendation_checks import Rule, check_rules
+from holley_assets.checks.violations import threshold_verdict
 from holley_assets.resources.warehouse.interface import Warehouse
 
 CHECKED = "similar_parts"
@@ -73,11 +73,7 @@ def check_promises(
     Raises:
         WarehouseError: the warehouse refuses a query.
     """
-    for rule in RULES:
-        result = warehouse.query_to_parquet(rule.name, parameters, folder / f"{rule.name}.parquet")
-        with open_tables({"broken": result.path}) as connection:
-            violations = find_violations(connection, "SELECT * FROM broken")
-        yield verdict(asset=CHECKED, check=rule.name, violations=violations, broken=rule.broken)
+    return check_rules(warehouse, parameters, folder, asset=CHECKED, rules=RULES)
 
 
 def check_coverage(table: pa.Table, eligible: int, minimum_share: float) -> dg.AssetCheckResult:

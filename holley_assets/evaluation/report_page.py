@@ -6,12 +6,9 @@ Nothing is loaded but the shop's pictures of a few parts, once they are in sight
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
 from typing import Any
 
-import jinja2
 import pyarrow as pa
-from markupsafe import Markup
 
 from holley_assets.evaluation import plots
 from holley_assets.evaluation.example_cars import TERM_NOTES
@@ -31,8 +28,9 @@ from holley_assets.evaluation.formatting import (
 from holley_assets.evaluation.gates import DecisionRule, gates, reaches
 from holley_assets.evaluation.labels import LABEL_UNITS, LABELS
 from holley_assets.evaluation.metrics import METRICS, SCOPES
+from holley_assets.evaluation.page_template import page_style, page_template
 from holley_assets.evaluation.systems import BASELINE, SYSTEMS
-from holley_assets.texts import for_html, for_log, mask_all
+from holley_assets.texts import for_log, mask_all
 
 HEADLINES = {
     "clear_win": "Clear win",
@@ -110,11 +108,6 @@ def against_promotion(report: Mapping[str, Any], gates: Sequence[Mapping[str, An
     return found
 
 
-def _shown(value: Any) -> Any:
-    """A value of the template; text that the project wrote itself, such as the style, is marked as safe."""
-    return for_html(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
 def draw_plots(
     report: Mapping[str, Any], rule: DecisionRule, points: pa.Table | None
 ) -> tuple[dict[str, Any], dict[str, str]]:
@@ -171,32 +164,27 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
     rule = DecisionRule(
         options["clear_win"], options["marginal"], options["minimum_clicks"], options["confidence"]
     )
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    environment.filters.update(
-        count=count,
-        share=share,
-        difference=difference,
-        magnitude=magnitude,
-        relative=relative,
-        decimal=decimal,
-        number=number,
-        probability=probability,
-        span=span,
-        addend=addend,
-        dollars=dollars,
-    )
     drawn, missing = draw_plots(report, rule, embedding_points)
-    folder = resources.files("holley_assets.evaluation") / "templates"
-    template = environment.from_string((folder / "report.html.jinja").read_text(encoding="utf-8"))
+    template = page_template(
+        "holley_assets.evaluation",
+        "report.html.jinja",
+        {
+            "count": count,
+            "share": share,
+            "difference": difference,
+            "magnitude": magnitude,
+            "relative": relative,
+            "decimal": decimal,
+            "number": number,
+            "probability": probability,
+            "span": span,
+            "addend": addend,
+            "dollars": dollars,
+        },
+    )
     return template.render(
         report=report,
-        style=(folder / "report.css").read_text(encoding="utf-8"),
+        style=page_style(),
         headline=HEADLINES[report["decision"]["outcome"]],
         gates=(judged := gate_rows(report, rule)),
         against_promotion=against_promotion(report, judged),

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from holley_assets.evaluation.formatting import (
@@ -19,13 +17,14 @@ from holley_assets.evaluation.formatting import (
     share,
     span,
 )
+from holley_assets.evaluation.page_template import page_style, page_template
 from holley_assets.experiment.metrics import TESTED
 from holley_assets.experiment.offline import agreement
 from holley_assets.experiment.outcomes import ARMS, CONTROL, TREATMENT
 from holley_assets.experiment.pictures import draw_intervals, draw_looks
 from holley_assets.experiment.verdict import BROKEN, HELD, OPEN
 from holley_assets.experiment.verdict import MISSING as NO_SOURCE
-from holley_assets.texts import for_html, for_markdown, mask_all
+from holley_assets.texts import for_markdown, mask_all
 
 JSON_NAME = "experiment_readout.json"
 HEADLINES = {
@@ -111,28 +110,22 @@ def render(
     """
     readout, _ = mask_all(readout)
     rows, _ = mask_all(list(lifts))
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
+    template = page_template(
+        "holley_assets.experiment",
+        "experiment.html.jinja",
+        {
+            "count": count,
+            "share": share,
+            "difference": difference,
+            "relative": relative,
+            "decimal": decimal,
+            "probability": probability,
+            "span": span,
+            "value": write_value,
+            "change": write_change,
+            "level": write_level,
+        },
     )
-    environment.filters.update(
-        count=count,
-        share=share,
-        difference=difference,
-        relative=relative,
-        decimal=decimal,
-        probability=probability,
-        span=span,
-        value=write_value,
-        change=write_change,
-        level=write_level,
-    )
-    here = resources.files("holley_assets.experiment") / "templates"
-    style = resources.files("holley_assets.evaluation") / "templates" / "report.css"
-    template = environment.from_string((here / "experiment.html.jinja").read_text(encoding="utf-8"))
     outcome = readout["decision"]["outcome"]
     has_results = readout["primary"] is not None
     return template.render(
@@ -142,7 +135,7 @@ def render(
         newest=next((look for look in reversed(readout["looks"]) if look["statistic"] is not None), None),
         headline=HEADLINES[outcome],
         style_class=_STYLES[outcome],
-        style=Markup(style.read_text(encoding="utf-8")),
+        style=Markup(page_style()),
         arms=ARMS,
         arm_names=_ARM_NAMES,
         guardrail_classes=_GUARDRAIL_STYLES,
@@ -189,10 +182,3 @@ def summarise(readout: Mapping[str, Any]) -> str:
     ]
     lines += ["", *(f"- {for_markdown(warning)}" for warning in readout["warnings"])]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def _shown(value: Any) -> Any:
-    """A value of the template; what the project drew itself is marked as safe."""
-    if value is None:
-        return ""
-    return for_html(value) if isinstance(value, str) and not isinstance(value, Markup) else value

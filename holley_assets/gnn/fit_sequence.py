@@ -77,7 +77,9 @@ def strength_of_messages(history: Sequence[Epoch]) -> float | None:
 
 def bias_strength(history: Sequence[Epoch]) -> float:
     """The strength of the priors of biases that predicts held-out visitors best."""
-    return best_of(history, POPULARITY).strength or BIAS_STRENGTHS[0]
+    strength = best_of(history, POPULARITY).strength
+    assert strength is not None, "each fit of popularity has a strength"
+    return strength
 
 
 def _gains(history: Sequence[Epoch]) -> bool:

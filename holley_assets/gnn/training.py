@@ -24,7 +24,6 @@ from torch_geometric.data import HeteroData
 from holley_assets.gnn.checkpoint import Checkpoint, Epoch, message_weights, vocabularies_of
 from holley_assets.gnn.edge_training import EdgeTraining
 from holley_assets.gnn.fit_sequence import (
-    BIAS_STRENGTHS,
     CHOSEN_BY_LIKELIHOOD,
     LEVELS,
     MESSAGES,
@@ -243,9 +242,8 @@ class Training:
 
     def _strengths(self, stage: str, strength: float | None) -> tuple[float, float]:
         """Strengths of the priors of vectors and of biases in a fit of ``stage`` at ``strength``."""
-        if stage == POPULARITY:
-            return math.inf, strength or BIAS_STRENGTHS[0]
-        return strength or math.inf, bias_strength(self.history)
+        assert strength is not None, "each fit has a strength"
+        return (math.inf, strength) if stage == POPULARITY else (strength, bias_strength(self.history))
 
     def _infers(self, stage: str) -> bool:
         """Whether visitors' cars are inferred anew in ``stage``."""

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from holley_assets.core.event_log import run_lineage
 from holley_assets.resources.storage.bucket import BucketStore
-from holley_assets.resources.storage.interface import FileStore, FolderStore
+from holley_assets.resources.storage.interface import FileStore, FolderStore, publish_text
 from holley_assets.resources.versions import versions
 from holley_assets.settings import Settings, load_settings
 
@@ -58,9 +58,7 @@ class SettingsResource(dg.ConfigurableResource):
             key: settings.model_dump_json(indent=2),
         }
         for name, text in texts.items():
-            staged = store.staging_path(name)
-            staged.write_text(text + "\n", encoding="utf-8")
-            store.publish(staged, name)
+            publish_text(store, name, text + "\n")
         return store.location(key)
 
     def of_run(self, run: dg.DagsterRun) -> Settings:

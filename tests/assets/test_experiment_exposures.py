@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from experiment_world import declaration_text
 from mlflow.tracking import MlflowClient
 from promotion import promote_version
 from small_run import FinishedRun, execute_job, failure_of
@@ -20,16 +21,7 @@ from holley_assets.resources.warehouse.exposures import EXPOSURES_SCHEMA
 
 TIER = ("email_lower", "serving_engagement_tier")
 ONLY = ["mixed_recommendations", "serving_table"]
-DECLARATION = """
-name = "spring"
-salt = "holley"
-share = 0.5
-primary_metric = "click_rate"
-minimal_effect = 0.1
-start = 2026-02-01
-planned_end = 2026-03-01
-looks = 4
-"""
+DECLARATION = declaration_text()
 
 
 class Delivery:

@@ -6,6 +6,7 @@ import datetime
 from pathlib import Path
 
 import pytest
+from experiment_world import declaration_text
 
 from holley_assets.assets import publisher
 from holley_assets.assets.experiment_log import (
@@ -23,16 +24,7 @@ from holley_assets.resources.warehouse.interface import Exposures, Unchanged
 from holley_assets.settings import ServingSettings, Settings, load_settings
 from holley_assets.settings.experiment import ExperimentSettings
 
-DECLARATION = """
-name = "spring"
-salt = "holley"
-share = 0.5
-primary_metric = "click_rate"
-minimal_effect = 0.1
-start = 2026-03-02
-planned_end = 2026-03-30
-looks = 4
-"""
+DECLARATION = declaration_text("2026-03-02", "2026-03-30")
 BEFORE, START, LATER, END = (
     datetime.date(2026, 3, 1),
     datetime.date(2026, 3, 2),

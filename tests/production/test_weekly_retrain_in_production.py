@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from bigquery_emulator import BigQueryEmulator
 from dagster._serdes import serialize_value
+from experiment_world import declaration_text
 from production.production_world import Production, running_production
 from small_run import execute_job, failure_of
 
@@ -38,16 +39,7 @@ SLOTS = [
         (f"rec{slot}_image", "STRING"),
     )
 ]
-EXPERIMENT = """
-name = "spring"
-salt = "holley"
-share = 0.5
-primary_metric = "click_rate"
-minimal_effect = 0.1
-start = 2026-02-01
-planned_end = 2026-03-01
-looks = 4
-"""
+EXPERIMENT = declaration_text()
 PROMOTION = {"by": "ada", "reason": "a test", "force": True}
 
 

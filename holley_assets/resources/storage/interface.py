@@ -114,6 +114,13 @@ class FolderStore:
         return f"runs/{run_id}/{name}"
 
 
+def publish_text(store: FileStore, key: str, text: str) -> None:
+    """Make ``text`` visible as ``key``; readers see the old text or the new one."""
+    staged = store.staging_path(key)
+    staged.write_text(text, encoding="utf-8")
+    store.publish(staged, key)
+
+
 def flush(path: Path) -> None:
     """Wait until a file or folder is on disk, so that a rename never outlives its content."""
     descriptor = os.open(path, os.O_RDONLY)

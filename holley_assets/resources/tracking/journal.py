@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from holley_assets.resources.storage.artifacts import ArtifactError, ArtifactStore, Reference
-from holley_assets.resources.storage.interface import FileStore, StorageError
+from holley_assets.resources.storage.interface import FileStore, StorageError, publish_text
 from holley_assets.resources.storage.side_files import DamagedFileError, read_sealed, sealed, set_aside
 from holley_assets.resources.tracking.mlflow_store import TrackingError, TrackingRefusedError
 from holley_assets.resources.tracking.model_registry import ModelRegistry, open_model_registry
@@ -141,9 +141,7 @@ class TrackingJournal:
         return receipt
 
     def _write(self, key: str, record: AnyRecord) -> None:
-        staged = self._store.staging_path(key)
-        staged.write_text(sealed(json.loads(record.model_dump_json())), encoding="utf-8")
-        self._store.publish(staged, key)
+        publish_text(self._store, key, sealed(json.loads(record.model_dump_json())))
 
 
 class _Connection:

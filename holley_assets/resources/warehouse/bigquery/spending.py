@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holley_assets.resources.storage.interface import FileStore
+from holley_assets.resources.storage.interface import FileStore, publish_text
 
 
 class Spending:
@@ -28,9 +28,7 @@ class Spending:
         """
         key = f"{self._folder}{query}-{read}"
         earlier = [other for other in self._keys_of(query) if other != key]
-        staged = self._store.staging_path(key)
-        staged.write_text(f"{read} bytes\n", encoding="utf-8")
-        self._store.publish(staged, key)
+        publish_text(self._store, key, f"{read} bytes\n")
         for other in earlier:
             self._store.delete(other)
 

@@ -1,0 +1,43 @@
+"""Jinja as every page of the project uses it: text from data is escaped, and an unknown name is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from holley_assets.texts import for_html
+
+
+def page_template(package: str, name: str, filters: dict[str, Callable[..., Any]]) -> jinja2.Template:
+    """Template ``name`` in the folder ``templates`` of ``package``.
+
+    Args:
+        filters: by the names that the template calls.
+    """
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    environment.filters.update(filters)
+    return environment.from_string(
+        (resources.files(package) / "templates" / name).read_text(encoding="utf-8")
+    )
+
+
+def page_style() -> str:
+    """The style of all pages."""
+    return (resources.files("holley_assets.evaluation") / "templates" / "report.css").read_text(
+        encoding="utf-8"
+    )
+
+
+def _shown(value: Any) -> Any:
+    """A value of the template; text that the project wrote itself, such as a picture, is marked as safe."""
+    return for_html(value) if isinstance(value, str) and not isinstance(value, Markup) else value
