@@ -103,6 +103,7 @@ NOT_BLOCKING = {
     "experiment_is_not_over",
     "graph_does_no_harm",
     "kill_switch_is_off",
+    "month_keeps_to_its_budget",
     "most_parts_have_similar_parts",
     "no_worse_than_the_previous_run",
     "nothing_drifted_since_the_previous_run",

@@ -8,16 +8,24 @@ from pathlib import Path
 import dagster as dg
 
 from holley_assets.assets.sources import source_materialization
+from holley_assets.checks.month_spending import (
+    MONTH_CHECKS,
+    MonthBudgetError,
+    first_of_month,
+    judge_month,
+)
 from holley_assets.core.asset_keys import (
     DELIVERED_TABLE,
     SERVING_TABLE,
 )
+from holley_assets.core.event_log import runs_since
 from holley_assets.core.groups import (
     GRAPH_TABLES,
     OWNERS,
 )
 from holley_assets.core.time_windows import SAMPLE_SOURCE, TimeWindows, on_tagged_day, resolve_windows
-from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.settings_resource import SettingsResource, open_store
+from holley_assets.resources.warehouse.bigquery.spending import Spending
 from holley_assets.resources.warehouse.interface import Origin, WarehouseError
 from holley_assets.resources.warehouse.source_tables import (
     SourceTableError,
@@ -83,7 +91,34 @@ def prepare_sources(
     return validate_source_tables(opened)
 
 
-@dg.asset(group_name=GRAPH_TABLES, owners=OWNERS, kinds={"python"})
+def check_month(
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    now: datetime.datetime,
+    assets: Collection[dg.AssetKey],
+) -> dg.AssetCheckResult:
+    """Whether all runs of the month of ``now`` together keep to its budget.
+
+    Args:
+        now: UTC; costs are of the day on which they arise, whatever day the run is for.
+        assets: those of the run that asks. It may be stopped where it makes recommendations.
+
+    Raises:
+        MonthBudgetError: it may not start.
+    """
+    since = first_of_month(now)
+    spent = Spending.of_runs(open_store(settings), runs_since(instance, since))
+    return judge_month(spent, since, settings.bigquery, may_stop=DELIVERED_TABLE in assets)
+
+
+@dg.asset(
+    group_name=GRAPH_TABLES,
+    owners=OWNERS,
+    kinds={"python"},
+    check_specs=MONTH_CHECKS,
+    # With checks of its own, an asset annotated as MaterializeResult is taken to have no value.
+    dagster_type=dg.Any,
+)
 def time_windows(
     context: dg.AssetExecutionContext, settings: SettingsResource, warehouse: WarehouseResource
 ) -> dg.MaterializeResult:
@@ -103,10 +138,13 @@ def time_windows(
     try:
         loaded = settings.load()
         resolved = loaded.model_copy(update={"run": on_tagged_day(loaded.run, context.run.tags)})
-        windows = resolve_windows(resolved.run, datetime.datetime.now(datetime.UTC).date())
-        datasets = output_datasets(resolved, context.job_def.asset_layer.selected_asset_keys)
+        now = datetime.datetime.now(datetime.UTC)
+        windows = resolve_windows(resolved.run, now.date())
+        assets = context.job_def.asset_layer.selected_asset_keys
+        month = check_month(context.instance, resolved, now, assets)
+        datasets = output_datasets(resolved, assets)
         tables = prepare_sources(resolved, windows, warehouse, origin_of(context), datasets)
-    except (SettingsError, SourceTableError, WarehouseError) as error:
+    except (SettingsError, SourceTableError, WarehouseError, MonthBudgetError) as error:
         raise dg.Failure(str(error), allow_retries=False) from None
     for name, description in tables.items():
         context.log_event(
@@ -120,4 +158,5 @@ def time_windows(
             "settings": dg.MetadataValue.path(path),
             "seconds": round(time.monotonic() - started, 2),
         },
+        check_results=[month],
     )

@@ -18,8 +18,8 @@ TRAINING = dg.AssetSelection.assets("trained_checkpoint")
 
 # What comes in and what goes out is checked by the daemon, whether or not anything runs.
 STANDING_CHECKS = dg.AssetSelection.checks_for_assets(
-    *SOURCE_TABLES, ANSWERS.asset_key, DELIVERED_TABLE, SERVING_TABLE, SERVING_SWITCH
-)
+    *SOURCE_TABLES, DELIVERED_TABLE, SERVING_TABLE, SERVING_SWITCH
+) | dg.AssetSelection.checks(ANSWERS)
 
 # Decided on by two jobs of its own and by nobody else.
 SWITCH = dg.AssetSelection.assets(SERVING_SWITCH) - STANDING_CHECKS

@@ -109,6 +109,13 @@ def newest_materialization(instance: dg.DagsterInstance, asset: dg.AssetKey) -> 
     return next(materializations(instance, asset, limit=1), None)
 
 
+def runs_since(instance: dg.DagsterInstance, moment: datetime.datetime) -> list[str]:
+    """Ids of all runs that were created at ``moment`` (UTC) or later, whatever became of them."""
+    # The filter leaves out what was created at exactly its moment.
+    filters = dg.RunsFilter(created_after=moment - datetime.timedelta(microseconds=1))
+    return list(instance.get_run_ids(filters))
+
+
 def run_lineage(run: dg.DagsterRun) -> list[str]:
     """Ids of a run, of the one it repeats and of the first in that line, without repeats."""
     ids = [run.run_id, run.parent_run_id, run.root_run_id]

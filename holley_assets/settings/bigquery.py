@@ -16,6 +16,8 @@ from holley_assets.settings.section import (
     is_identifier,
 )
 
+_TIB = 1 << 40
+
 
 class BigQuerySettings(Section):
     """The warehouse of production, and what it may cost."""
@@ -52,6 +54,16 @@ class BigQuerySettings(Section):
         50.0,
         description="the most that the queries of one run may cost; one that would pass it does not start",
     )
+    month_budget_dollars: Positive = Field(
+        200.0,
+        description="what the queries of all runs of a calendar month (UTC) may cost before a check warns; the "
+        "proposal's upper figure for BigQuery",
+    )
+    month_stop_factor: Annotated[float, Field(ge=1.0, le=100.0)] = Field(
+        2.0,
+        description="times the month's budget at which no training and no delivery starts; jobs that give everybody "
+        "the SQL pipeline's parts or an earlier table still do",
+    )
     dollars_per_tib: Positive = Field(6.25, description="price of a TiB read, on demand")
     retry_seconds: Annotated[float, Field(gt=0.0, le=86_400.0)] = Field(
         600.0, description="how long a request is repeated while BigQuery is over quota or unavailable"
@@ -61,6 +73,10 @@ class BigQuerySettings(Section):
         max_length=1000,
         description="address of an emulator, which is asked without credentials; unset: BigQuery",
     )
+
+    def dollars(self, read: int) -> float:
+        """Price of ``read`` bytes, on demand."""
+        return read / _TIB * self.dollars_per_tib
 
     @field_validator("working_dataset")
     @classmethod

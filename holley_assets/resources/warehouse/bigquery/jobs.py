@@ -18,7 +18,7 @@ from holley_assets.resources.warehouse.interface import Origin, WarehouseError
 from holley_assets.settings import BigQuerySettings
 
 PIPELINE = "holley_gnn"
-GIB, TIB = 1 << 30, 1 << 40
+GIB = 1 << 30
 # Queries of one run that fail one after the other for the same text: more is no accident.
 _ATTEMPTS = 20
 _PARAMETER_TYPES: dict[type, str] = {bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING"}
@@ -120,7 +120,7 @@ class QueryRunner:
         return {
             "bytes_billed": billed,
             "slot_seconds": round(sum(int(job.slot_millis or 0) for job in self.jobs) / 1000, 1),
-            "estimated_dollars": round(self._dollars(billed), 4),
+            "estimated_dollars": round(self._settings.dollars(billed), 4),
         }
 
     def _config(self, name: str, parameters: Mapping[str, object]) -> bigquery.QueryJobConfig:
@@ -161,7 +161,7 @@ class QueryRunner:
             self._spending.write(identity, plan.bytes)
             others = self._spending.total() - plan.bytes
         budget = self._settings.run_budget_dollars
-        spent, next_one = self._dollars(others), self._dollars(plan.bytes)
+        spent, next_one = self._settings.dollars(others), self._settings.dollars(plan.bytes)
         if spent + next_one > budget:
             if self._spending is not None:
                 # What an earlier attempt has paid stays written down.
@@ -174,9 +174,6 @@ class QueryRunner:
                 f"${next_one:,.2f}, and the run, which has spent ${spent:,.2f}, would have cost "
                 f"${spent + next_one:,.2f}; HOLLEY_BIGQUERY_RUN_BUDGET_DOLLARS={budget:g} allows less"
             )
-
-    def _dollars(self, read: int) -> float:
-        return read / TIB * self._settings.dollars_per_tib
 
 
 def job_labels(origin: Origin | None, table: str) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from holley_assets.resources.storage.interface import FileStore, publish_text
 
 
@@ -45,6 +47,12 @@ class Spending:
     def total(self) -> int:
         """Bytes of all queries of the run: read where they are done, estimated where they are not."""
         return sum(int(key.rpartition("-")[2]) for key in self._store.keys(self._folder))
+
+    @staticmethod
+    def of_runs(store: FileStore, run_ids: Iterable[str]) -> dict[str, int]:
+        """Bytes of each of these runs that asked BigQuery anything, by its id."""
+        totals = {run_id: Spending(store, run_id).total() for run_id in run_ids}
+        return {run_id: read for run_id, read in totals.items() if read}
 
     def _keys_of(self, query: str) -> list[str]:
         return [
