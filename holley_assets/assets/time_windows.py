@@ -37,6 +37,7 @@ from holley_assets.settings import (
     WORKING_DATASET,
     Settings,
     SettingsError,
+    likely_setting,
     unknown_variables,
 )
 
@@ -132,8 +133,11 @@ def time_windows(
     """
     started = time.monotonic()
     for name in unknown_variables():
+        meant = likely_setting(name)
         context.log.warning(
-            f"{name} is set and is no setting of this project; see holley_assets/settings/README.md"
+            f"{name} is set and is no setting of this project; "
+            + (f"{meant} may be meant, " if meant else "")
+            + "see holley_assets/settings/README.md"
         )
     try:
         loaded = settings.load()

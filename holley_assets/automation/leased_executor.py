@@ -1,12 +1,14 @@
 """Executors that hold the lease for as long as a run works, and pull the kill switch before they wait for it.
 
+What ends a run is the last thing that its process prints.
+
 The run's own process holds it: one that dies lets it go, and steps that outlive it find out when they write.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 from dagster._core.events import EngineEventData
@@ -16,6 +18,10 @@ from dagster._core.execution.retries import RetryMode
 from dagster._core.execution.step_dependency_config import StepDependencyConfig
 
 from holley_assets.assets.serving_switch import pull_at_once
+from holley_assets.automation.alert_texts import first_line
+from holley_assets.automation.failure_reasons import reason, with_advice
+from holley_assets.automation.last_words import say_last
+from holley_assets.core.metadata_keys import WAITS_FOR
 from holley_assets.resources.lease import Holder, Lease, hold, release
 from holley_assets.resources.run_lease import open_leases
 from holley_assets.settings import LeaseSettings, SettingsError, load_section
@@ -47,6 +53,22 @@ class LeasedExecutor(dg.Executor):
             SettingsError: the kill switch cannot be pulled with these settings.
             WarehouseError: its record cannot be written.
         """
+        run, failed = plan_context.dagster_run, False
+        try:
+            for event in self._leased(plan_context, execution_plan):
+                failed = failed or event.is_step_failure
+                yield event
+        except Exception as error:
+            # Steps that failed have said more than the executor, which raises for a process that was killed.
+            told = f"{run.job_name} failed. {with_advice(first_line(str(error)))}. Run {run.run_id}"
+            say_last(reason(plan_context.instance, run) if failed else told)
+            raise
+        if failed:
+            say_last(reason(plan_context.instance, run))
+
+    def _leased(
+        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
+    ) -> Iterator[dg.DagsterEvent]:
         run = plan_context.dagster_run
         pulled = pull_at_once(run)
         if pulled is not None:
@@ -60,15 +82,18 @@ class LeasedExecutor(dg.Executor):
             yield _event(plan_context, f"No lease is taken: {error}")
         else:
             for words in hold(leases, Holder.here(run.run_id, run.job_name), wait):
-                yield _event(plan_context, words)
+                yield _event(plan_context, words, {WAITS_FOR: words})
         try:
             yield from self._inner.execute(plan_context, execution_plan)
         finally:
             release(leases)
 
 
-def _event(plan_context: PlanOrchestrationContext, words: str) -> dg.DagsterEvent:
-    return dg.DagsterEvent.engine_event(plan_context, words, EngineEventData())
+def _event(
+    plan_context: PlanOrchestrationContext, words: str, metadata: Mapping[str, str] | None = None
+) -> dg.DagsterEvent:
+    texts = {name: dg.MetadataValue.text(text) for name, text in (metadata or {}).items()}
+    return dg.DagsterEvent.engine_event(plan_context, words, EngineEventData(metadata=texts))
 
 
 def leased(inner: dg.ExecutorDefinition) -> dg.ExecutorDefinition:

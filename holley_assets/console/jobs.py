@@ -16,18 +16,20 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from holley_assets.automation.run_alerts import run_alert
+from holley_assets.automation.failure_reasons import reason
 from holley_assets.console.errors import ConsoleError
+from holley_assets.console.preflight import require_writable
 from holley_assets.core.asset_keys import DELIVERED_TABLE
-from holley_assets.core.metadata_keys import ROW_COUNT
+from holley_assets.core.metadata_keys import ROW_COUNT, WAITS_FOR
 
 # Names the run of a command among all runs.
 COMMAND_TAG = "holley/command"
-_STEP_EVENTS = {
+_FOLLOWED = {
     dg.DagsterEventType.STEP_START,
     dg.DagsterEventType.STEP_SUCCESS,
     dg.DagsterEventType.STEP_FAILURE,
     dg.DagsterEventType.STEP_SKIPPED,
+    dg.DagsterEventType.ENGINE_EVENT,
 }
 _POLL_SECONDS = 0.5
 
@@ -39,12 +41,14 @@ class Progress(NamedTuple):
         done, total: steps that ended, and all.
         running: steps that have started and not ended.
         ended: the step that has just ended; None where one has just started.
+        waits_for: what the run waits for before its first step, in words for people.
     """
 
     done: int
     total: int
     running: tuple[str, ...]
     ended: str | None
+    waits_for: str | None = None
 
 
 class Outcome(NamedTuple):
@@ -54,6 +58,7 @@ class Outcome(NamedTuple):
         said: what its steps told the log, from level INFO, each on one line.
         rows: of the delivered table; None where none was delivered.
         passed, warned: names of checks.
+        warnings: what of ``said`` is a warning, each once.
     """
 
     run_id: str
@@ -61,6 +66,7 @@ class Outcome(NamedTuple):
     rows: int | None
     passed: list[str]
     warned: list[str]
+    warnings: tuple[str, ...] = ()
 
 
 def dagster_home() -> Path:
@@ -79,7 +85,9 @@ def dagster_home() -> Path:
         )
     if not Path(named).is_dir():
         raise ConsoleError(f"DAGSTER_HOME is {named!r}, which is no folder: make it, or name another")
-    return Path(named).resolve()
+    home = Path(named).resolve()
+    require_writable("DAGSTER_HOME", home)
+    return home
 
 
 def run_job(job: str, config: Mapping[str, object] | None, report: Callable[[Progress], None]) -> Outcome:
@@ -137,7 +145,7 @@ def follow(
     Args:
         find: the run; None until the process has made it.
         is_alive: whether the process goes on.
-        report: called for each step that starts or ends.
+        report: called for each step that starts or ends, and while the run waits for another.
     """
     cursor, total, done = None, 0, 0
     running: dict[str, None] = {}
@@ -150,10 +158,15 @@ def follow(
             if not total and run.execution_plan_snapshot_id:
                 plan = instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id)
                 total = len(plan.step_keys_to_execute)
-            records = instance.get_records_for_run(run.run_id, cursor, of_type=_STEP_EVENTS)
+            records = instance.get_records_for_run(run.run_id, cursor, of_type=_FOLLOWED)
             cursor = records.cursor
             for record in records.records:
                 event = record.event_log_entry.get_dagster_event()
+                if event.is_engine_event:
+                    words = event.engine_event_data.metadata.get(WAITS_FOR)
+                    if words is not None:
+                        report(Progress(done, total, (), None, str(words.value)))
+                    continue
                 step, ended = str(event.step_key), event.event_type is not dg.DagsterEventType.STEP_START
                 if ended:
                     done += 1
@@ -181,19 +194,24 @@ def outcome_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Outcome:
         ConsoleError: it failed; the message says what failed and where.
     """
     if run.status is not dg.DagsterRunStatus.SUCCESS:
-        alert = run_alert(instance, run, None, {})
-        said = alert.body.splitlines() if alert is not None else [f"Run {run.run_id} is {run.status.value}"]
-        why = ". ".join(line.strip().rstrip(".") for line in said if line.strip())
-        raise ConsoleError(f"{run.job_name} failed. {why}. `holley ui` shows the run and its log")
+        if run.status is not dg.DagsterRunStatus.FAILURE:
+            raise ConsoleError(
+                f"{run.job_name} is {run.status.value}: run {run.run_id}, which `holley ui` shows"
+            )
+        raise ConsoleError(f"{reason(instance, run)}. `holley ui` shows the run and its log")
     passed: list[str] = []
     warned: list[str] = []
     told: list[str] = []
+    warnings: dict[str, None] = {}
     rows = None
     for entry in instance.all_logs(run.run_id):
         event = entry.dagster_event
         if event is None:
+            words = " ".join(entry.user_message.split())
             if int(entry.level) >= logging.INFO:
-                told.append(" ".join(entry.user_message.split()))
+                told.append(words)
+            if int(entry.level) >= logging.WARNING:
+                warnings[words] = None
         elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             (passed if check.passed else warned).append(
@@ -201,4 +219,4 @@ def outcome_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Outcome:
             )
         elif event.is_step_materialization and event.asset_key == DELIVERED_TABLE:
             rows = int(str(event.step_materialization_data.materialization.metadata[ROW_COUNT].value))
-    return Outcome(run.run_id, told, rows, passed, warned)
+    return Outcome(run.run_id, told, rows, passed, warned, tuple(warnings))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import click
+
+from holley_assets.console.errors import ConsoleError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -14,7 +17,25 @@ if TYPE_CHECKING:
 _WIDTH_OF_FILES = 120
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Commands that say what is not installed in one line."""
+
+    def invoke(self, context: click.Context) -> object:
+        """Run the command.
+
+        Raises:
+            ConsoleError: it imports a package that is not installed here.
+        """
+        try:
+            return super().invoke(context)
+        except ModuleNotFoundError as error:
+            raise ConsoleError(
+                f"{error.name} is not installed for {sys.executable}: install the project there with "
+                "pip install --constraint holley_assets/deploy/constraints.txt ."
+            ) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def holley() -> None:
     """Part recommendations on the vehicle fitment graph. Files are those under HOLLEY_DATA_DIR.
 
@@ -25,12 +46,16 @@ def holley() -> None:
 @holley.command()
 def run() -> None:
     """Run the weekly job: train, evaluate, deliver. Settings are the HOLLEY_ variables."""
+    from holley_assets.console.preflight import require_settings
+
+    # Before the seconds that Dagster takes to start.
+    require_settings()
     from holley_assets.console import jobs, weekly
 
     console = _console()
     with weekly.shown_progress(console) as report:
         outcome = jobs.run_job(weekly.JOB, None, report)
-    for line in weekly.summary(outcome):
+    for line in [*(f"Warning: {words}" for words in outcome.warnings), *weekly.summary(outcome)]:
         console.print(line, soft_wrap=True)
 
 
@@ -39,8 +64,11 @@ def run() -> None:
 def ui(port: int) -> None:
     """Open Dagster's UI on this machine; Ctrl-C ends it."""
     import os
-    import sys
 
+    from holley_assets.console.preflight import require_definitions, require_free_port
+
+    require_free_port(port)
+    require_definitions()
     from holley_assets.console.jobs import dagster_home
 
     environment = {**os.environ, "DAGSTER_HOME": str(dagster_home())}

@@ -33,7 +33,7 @@ def shown_progress(console: Console) -> Iterator[Callable[[jobs.Progress], None]
                 task,
                 completed=progress.done,
                 total=progress.total,
-                description=", ".join(progress.running) or "waiting",
+                description=progress.waits_for or ", ".join(progress.running) or "waiting",
             )
 
         yield show
@@ -42,6 +42,8 @@ def shown_progress(console: Console) -> Iterator[Callable[[jobs.Progress], None]
 def _line(console: Console, progress: jobs.Progress) -> None:
     if progress.ended is not None:
         console.print(f"{progress.done}/{progress.total} {progress.ended}")
+    elif progress.waits_for is not None:
+        console.print(progress.waits_for, soft_wrap=True)
 
 
 def summary(outcome: jobs.Outcome) -> list[str]:

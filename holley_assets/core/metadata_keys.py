@@ -23,3 +23,5 @@ KILL_SWITCH = "kill_switch"
 AS_OF = "as_of"
 # Why a check that the daemon evaluates has its verdict, in a few words.
 REASON = "reason"
+# On the event of a run that waits for another's lease: who holds it, and for how long it waits.
+WAITS_FOR = "waits_for"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import difflib
 import functools
 import os
 import re
@@ -41,6 +42,8 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 _USER_OF_ADDRESS = re.compile(r"//\S*@")
 _LONGEST_SHOWN = 200
+# Share of two names' letters that agree where one is a slip of the other: one or two letters of twenty.
+_NEARLY = 0.9
 _RANGES: dict[Any, str] = {int: "a whole number", float: "a number", datetime.date: "an ISO date"}
 _KINDS: dict[Any, str] = {str: "text without control characters", Path: "a path", SecretStr: "text"}
 # What DuckDB keeps for itself, and where tables wait for their checks.
@@ -90,6 +93,11 @@ def known_variables() -> set[str]:
 def unknown_variables() -> list[str]:
     """Variables that start with ``HOLLEY_`` and are no setting: misspelled, most likely."""
     return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known_variables())
+
+
+def likely_setting(name: str) -> str | None:
+    """The setting whose name is nearly ``name``, which was most likely meant; None where none is."""
+    return next(iter(difflib.get_close_matches(name, sorted(known_variables()), n=1, cutoff=_NEARLY)), None)
 
 
 def allowed_words(section: type[Section], field: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from holley_assets.automation.leased_executor import leased
 from holley_assets.automation.run_alerts import run_alert
+from holley_assets.console.jobs import Progress, follow
 from holley_assets.resources.lease import FolderLease, Holder, LeaseError
 from holley_assets.resources.serving_switch import read_switch
 from holley_assets.resources.warehouse_resource import WarehouseResource
@@ -66,6 +67,12 @@ def test_a_run_waits_for_another_and_says_for_whom(instance: dg.DagsterInstance,
     result = dg.execute_job(dg.reconstructable(daily_job), instance)
     assert result.success
     assert any("run other-ru of weekly_retrain" in said for said in messages(instance, result.run_id))
+    run = instance.get_run_by_id(result.run_id)
+    seen: list[Progress] = []
+    follow(instance, find=lambda: run, is_alive=lambda: False, report=seen.append)
+    assert seen[0].waits_for is not None and "run other-ru of weekly_retrain" in seen[0].waits_for
+    assert {progress.waits_for for progress in seen[1:]} == {None}
+    assert [progress.ended for progress in seen] == [None, None, "work"], "other events are no progress"
 
 
 def test_the_wait_ends_in_one_line_and_the_switch_was_pulled_before(

@@ -9,7 +9,15 @@ import pytest
 from pydantic import BaseModel, Field
 from pydantic_settings import SettingsConfigDict
 
-from holley_assets.settings import SECTIONS, Section, SettingsError, load_settings, loading, variable_name
+from holley_assets.settings import (
+    SECTIONS,
+    Section,
+    SettingsError,
+    likely_setting,
+    load_settings,
+    loading,
+    variable_name,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -133,3 +141,9 @@ def test_samples_that_cannot_be_made(
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError, match=f"^{variable}={value} is not allowed; allowed: {allowed}$"):
         load_settings()
+
+
+def test_the_setting_that_was_meant_is_found_and_no_other() -> None:
+    assert likely_setting("HOLLEY_SAMPLE_USER") == "HOLLEY_SAMPLE_USERS"
+    assert likely_setting("HOLLEY_DATADIR") == "HOLLEY_DATA_DIR"
+    assert likely_setting("HOLLEY_TOKEN") is None and likely_setting("HOLLEY_SAMPLE_COLOUR") is None
