@@ -1,4 +1,4 @@
-"""The promises on similar parts, recomputed from tables `parts` and `fitment`, and what a person should know."""
+"""The promises on similar parts, recomputed from table `parts` and the fitment data, and what a person should know."""
 
 from __future__ import annotations
 

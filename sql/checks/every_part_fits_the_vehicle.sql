@@ -10,11 +10,17 @@ WITH vehicles AS (
   FROM `{data_company}.vehicle_product_fitment_data`
 ),
 
-fitting AS (
-  SELECT DISTINCT year, vehicles.make, vehicles.model, normal_sku(product.product_number) AS sku
+-- Years come before parts, so that no engine reads the years of a vehicle once for each of its parts.
+vehicles_by_year AS (
+  SELECT year, vehicles.make, vehicles.model, vehicles.products
   FROM vehicles
-  CROSS JOIN UNNEST(vehicles.products) AS product
   CROSS JOIN UNNEST(vehicles.years) AS year
+),
+
+fitting AS (
+  SELECT DISTINCT vehicles.year, vehicles.make, vehicles.model, normal_sku(product.product_number) AS sku
+  FROM vehicles_by_year AS vehicles
+  CROSS JOIN UNNEST(vehicles.products) AS product
 )
 
 SELECT delivered.email_lower, delivered.slot, delivered.sku, delivered.year, delivered.make, delivered.model

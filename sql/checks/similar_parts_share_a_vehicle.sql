@@ -1,9 +1,33 @@
 -- One row is one row of the staged similar parts whose two parts fit no year, make and model in common, in a variant
--- that may be recommended.
-WITH fitting AS (
-  SELECT DISTINCT base_sku, CONCAT(CAST(year AS STRING), '|', make, '|', model) AS vehicle
-  FROM `{working}.fitment`
-  WHERE serving_sku IS NOT NULL
+-- that may be recommended, by the fitment data.
+WITH vehicles AS (
+  SELECT
+    -- Older exports hold the year as a number.
+    vehicle_years(CAST(v1_year AS STRING), @as_of) AS years,
+    make_of(vehicle_name(v1_make)) AS make,
+    vehicle_name(v1_model) AS model,
+    products
+  FROM `{data_company}.vehicle_product_fitment_data`
+),
+
+-- Years come before parts, so that no engine reads the years of a vehicle once for each of its parts.
+vehicles_by_year AS (
+  SELECT CONCAT(CAST(year AS STRING), '|', vehicles.make, '|', vehicles.model) AS vehicle, vehicles.products
+  FROM vehicles
+  CROSS JOIN UNNEST(vehicles.years) AS year
+),
+
+listed AS (
+  SELECT DISTINCT vehicles.vehicle, normal_sku(product.product_number) AS sku
+  FROM vehicles_by_year AS vehicles
+  CROSS JOIN UNNEST(vehicles.products) AS product
+),
+
+fitting AS (
+  SELECT DISTINCT parts.base_sku, listed.vehicle
+  FROM listed
+  JOIN `{working}.parts` AS parts ON parts.sku = listed.sku
+  WHERE parts.serving_ineligible_reason IS NULL
 ),
 
 pairs AS (

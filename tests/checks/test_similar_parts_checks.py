@@ -68,20 +68,13 @@ def judge(tmp_path: Path) -> Callable[[Rows], dict[str, dg.AssetCheckResult]]:
         "serving_ineligible_reason": pa.array(reasons.values(), pa.string()),
     }
     # Of 8202 the black variant alone fits 1967, and it is the only one that may be shown.
-    fits = [
-        *((1967, sku, sku) for sku in "ABC"),
-        (1967, "8202", "8202B"),
-        (1967, "D", None),
-        (1968, "E", "E"),
-        (1968, "8202", None),
-    ]
+    cars = [("1967", ["A", "B", "C", "8202b", "D"]), ("1968-1969", ["E", "8202"])]
     fitment = pa.table(
         {
-            "year": [year for year, _, _ in fits],
-            "make": ["FORD"] * len(fits),
-            "model": ["MUSTANG"] * len(fits),
-            "base_sku": [base for _, base, _ in fits],
-            "serving_sku": pa.array([sku for _, _, sku in fits], pa.string()),
+            "v1_year": [year for year, _ in cars],
+            "v1_make": ["Ford"] * 2,
+            "v1_model": ["Mustang"] * 2,
+            "products": [[{"product_number": sku} for sku in skus] for _, skus in cars],
         }
     )
     pq.write_table(fitment, tmp_path / "fitment.parquet")
@@ -89,10 +82,7 @@ def judge(tmp_path: Path) -> Callable[[Rows], dict[str, dg.AssetCheckResult]]:
     staged = tmp_path / "similar_parts.parquet"
     warehouse = DuckDBWarehouse(
         sources=dict.fromkeys(SOURCE_TABLES, tmp_path / "fitment.parquet"),
-        assets={
-            **{name: tmp_path / f"{name}.parquet" for name in ("parts", "fitment")},
-            "similar_parts": staged,
-        },
+        assets={"parts": tmp_path / "parts.parquet", "similar_parts": staged},
         database=tmp_path / "warehouse.duckdb",
         temporary_directory=tmp_path,
     )
