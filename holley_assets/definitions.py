@@ -14,7 +14,11 @@ from holley_assets.assets.delivery import (
     build_recommendations_table,
 )
 from holley_assets.assets.embedding_tables import embedding_tables
-from holley_assets.assets.evaluation import evaluation_rankings, evaluation_rankings_before_rules
+from holley_assets.assets.evaluation import (
+    evaluation_rankings,
+    evaluation_rankings_before_rules,
+    machine_click_rankings,
+)
 from holley_assets.assets.experiment import experiment_outcomes, experiment_readout
 from holley_assets.assets.graph_tables import graph_tables
 from holley_assets.assets.graphs import graphs
@@ -81,6 +85,7 @@ _made = [
     mixture_weights,
     evaluation_rankings,
     evaluation_rankings_before_rules,
+    machine_click_rankings,
     control_rankings,
     run_comparison,
     eval_report,

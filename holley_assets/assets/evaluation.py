@@ -1,5 +1,6 @@
 """Did the graph beat the SQL pipeline? Rankings of the test users by every system, and the report."""
 
+import dataclasses
 from typing import Any
 
 import dagster as dg
@@ -7,7 +8,7 @@ import pyarrow as pa
 
 from holley_assets.assets.live_baseline import read_live_baseline, with_live_baseline
 from holley_assets.assets.mixtures import mixed_scorers
-from holley_assets.assets.step import Step
+from holley_assets.assets.step import Step, inputs_of
 from holley_assets.core.failures import (
     one_line,
 )
@@ -15,7 +16,7 @@ from holley_assets.core.groups import (
     EVALUATION,
     OWNERS,
 )
-from holley_assets.evaluation.labels import ground_truth, labelled_users
+from holley_assets.evaluation.labels import ground_truth, labelled_users, without_users
 from holley_assets.evaluation.vectors import temperature_of
 from holley_assets.pipeline.system_rankings import rank_all_systems
 from holley_assets.ranking import HistoryScorer
@@ -23,51 +24,74 @@ from holley_assets.ranking.comparison import users_with_profiles
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource
-from holley_assets.settings import SettingsError
+from holley_assets.settings import Settings, SettingsError
 
 
-def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> dg.AssetsDefinition:
+@dataclasses.dataclass(frozen=True)
+class RankingTables:
+    """What test users are ranked by; each field is the asset of that name."""
+
+    user_nodes: pa.Table
+    user_profiles: pa.Table
+    user_embeddings: pa.Table
+    product_embeddings: pa.Table
+    history_scores: pa.Table
+    mixture_weights: pa.Table
+    fitment: pa.Table
+    parts: pa.Table
+    popularity: pa.Table
+    user_purchases: pa.Table
+    test_clicks: pa.Table
+    test_interactions: pa.Table
+
+
+@dataclasses.dataclass(frozen=True)
+class MachineRankingTables(RankingTables):
+    """The same for users whose e-mails a machine clicked."""
+
+    machine_clicks: pa.Table
+
+
+def _evaluation_rankings(
+    name: str, description: str, *, apply_rules: bool, tables_of: type[RankingTables] = RankingTables
+) -> dg.AssetsDefinition:
     @dg.asset(
-        name=name, description=description, group_name=EVALUATION, owners=OWNERS, kinds={"arrow", "numpy"}
+        name=name,
+        description=description,
+        group_name=EVALUATION,
+        owners=OWNERS,
+        kinds={"arrow", "numpy"},
+        ins=inputs_of(tables_of),
     )
     def rankings(
         context: dg.AssetExecutionContext,
         settings: SettingsResource,
         warehouse: WarehouseResource,
         time_windows: pa.Table,
-        user_nodes: pa.Table,
-        user_profiles: pa.Table,
-        user_embeddings: pa.Table,
-        product_embeddings: pa.Table,
-        history_scores: pa.Table,
-        mixture_weights: pa.Table,
-        fitment: pa.Table,
-        parts: pa.Table,
-        popularity: pa.Table,
-        user_purchases: pa.Table,
-        test_clicks: pa.Table,
-        test_interactions: pa.Table,
+        **loaded: pa.Table,
     ) -> dg.MaterializeResult:
-        step = Step(context, settings, time_windows)
-        labels = ground_truth(step.settings.evaluation.labels, test_clicks, test_interactions)
-        users = labelled_users(users_with_profiles(user_nodes, user_profiles, "profile"), labels)
-        gnn = HistoryScorer.from_tables(user_embeddings, product_embeddings, history_scores, "training")
+        step, tables = Step(context, settings, time_windows), tables_of(**loaded)
+        users = _ranked_users(tables, step.settings)
+        gnn = HistoryScorer.from_tables(
+            tables.user_embeddings, tables.product_embeddings, tables.history_scores, "training"
+        )
+        profiles = tables.user_profiles["profile"]
         mixed = mixed_scorers(
             gnn,
-            mixture_weights,
-            popularity=popularity,
-            history_scores=history_scores,
-            users=pa.table({"tier": user_nodes["engagement_tier"], "profile": user_profiles["profile"]}),
-            temperature=temperature_of(user_embeddings, product_embeddings),
+            tables.mixture_weights,
+            popularity=tables.popularity,
+            history_scores=tables.history_scores,
+            users=pa.table({"tier": tables.user_nodes["engagement_tier"], "profile": profiles}),
+            temperature=temperature_of(tables.user_embeddings, tables.product_embeddings),
         )
         table = rank_all_systems(
             users,
-            fitment=fitment,
-            parts=parts,
-            popularity=popularity,
+            fitment=tables.fitment,
+            parts=tables.parts,
+            popularity=tables.popularity,
             gnn=gnn,
             mixed=mixed,
-            purchases=user_purchases,
+            purchases=tables.user_purchases,
             windows=step.windows,
             settings=step.settings,
             apply_rules=apply_rules,
@@ -80,6 +104,15 @@ def _evaluation_rankings(name: str, description: str, *, apply_rules: bool) -> d
         return dg.MaterializeResult(value=table, metadata={**metadata, **step.took()})
 
     return rankings
+
+
+def _ranked_users(tables: RankingTables, settings: Settings) -> pa.Table:
+    """The test users, with their profiles; of :class:`MachineRankingTables`, those whom machines' clicks would add."""
+    users = users_with_profiles(tables.user_nodes, tables.user_profiles, "profile")
+    labels = ground_truth(settings.evaluation.labels, tables.test_clicks, tables.test_interactions)
+    if isinstance(tables, MachineRankingTables):
+        return labelled_users(users, without_users(tables.machine_clicks, labels))
+    return labelled_users(users, labels)
 
 
 def _with_live_table(
@@ -114,4 +147,13 @@ evaluation_rankings_before_rules = _evaluation_rankings(
 Tells what the model learned apart from what the rules allow: no price limit, no exclusions, no limit to a
 part type.""",
     apply_rules=False,
+)
+machine_click_rankings = _evaluation_rankings(
+    "machine_click_rankings",
+    """One row a user, system and rank for the users whom clicks of machines alone would make test users.
+
+Apart from `evaluation_rankings`: the report reads it to show the comparison with `machine_clicks` beside that without
+them.""",
+    apply_rules=True,
+    tables_of=MachineRankingTables,
 )

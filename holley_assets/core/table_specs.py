@@ -97,9 +97,10 @@ after it, count nowhere; `interaction_events` and `test_clicks` count what was l
         description="""One row a product that a visitor viewed, put in the cart or ordered between the
 intent start and `as_of`.
 
-Nested properties of events are unnested here, and everything that needs events reads this table; `source_rows` alone
-reads the source again, to count its rows. Visitors without an account stay, because they show prices, images and global
-popularity. Dropped and counted: rows without user, time or SKU, views of machines, and exact repeats.""",
+Nested properties of events are unnested here, and what needs events reads this table. Two read the source again:
+`source_rows` to count its rows, and `machine_clicks` for the views that are left out here. Visitors without an account
+stay, because they show prices, images and global popularity. Dropped and counted: rows without user, time or SKU, views
+of machines, and exact repeats.""",
     ),
     TableSpec(
         name="order_lines",
@@ -336,6 +337,19 @@ customer viewed within 30 minutes after it.
 
 Nobody but evaluation reads it. Dropped and counted: clicks of machines and of unknown users, without a
 view, on unknown parts, and further clicks of a customer on one part.""",
+    ),
+    TableSpec(
+        name="machine_clicks",
+        key=("email_lower", "base_sku"),
+        not_null=("engagement_tier",),
+        endpoints=(_user("machine_clicks"), _product("machine_clicks")),
+        may_be_empty=True,
+        steady=False,
+        description="""One row a customer and part that clicks of machines in `[cutoff, as_of)` would have added to \
+`test_clicks`.
+
+Nothing learns from them and no metric counts them: the report shows the comparison with and without them. Their part is
+the first that the customer viewed within 30 minutes, views of machines among them.""",
     ),
     TableSpec(
         name="test_interactions",

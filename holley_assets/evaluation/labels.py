@@ -61,6 +61,14 @@ def labelled_users(users: pa.Table, labels: pa.Table) -> pa.Table:
     return users.filter(pc.is_in(users["email_lower"], value_set=labelled))
 
 
+def without_users(labels: pa.Table, others: pa.Table) -> pa.Table:
+    """The rows of ``labels`` whose user has no row in ``others``; both have email_lower."""
+    known = pc.is_in(
+        labels["email_lower"].cast(pa.string()), value_set=pc.unique(others["email_lower"].cast(pa.string()))
+    )
+    return labels.filter(pc.invert(known))
+
+
 def dropped_labels(
     source: LabelSource, clicks: Mapping[str, int], interactions: Mapping[str, int]
 ) -> dict[str, int]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from holley_assets.evaluation.exposure import delivered
 from holley_assets.evaluation.labels import dropped_labels, ground_truth
+from holley_assets.evaluation.machine_clicks import machine_clicks_section
 from holley_assets.evaluation.report import EvaluationOptions, RunIdentity, build_report
 from holley_assets.evaluation.report_sections import (
     graph_section,
@@ -33,6 +34,9 @@ class ReportTables:
     visitor_demand: pa.Table
     test_clicks: pa.Table
     test_interactions: pa.Table
+    machine_bursts: pa.Table
+    machine_clicks: pa.Table
+    machine_click_rankings: pa.Table
     user_nodes: pa.Table
     user_profiles: pa.Table
     user_embeddings: pa.Table
@@ -93,6 +97,15 @@ def assemble_report(
                 **nearest_section(products, vectors),
                 "vehicles with the most owners": owners,
             },
+            "machine_clicks": machine_clicks_section(
+                tables.machine_bursts,
+                tables.machine_clicks,
+                labels=labels,
+                users=tables.user_nodes,
+                rankings=pa.concat_tables([tables.evaluation_rankings, tables.machine_click_rankings]),
+                run=run,
+                options=options,
+            ),
             "previous_run": previous_run_section(tables.run_comparison),
             **extras,
         },

@@ -79,6 +79,7 @@ GRAPH_TABLES = [
     "user_visits",
     "popularity",
     "test_clicks",
+    "machine_clicks",
     "test_interactions",
 ]
 

@@ -15,6 +15,7 @@ def test_without_any_interaction_the_structure_is_there(shop, graph_tables):
     counts = {name: len(rows) for name, rows in tables.items()}
     assert {name for name, count in counts.items() if count == 0} == {
         "machine_bursts",
+        "machine_clicks",
         "interaction_events",
         "order_lines",
         "daily_orders",

@@ -105,3 +105,72 @@ def test_two_thousand_scanned_clicks_leave_the_test_set_as_it_is(mailed):
     assert mailed.run("test_clicks") == honest
     assert mailed.dropped("test_clicks") == {"machine click": 2000}
     assert mailed.dropped("interaction_events") == {"machine view": 40}
+
+
+def test_what_the_clicks_of_machines_led_to_is_kept_in_a_table_of_its_own(mailed):
+    """The first view of any of the user's accounts after each click: a machine's view, or a person's later one."""
+    for second, tracking_id in ((0, "t0"), (2, "t1"), (4, "t2")):
+        mailed.click("u1", f"2026-01-10T10:00:0{second}", tracking_id)
+    mailed.view("u1b", "2026-01-10T10:00:01", "BB")
+    mailed.item("BB")
+    mailed.fits("1967", "FORD", "MUSTANG", "BB")
+    mailed.event("u1", "VIEWED product ", "2026-01-10T10:00:03", **{"ProdId ": " b9r "})
+    mailed.item("B9")
+    mailed.fits("1967", "FORD", "MUSTANG", "B9")
+    mailed.view("u1", "2026-01-10T10:30:04", "C")
+    mailed.cart("u1", "2026-01-10T10:00:01", "A")
+    # A person's click is none of a machine's.
+    mailed.click("u2", "2026-01-10T10:00:00", "t9")
+    mailed.view("u2", "2026-01-10T10:00:01", "A")
+    tables = mailed.run_tables(["machine_clicks", "test_clicks"])
+    assert [(row["treatment_tracking_id"], row["base_sku"]) for row in tables["machine_clicks"]] == [
+        ("t0", "BB"),
+        ("t1", "B9"),
+        ("t2", "C"),
+    ]
+    assert {row["email_lower"] for row in tables["machine_clicks"]} == {"u1@x.com"}
+    assert {row["engagement_tier"] for row in tables["machine_clicks"]} == {"cold"}
+    assert pairs(tables["test_clicks"]) == [("u2@x.com", "A")]
+
+
+@pytest.mark.parametrize(
+    ("minute", "sku", "reason"),
+    [
+        ("10:30:00", "A", None),
+        ("10:30:00.000001", "A", "no product view within the window"),
+        ("09:59:59.999999", "A", "no product view within the window"),
+        ("10:01", "nowhere", "product unknown"),
+    ],
+)
+def test_clicks_of_machines_that_lead_nowhere_are_counted(mailed, minute, sku, reason):
+    for tracking_id in ("t0", "t1", "t2"):
+        mailed.click("u1", "2026-01-10T10:00", tracking_id)
+    mailed.view("u1", f"2026-01-10T{minute}", sku)
+    assert pairs(mailed.run("machine_clicks")) == ([("u1@x.com", "A")] if reason is None else [])
+    assert mailed.dropped("machine_clicks") == (
+        {"another click of the user on the part": 2} if reason is None else {reason: 3}
+    )
+
+
+def test_clicks_of_machines_are_those_of_the_test_window(mailed):
+    """The cutoff is 2026-01-02, as_of 2026-02-01."""
+    for day in ("2026-01-01T23:59:50", "2026-01-31T23:59:50"):
+        for tracking_id in ("t0", "t1", "t2"):
+            mailed.click("u1", day, tracking_id)
+    mailed.view("u1", "2026-01-01T23:59:51", "A")
+    mailed.view("u1", "2026-01-02T00:00:01", "B")
+    mailed.view("u1", "2026-01-31T23:59:59", "C")
+    mailed.view("u1", "2026-02-01T00:00:00", "A")
+    assert pairs(mailed.run("machine_clicks")) == [("u1@x.com", "C")]
+
+
+def test_strangers_mailboxes_lead_to_no_pair(mailed):
+    """Neither an account without a vehicle nor a user without an account can be a test user."""
+    mailed.account("u3", email="u3@x.com")
+    for user in ("u3", "stranger"):
+        for tracking_id in ("t0", "t1", "t2"):
+            mailed.click(user, "2026-01-10T10:00", tracking_id)
+        mailed.view(user, "2026-01-10T10:00:01", "A")
+    assert mailed.run("machine_clicks") == []
+    assert mailed.dropped("machine_clicks") == {}
+    assert sum(row["clicks"] for row in mailed.run("machine_bursts")) == 6
