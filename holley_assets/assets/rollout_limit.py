@@ -1,4 +1,4 @@
-"""How far a staged rollout may go: no further than the newest readout of its experiment says."""
+"""How far the graph may be served: no further than the newest readout says, and nowhere after harm."""
 
 from __future__ import annotations
 
@@ -33,22 +33,31 @@ def kept_readout(experiment: str) -> str:
 
 
 def rollout_limit(settings: Settings) -> RolloutLimit | None:
-    """What the newest readout allows; None where no rollout is an experiment, or nobody has read it yet.
+    """What the newest readout allows; None where nothing that is served is an experiment, or nobody has read it yet.
+
+    A rollout obeys the share that the readout names. Mode ``ab`` keeps its half until the readout says harm, since
+    it is a person who ends an experiment that merely found no effect.
 
     Raises:
         WarehouseError: there is a readout that cannot be read.
     """
     serving = settings.serving
-    if serving.mode != "rollout" or settings.experiment.declaration is None or serving.experiment is None:
+    if (
+        serving.mode not in ("rollout", "ab")
+        or settings.experiment.declaration is None
+        or serving.experiment is None
+    ):
         return None
     key = kept_readout(serving.experiment)
     try:
         text = open_store(settings).local_path(key).read_text(encoding="utf-8")
-        found = json.loads(text)[NEXT_SHARE]
-        return RolloutLimit(float(found["share"]), str(found["reason"]))
+        readout = json.loads(text)
+        limit = RolloutLimit(float(readout[NEXT_SHARE]["share"]), str(readout[NEXT_SHARE]["reason"]))
+        harmed = readout["decision"]["outcome"] == "harm"
     except FileNotFoundError:
         return None
     except (StorageError, OSError, ValueError, KeyError) as error:
         raise WarehouseError(
-            f"the readout {key}, which the rollout obeys, cannot be read: {error}"
+            f"the readout {key}, which mode {serving.mode} obeys, cannot be read: {error}"
         ) from error
+    return limit if harmed or serving.mode == "rollout" else None

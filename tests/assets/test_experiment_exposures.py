@@ -104,24 +104,31 @@ def test_deliveries_of_a_day_leave_one_row_a_user(
     assert switched["received_arm"].unique().to_pylist() == ["sql"]
 
 
-def test_a_rollout_whose_readout_says_harm_returns_to_the_sql_pipeline(
-    delivery: Delivery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("mode", "percent"), [("rollout", 25), ("ab", 50)])
+def test_an_experiment_whose_readout_says_harm_returns_to_the_sql_pipeline(
+    delivery: Delivery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, percent: int
 ) -> None:
     path = tmp_path / "spring.toml"
     path.write_text(DECLARATION)
     monkeypatch.setenv("HOLLEY_EXPERIMENT_DECLARATION", str(path))
-    monkeypatch.setenv("HOLLEY_SERVING_MODE", "rollout")
+    monkeypatch.setenv("HOLLEY_SERVING_MODE", mode)
     monkeypatch.setenv("HOLLEY_SERVING_SHARE", "25")
     kept = delivery.run.data_dir / "experiments" / "spring.json"
     kept.parent.mkdir()
-    kept.write_text('{"next_share": {"share": 0.0, "reason": "Clicks are fewer."}}')
+    kept.write_text(
+        json.dumps(
+            {"decision": {"outcome": "harm"}, "next_share": {"share": 0.0, "reason": "Clicks are fewer."}}
+        )
+    )
     assert delivery.deliver().success
     log = delivery.table("experiment_exposures")
     assert delivery.table("email_recommendations")["arm"].unique().to_pylist() == ["sql"]
     assert log["received_arm"].unique().to_pylist() == ["sql"]
-    assert log["share"].unique().to_pylist() == [0.25]
+    assert log["share"].unique().to_pylist() == [percent / 100]
     buckets = user_buckets(log["email_lower"], "holley:spring").to_pylist()
-    assert log["assigned_arm"].to_pylist() == ["graph" if bucket < 2500 else "sql" for bucket in buckets]
+    assert log["assigned_arm"].to_pylist() == [
+        "graph" if bucket < percent * 100 else "sql" for bucket in buckets
+    ]
 
 
 def test_without_an_experiment_the_job_says_so_and_ends_well(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,12 @@ def test_harm_takes_the_graph_s_parts_from_everybody_and_nobody_changes_arms(cas
     assert found.reason == "the readout takes the graph's parts from everybody: Clicks are fewer."
 
 
+def readout_of(outcome: str, share: float) -> str:
+    return json.dumps(
+        {"decision": {"outcome": outcome}, "next_share": {"share": share, "reason": "So it is."}}
+    )
+
+
 def test_the_limit_is_that_of_the_newest_readout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     declaration = tmp_path / "spring.toml"
     declaration.touch()
@@ -88,17 +95,31 @@ def test_the_limit_is_that_of_the_newest_readout(tmp_path: Path, monkeypatch: py
     kept = tmp_path / "experiments" / "spring.json"
     kept.parent.mkdir()
     assert rollout_limit(load_settings()) is None, "nobody has read it yet"
-    kept.write_text('{"next_share": {"share": 0.25, "reason": "So it is."}}')
+    kept.write_text(readout_of("keep running", 0.25))
     assert rollout_limit(load_settings()) == RolloutLimit(0.25, "So it is.")
     kept.write_text("{}")
     with pytest.raises(
-        WarehouseError, match=r"experiments/spring.json, which the rollout obeys, cannot be read"
+        WarehouseError, match=r"experiments/spring.json, which mode rollout obeys, cannot be read"
     ):
         rollout_limit(load_settings())
-    for name, value in (("HOLLEY_SERVING_MODE", "ab"), ("HOLLEY_SERVING_EXPERIMENT", "summer")):
+    kept.write_text(readout_of("harm", 0.0))
+    assert rollout_limit(load_settings()) == RolloutLimit(0.0, "So it is.")
+    for name, value in (("HOLLEY_SERVING_MODE", "full"), ("HOLLEY_SERVING_EXPERIMENT", "summer")):
         with monkeypatch.context() as patched:
             patched.setenv(name, value)
             assert rollout_limit(load_settings()) is None
+    monkeypatch.setenv("HOLLEY_SERVING_MODE", "ab")
+    assert rollout_limit(load_settings()) == RolloutLimit(0.0, "So it is."), (
+        "harm ends an experiment by itself"
+    )
+    for outcome, share in (
+        ("keep running", 0.25),
+        ("stop for no effect", 0.0),
+        ("invalid", 0.5),
+        ("ship", 1.0),
+    ):
+        kept.write_text(readout_of(outcome, share))
+        assert rollout_limit(load_settings()) is None, outcome
     monkeypatch.delenv("HOLLEY_EXPERIMENT_DECLARATION")
     assert rollout_limit(load_settings()) is None
 
