@@ -20,6 +20,7 @@ from holley_assets.assets.evaluation import (
     machine_click_rankings,
 )
 from holley_assets.assets.experiment import experiment_outcomes, experiment_readout
+from holley_assets.assets.exploration import exploration
 from holley_assets.assets.graph_tables import graph_tables
 from holley_assets.assets.graphs import graphs
 from holley_assets.assets.history import history
@@ -39,7 +40,7 @@ from holley_assets.assets.time_windows import time_windows
 from holley_assets.automation.alert_sensor import alert_sensor
 from holley_assets.automation.executor import build_executor
 from holley_assets.automation.freshness_sensor import freshness_sensor
-from holley_assets.automation.jobs import daily_score, read_experiment, weekly_retrain
+from holley_assets.automation.jobs import daily_score, explore, read_experiment, weekly_retrain
 from holley_assets.automation.promotion import promote
 from holley_assets.automation.rollback import rollback
 from holley_assets.automation.schedules import schedules
@@ -111,6 +112,7 @@ definitions = dg.Definitions(
         embedding_tables,
         experiment_outcomes,
         experiment_readout,
+        exploration,
         build_recommendations_table(
             blocking_checks_upstream(STAGED, _made, _checks),
             lineage_of(STAGED, _made, without=[TRAINED_CHECKPOINT]),
@@ -130,7 +132,16 @@ definitions = dg.Definitions(
         ),
     ],
     asset_checks=[*_checks, source_watch, output_watch],
-    jobs=[weekly_retrain, daily_score, read_experiment, promote, rollback, serve_sql_only, serve_graph_again],
+    jobs=[
+        weekly_retrain,
+        daily_score,
+        read_experiment,
+        explore,
+        promote,
+        rollback,
+        serve_sql_only,
+        serve_graph_again,
+    ],
     schedules=schedules,
     sensors=[upstream_sensor, freshness_sensor, alert_sensor],
     resources={

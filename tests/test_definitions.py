@@ -89,6 +89,7 @@ GROUPS = {
         "run_comparison",
     },
     "experiment": {"experiment_outcomes", "experiment_readout"},
+    "exploration": {"exploration"},
     "delivery": {
         "embedding_tables",
         "recommendations_table",
@@ -158,7 +159,8 @@ def load_in_subprocess(code: str, settings: dict[str, str]) -> tuple[str, float]
 def test_definitions_load_in_three_seconds_and_import_nothing_heavy() -> None:
     code = (
         "from holley_assets.definitions import definitions; definitions.get_repository_def(); import sys;"
-        "print(*{'torch', 'torch_geometric', 'mlflow', 'matplotlib', 'scipy'} & set(sys.modules))"
+        "heavy = {'torch', 'torch_geometric', 'mlflow', 'matplotlib', 'scipy', 'dagstermill', 'IPython'};"
+        "print(*heavy & set(sys.modules))"
     )
     output, seconds = load_in_subprocess(code, {})
     assert output.split() == []
@@ -283,7 +285,9 @@ def test_weekly_retrain_is_everything(graph: dg.AssetGraph) -> None:
     assert job.asset_layer.selected_asset_keys == {
         node.key
         for node in graph.asset_nodes
-        if node.is_materializable and node.key != SWITCH and node.group_name != "experiment"
+        if node.is_materializable
+        and node.key != SWITCH
+        and node.group_name not in {"experiment", "exploration"}
     }
     assert job.asset_layer.asset_graph.asset_check_keys == {
         key
@@ -313,7 +317,17 @@ def test_the_experiment_is_read_by_a_job_of_its_own(graph: dg.AssetGraph) -> Non
     }
 
 
-@pytest.mark.parametrize("job", ["weekly_retrain", "daily_score", "serve_sql_only", "serve_graph_again"])
+def test_the_notebook_is_run_by_a_job_of_its_own() -> None:
+    notebook = dg.AssetKey("exploration")
+    for job in definitions.resolve_all_job_defs():
+        selected = job.asset_layer.selected_asset_keys
+        if not job.name.startswith("__"):
+            assert selected == {notebook} if job.name == "explore" else notebook not in selected, job.name
+
+
+@pytest.mark.parametrize(
+    "job", ["weekly_retrain", "daily_score", "explore", "serve_sql_only", "serve_graph_again"]
+)
 def test_no_job_runs_what_the_daemon_evaluates(job: str) -> None:
     checks = definitions.resolve_job_def(job).asset_layer.asset_graph.asset_check_keys
     assert not {key.name for key in checks} & STANDING

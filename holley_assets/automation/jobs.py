@@ -9,6 +9,7 @@ from holley_assets.core.asset_keys import (
     DELIVERED_TABLE,
     EXPERIMENT_OUTCOMES,
     EXPERIMENT_READOUT,
+    EXPLORATION,
     SERVING_SWITCH,
     SERVING_TABLE,
 )
@@ -27,12 +28,16 @@ SWITCH = dg.AssetSelection.assets(SERVING_SWITCH) - STANDING_CHECKS
 # Read by a job of its own: neither a training nor a delivery waits for it.
 EXPERIMENT = dg.AssetSelection.assets(EXPERIMENT_OUTCOMES, EXPERIMENT_READOUT)
 
+# The notebook: people ask for it, and no training waits for it.
+NOTEBOOK = dg.AssetSelection.assets(EXPLORATION)
+
 # ``AssetSelection.all()`` leaves out checks that stand on their own; "everything" means those too.
 EVERYTHING = (
     (dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks())
     - STANDING_CHECKS
     - SWITCH
     - EXPERIMENT
+    - NOTEBOOK
     - dg.AssetSelection.checks_for_assets(EXPERIMENT_READOUT)
 )
 
@@ -72,4 +77,11 @@ read_experiment = dg.define_asset_job(
     tags=RUN_TAGS,
     description="Read the experiment on customers as of the newest delivery: what users did since they were shown "
     "parts, and the decision. Without an experiment it says so and ends.",
+)
+
+explore = dg.define_asset_job(
+    "explore",
+    selection=NOTEBOOK,
+    tags=RUN_TAGS,
+    description="Run the notebook of holley_assets/explore on the tables of the newest run, and keep it.",
 )

@@ -22,3 +22,5 @@ SERVING_SWITCH = dg.AssetKey("serving_switch")
 # The experiment on customers.
 EXPERIMENT_OUTCOMES = dg.AssetKey("experiment_outcomes")
 EXPERIMENT_READOUT = dg.AssetKey("experiment_readout")
+# The notebook that a job of its own runs.
+EXPLORATION = dg.AssetKey("exploration")

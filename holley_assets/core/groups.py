@@ -13,6 +13,7 @@ RECOMMENDATIONS = "recommendations"
 EVALUATION = "evaluation"
 DELIVERY = "delivery"
 EXPERIMENT = "experiment"
+EXPLORATION = "exploration"
 
 OWNERS = ["team:recommendations"]
 IO_MANAGER = "io_manager"
