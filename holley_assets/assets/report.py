@@ -10,6 +10,7 @@ import pyarrow as pa
 from holley_assets.assets.calibration import calibration_section
 from holley_assets.assets.mixtures import mixtures_section
 from holley_assets.assets.model_choice import reference_metadata
+from holley_assets.assets.report_index import publish_index
 from holley_assets.assets.step import Step, inputs_of
 from holley_assets.checks.comparison_checks import NO_WORSE_THAN_BEFORE
 from holley_assets.core.event_log import newest_materialization
@@ -66,10 +67,12 @@ def eval_report(
     page = step.artifacts.publish_text(_page(report, tables), HTML_FILE)
     reference = step.artifacts.publish_text(to_json(report), JSON_FILE)
     tracked = step.shown(step.journal.record(_record(report, tables, [reference, page])))
+    index = publish_index(step.store, report, json_file=JSON_FILE, html_file=HTML_FILE)
     _publish_latest(step, to_json(report))
+    shown = {**_shown(step, report, page), "all_reports": dg.MetadataValue.path(index)}
     return dg.MaterializeResult(
         value=reference.to_table(),
-        metadata={**_shown(step, report, page), **reference_metadata(reference), **tracked, **step.took()},
+        metadata={**shown, **reference_metadata(reference), **tracked, **step.took()},
     )
 
 
