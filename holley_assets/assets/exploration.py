@@ -8,7 +8,7 @@ from holley_assets.core.asset_keys import EXPLORATION
 from holley_assets.core.groups import EXPLORATION as GROUP
 from holley_assets.core.groups import OWNERS
 from holley_assets.explore import NOTEBOOK
-from holley_assets.resources.notebooks import execute, to_html, to_text
+from holley_assets.resources.notebooks import execute, sentences, to_html, to_text
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.artifacts import Reference
 
@@ -18,6 +18,7 @@ EXPLORED = (
     "co_purchased_edges",
     "daily_orders",
     "fitment",
+    "fits_edges",
     "history_scores",
     "interaction_events",
     "parts",
@@ -25,6 +26,7 @@ EXPLORED = (
     "product_embeddings",
     "product_nodes",
     "serving_graph",
+    "test_clicks",
     "trained_checkpoint",
     "user_embeddings",
     "user_nodes",
@@ -57,7 +59,7 @@ def exploration(
     executed = execute(context, NOTEBOOK)
     page = step.artifacts.publish_text(to_html(executed.notebook, "Exploration"), HTML_FILE)
     reference = step.artifacts.publish_text(to_text(executed.notebook), NOTEBOOK_FILE)
-    metadata = _shown(step, reference, page)
+    metadata = {"says": dg.MetadataValue.md(sentences(executed.notebook)), **_files(step, reference, page)}
     if executed.error is not None:
         reason = f"The notebook ends in {executed.error}. What ran until then is in {step.store.location(page.path)}"
         # A failed step leaves the asset's page as it was: an observation brings the notebook there.
@@ -66,8 +68,8 @@ def exploration(
     return dg.MaterializeResult(value=reference.to_table(), metadata={**metadata, **step.took()})
 
 
-def _shown(step: Step, reference: Reference, page: Reference) -> dict[str, dg.MetadataValue]:
-    """Where the notebook is. The UI draws one that its code server finds, which is none in a bucket."""
+def _files(step: Step, reference: Reference, page: Reference) -> dict[str, dg.MetadataValue]:
+    """Where the notebook and its page are. What lies in a bucket is none that a code server could show."""
     location = step.store.location(reference.path)
     as_notebook = dg.MetadataValue.path if step.store.is_remote else dg.MetadataValue.notebook
     return {

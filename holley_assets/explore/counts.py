@@ -43,11 +43,12 @@ def share_of_the_top(counts: np.ndarray, tops: Sequence[int]) -> list[float]:
     return [float(sums[min(top, len(counts))]) / total for top in tops]
 
 
-def users_by_tier(user_nodes: pa.Table) -> pd.DataFrame:
-    """Users of each tier and their share of all, at the cutoff and at the day of the run.
+def users_by_tier(user_nodes: pa.Table, test_clicks: pa.Table) -> pd.DataFrame:
+    """Users of each tier and their share of all, at the cutoff and at the day of the run, and those with a test click.
 
     Args:
         user_nodes: engagement_tier, serving_engagement_tier.
+        test_clicks: email_lower, engagement_tier.
     """
     columns = {"at the cutoff": "engagement_tier", "as of the day": "serving_engagement_tier"}
     found = {}
@@ -55,6 +56,12 @@ def users_by_tier(user_nodes: pa.Table) -> pd.DataFrame:
         counts = [pc.sum(pc.equal(user_nodes[column], tier)).as_py() or 0 for tier in TIERS]
         found[f"users {words}"] = counts
         found[f"share {words}"] = [count / max(user_nodes.num_rows, 1) for count in counts]
+    found["with a test click"] = [
+        pc.count_distinct(
+            test_clicks.filter(pc.equal(test_clicks["engagement_tier"], tier))["email_lower"]
+        ).as_py()
+        for tier in TIERS
+    ]
     return pd.DataFrame(found, index=pd.Index(TIERS, name="tier"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import TYPE_CHECKING
 
@@ -104,9 +105,11 @@ class ExploredTables:
         others = [key for key in self._store.keys(f"{folder}/") if key.endswith(f"/{_WEIGHTS}")]
         newest = self.table("trained_checkpoint", ["path"])["path"].to_pylist()
         for key in dict.fromkeys([*newest, *others]):
-            checkpoint = Checkpoint.load(self._store.local_path(key))
-            if self.model_version.endswith(f"-{checkpoint.fingerprint[:12]}"):
-                return checkpoint
+            # Those of an old run may have been removed.
+            with contextlib.suppress(FileNotFoundError):
+                checkpoint = Checkpoint.load(self._store.local_path(key))
+                if self.model_version.endswith(f"-{checkpoint.fingerprint[:12]}"):
+                    return checkpoint
         raise FileNotFoundError(
             f"the weights of model {self.model_version} are gone: run weekly_retrain again"
         )

@@ -146,3 +146,14 @@ def to_text(notebook: NotebookNode) -> str:
     from nbformat import writes
 
     return str(writes(notebook)) + "\n"
+
+
+def sentences(notebook: NotebookNode) -> str:
+    """What the cells say in Markdown, under the headings of the sections: all but pictures and tables."""
+    found: list[str] = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            found += [line for line in cell.source.splitlines() if line.startswith("#")]
+        for output in cell.get("outputs", []):
+            found += filter(None, [output.get("data", {}).get("text/markdown")])
+    return "\n\n".join(found)

@@ -121,6 +121,7 @@ def test_the_executed_notebook_says_what_the_tables_hold(
 
     (made,) = instance.fetch_materializations(EXPLORATION, limit=5).records
     shown = made.asset_materialization.metadata
+    assert share in str(shown["says"].value) and "## Cold and warm" in str(shown["says"].value)
     assert isinstance(shown["executed_notebook"], dg.NotebookMetadataValue)
     assert shown["executed_notebook"].path == str(finished.run_folder(run_id) / "exploration.ipynb")
     assert Path(shown["page"].value).read_text(encoding="utf-8") == page

@@ -46,11 +46,13 @@ def test_users_are_counted_by_tier_at_both_days() -> None:
             "serving_engagement_tier": ["cold", "warm", "warm", "hot"],
         }
     )
-    found = users_by_tier(users)
+    clicks = pa.table({"email_lower": ["a", "a", "b"], "engagement_tier": ["cold", "cold", "hot"]})
+    found = users_by_tier(users, clicks)
     assert found["users at the cutoff"].to_dict() == {"cold": 3, "warm": 0, "hot": 1}
     assert found["share at the cutoff"].to_dict() == {"cold": 0.75, "warm": 0.0, "hot": 0.25}
     assert found["users as of the day"].to_dict() == {"cold": 1, "warm": 2, "hot": 1}
-    assert users_by_tier(users.slice(0, 0))["share as of the day"].tolist() == [0.0, 0.0, 0.0]
+    assert found["with a test click"].to_dict() == {"cold": 1, "warm": 0, "hot": 1}
+    assert users_by_tier(users.slice(0, 0), clicks)["share as of the day"].tolist() == [0.0, 0.0, 0.0]
 
 
 def test_parts_are_counted_by_year_make_and_model() -> None:
