@@ -71,6 +71,7 @@ GROUPS = {
         "history_scores",
         "history_weights",
         "layer_embeddings",
+        "mixture_weights",
         "product_embeddings",
         "serving_graph",
         "trained_checkpoint",
@@ -85,7 +86,6 @@ GROUPS = {
         "evaluation_rankings",
         "evaluation_rankings_before_rules",
         "machine_click_rankings",
-        "mixture_weights",
         "run_comparison",
     },
     "experiment": {"experiment_outcomes", "experiment_readout"},
@@ -442,3 +442,18 @@ def test_a_failed_gate_does_not_start_the_run_again(tmp_path: Path) -> None:
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert instance.get_settings("run_retries")["retry_on_asset_or_op_failure"] is False
         assert not instance.telemetry_enabled
+
+
+@pytest.mark.parametrize(
+    ("job", "step", "asked"),
+    [
+        ("promote", "promote_model", {"by": "", "reason": "", "force": False}),
+        ("rollback", "roll_back", {"by": "", "reason": "", "dry_run": False}),
+        ("serve_sql_only", "serving_switch", {"by": "", "reason": ""}),
+        ("serve_graph_again", "serving_switch", {"by": "", "reason": ""}),
+    ],
+)
+def test_the_launchpad_shows_what_a_person_fills_in(job: str, step: str, asked: dict[str, object]) -> None:
+    found = definitions.resolve_job_def(job)
+    assert found.run_config == {"ops": {step: {"config": asked}}}
+    assert dg.validate_run_config(found, found.run_config)

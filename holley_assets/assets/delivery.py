@@ -17,6 +17,7 @@ from holley_assets.core.event_log import newest_materialization
 from holley_assets.core.failures import one_line
 from holley_assets.core.groups import DELIVERY, OWNERS
 from holley_assets.core.metadata_keys import AS_OF, CHECKSUM, MODEL_VERSION
+from holley_assets.core.time_windows import SAMPLE_SOURCE
 from holley_assets.resources.lease import LeaseError
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.tracking.mlflow_store import TrackingError
@@ -38,6 +39,8 @@ def publication_metadata(step: Step, publication: Publication, checks: int) -> M
         "staged_by_run": publication.proven.staged.run_id,
         CHECKSUM: publication.proven.sha256,
         AS_OF: step.windows.as_of.isoformat(),
+        "source": step.windows.source,
+        **({"generated_sample": True} if step.windows.source == SAMPLE_SOURCE else {}),
         **({"warnings": "; ".join(publication.warnings)} if publication.warnings else {}),
         **step.took(),
     }

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from holley_assets.assets.step import Step, inputs_of
-from holley_assets.core.groups import EVALUATION, OWNERS
+from holley_assets.core.groups import MODEL, OWNERS
 from holley_assets.evaluation.vectors import temperature_of, vector_matrix, vectors_of_view
 from holley_assets.ranking import EmbeddingScorer, HistoryScorer, PairScorer, Scorer, build_candidates
 from holley_assets.ranking.comparison import pair_scores
@@ -39,7 +39,7 @@ class MixtureTables:
     parts: pa.Table
 
 
-@dg.asset(group_name=EVALUATION, owners=OWNERS, kinds={"arrow", "numpy"}, ins=inputs_of(MixtureTables))
+@dg.asset(group_name=MODEL, owners=OWNERS, kinds={"arrow", "numpy"}, ins=inputs_of(MixtureTables))
 def mixture_weights(
     context: dg.AssetExecutionContext, settings: SettingsResource, **loaded: pa.Table
 ) -> dg.MaterializeResult:

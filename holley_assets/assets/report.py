@@ -69,6 +69,8 @@ def eval_report(
     tracked = step.shown(step.journal.record(_record(report, tables, [reference, page])))
     index = publish_index(step.store, report, json_file=JSON_FILE, html_file=HTML_FILE)
     _publish_latest(step, to_json(report))
+    decision = report["decision"]
+    step.log.info(f"{decision['outcome']}: {decision['reason']} The page is {step.store.location(page.path)}")
     shown = {**_shown(step, report, page), "all_reports": dg.MetadataValue.path(index)}
     return dg.MaterializeResult(
         value=reference.to_table(),
@@ -176,7 +178,11 @@ def _publish_latest(step: Step, text: str) -> None:
 
 
 def _shown(step: Step, report: Mapping[str, Any], page: Reference) -> dict[str, Any]:
+    # Seconds of imports that no other step needs.
+    from holley_assets.evaluation.report_summary import summarise
+
     return {
+        "summary": dg.MetadataValue.md(summarise(report, step.store.location(page.path))),
         "decision": report["decision"]["outcome"],
         "reason": report["decision"]["reason"],
         "report": dg.MetadataValue.path(step.store.location(page.path)),

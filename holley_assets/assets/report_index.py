@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from holley_assets.evaluation.report_index import index_row, render_index
 from holley_assets.resources.storage.interface import FileStore, publish_text
 
 INDEX_FILE = "reports.html"
@@ -25,6 +24,9 @@ def publish_index(store: FileStore, report: Mapping[str, Any], *, json_file: str
     Returns:
         Where the page is.
     """
+    # Seconds of imports that no other step needs.
+    from holley_assets.evaluation.report_index import index_row, render_index
+
     run_id = str(report["run_id"])
     folder = store.artifact_key(run_id, "").split("/")[0]
     found = set(store.keys(f"{folder}/"))

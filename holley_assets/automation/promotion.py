@@ -92,6 +92,8 @@ def promote_op(context: dg.OpExecutionContext, config: PromotionConfig, settings
     name="promote",
     description="Make a model the champion: the challenger, unless a version is named. Say who does so and why.",
     executor_def=dg.in_process_executor,
+    # What the launchpad shows to be filled in.
+    config={"ops": {"promote_model": {"config": {"by": "", "reason": "", "force": False}}}},
 )
 def promote() -> None:
     """One step, which reads the registry and writes it."""

@@ -291,6 +291,8 @@ def _table_materialization(
     description="Go back to the champion before this one and to the tables that it had filled. Say who does so "
     "and why; with dry_run it only says what there is to go back to.",
     executor_def=leased(dg.in_process_executor),
+    # What the launchpad shows to be filled in.
+    config={"ops": {"roll_back": {"config": {"by": "", "reason": "", "dry_run": False}}}},
 )
 def rollback() -> None:
     """One step."""
