@@ -70,7 +70,8 @@ def _sum(part: PartScore) -> Table:
 def _note(name: str, part: PartScore) -> str:
     if name == "messages":
         cars = ", ".join(f"{car} {value:+.6f}" for car, value in part.from_cars.items())
-        return f"from cars that share parts, most from {cars}"
+        itself = f"; {part.from_itself:+.6f} is heard back of the car itself" if part.from_itself else ""
+        return f"from cars that share parts, most from {cars or 'none other'}{itself}"
     if name == "history":
         return _REASONS.get(part.history_reason or "", TERM_NOTES[name])
     return TERM_NOTES[name]

@@ -24,7 +24,6 @@ from holley_assets.pipeline.explanation import (
     PartScore,
     Ranked,
     Subject,
-    class_name,
     cold_profile,
     score_parts,
     shown_of,
@@ -148,9 +147,6 @@ class _Examples:
         if not brought:
             return None
         shown, part = max(brought, key=lambda pair: pair[1].from_others)
-        own = class_name(
-            self.model.graph.classes[int(self.model.graph["user"].vehicle_class[shown.subject.profile])]
-        )
         return {
             "car": shown.car.name,
             "visits": shown.car.visits,
@@ -158,7 +154,7 @@ class _Examples:
             "rank": part.verdict.rank,
             "rank_without": self._ranked_without(shown)[part.verdict.candidate.base_sku].rank,
             "added": part.from_others,
-            "from_cars": {car: value for car, value in part.from_cars.items() if value > 0 and car != own},
+            "from_cars": {car: value for car, value in part.from_cars.items() if value > 0},
         }
 
     def _brought(self, shown: _Shown) -> list[PartScore]:

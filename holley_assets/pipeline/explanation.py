@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from holley_assets.gnn.score_terms import ScoreModel
 
-# Classes of cars that are named of those a part's term of messages is the sum of.
+# Other classes of cars that are named of those a part's term of messages is the sum of.
 STRONGEST = 3
 
 
@@ -70,8 +70,9 @@ class PartScore:
     Attributes:
         verdict: the part, its rank, and what became of it.
         terms: by name, in units of the score; they sum to :attr:`total`.
-        from_cars: what the strongest neighbours add, among term ``messages``, in the same units.
+        from_cars: what the strongest other classes of cars add, among term ``messages``, in the same units.
         from_others: what all other classes of cars add, among term ``messages``, in the same units.
+        from_itself: the rest of term ``messages``: what the car's own class said to others and hears back.
         history_reason: which part of the customer's history speaks for it most; None without any.
     """
 
@@ -79,6 +80,7 @@ class PartScore:
     terms: dict[str, float]
     from_cars: dict[str, float]
     from_others: float
+    from_itself: float
     history_reason: str | None
 
     @property
@@ -184,13 +186,15 @@ def score_parts(
         score, reason = ranked.added.get(verdict.candidate.base_sku, (0.0, None))
         terms = dict(zip(TERMS, (found.logits[row] / temperature).tolist(), strict=True))
         heard = found.from_neighbours[row] / temperature
-        strongest = np.argsort(-np.abs(heard), kind="stable")[:STRONGEST]
+        others = np.flatnonzero(is_other)
+        strongest = others[np.argsort(-np.abs(heard[others]), kind="stable")[:STRONGEST]]
         parts.append(
             PartScore(
                 verdict,
                 {**terms, "history": float(score)},
                 {cars[place]: float(heard[place]) for place in strongest},
                 float(heard[is_other].sum()),
+                float(heard[~is_other].sum()),
                 reason if score else None,
             )
         )

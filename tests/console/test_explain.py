@@ -73,6 +73,17 @@ def test_terms_sum_to_the_delivered_score_for_cold_and_for_users_with_a_history(
     assert set(tiers) == {"cold", "warm", "hot"} and with_history > USERS
 
 
+def is_own(name: str, customer: dict[str, Any]) -> bool:
+    """Whether a class of cars is that of the customer's car, by its make, model and years."""
+    if not name.startswith(f"{customer['make']} {customer['model']} "):
+        return False
+    years = [
+        int(year)
+        for year in re.findall(r"\d{4}", name.removeprefix(f"{customer['make']} {customer['model']} "))
+    ]
+    return customer["year"] in years or ("–" in name and years[0] <= customer["year"] <= years[-1])
+
+
 def test_an_owner_without_history_gets_what_cold_customers_with_the_car_get(files: RunFiles) -> None:
     cold = next(one for one in customers(files) if one["tier"] == "cold")
     by_car = explain(files, email=None, car=f" {cold['year']} {cold['make']}  {cold['model']}".lower())
@@ -82,13 +93,21 @@ def test_an_owner_without_history_gets_what_cold_customers_with_the_car_get(file
     # Strongest first, and a car does not learn from itself.
     strengths = [abs(strength) for strength in by_car.similar.values()]
     assert 0 < len(strengths) <= 5 and strengths == sorted(strengths, reverse=True)
-    assert not any(
-        name.startswith(f"{cold['make']} {cold['model']} ") and str(cold["year"]) in name
-        for name in by_car.similar
-    )
+    assert not any(is_own(name, cold) for name in by_car.similar)
     for part in by_car.parts:
         added = [abs(value) for value in part.from_cars.values()]
         assert len(added) == 3 and added == sorted(added, reverse=True)
+
+
+def test_a_car_is_none_of_the_others_that_it_learns_from(files: RunFiles) -> None:
+    """What comes back of the car itself stands apart, also where it is more than what a named car adds."""
+    stronger = 0
+    for customer in [one for one in customers(files) if one["tier"] == "cold"]:
+        for part in explain(files, email=customer["email_lower"], car=None).parts:
+            assert not any(is_own(car, customer) for car in part.from_cars)
+            assert part.from_others + part.from_itself == pytest.approx(part.terms["messages"], rel=1e-9)
+            stronger += abs(part.from_itself) > min(abs(value) for value in part.from_cars.values())
+    assert stronger > 0
 
 
 def test_what_is_printed_names_parts_and_sums_and_no_address(files: RunFiles) -> None:
@@ -101,6 +120,7 @@ def test_what_is_printed_names_parts_and_sums_and_no_address(files: RunFiles) ->
     assert [name for name, _ in sums] == ["sum", "score"] * (len(sums) // 2) and len(sums) >= 6
     assert float(sums[0][1]) == pytest.approx(hot["graph"]["rec1_score"], rel=1e-6)
     assert "The car learns from: " in result.output
+    assert "heard back of the car itself" in " ".join(result.output.replace("│", " ").split())
 
 
 def test_one_part_is_explained_whether_or_not_it_is_shown(files: RunFiles) -> None:
