@@ -27,6 +27,7 @@ from holley_assets.evaluation.report_sections import (
     no_worse,
     training_vectors,
 )
+from holley_assets.evaluation.similar_examples import similar_parts_section
 from holley_assets.pipeline.example_cars import ExampleOptions, example_section
 from holley_assets.pipeline.options import evaluation_options, ranking_options
 from holley_assets.resources.serving_switch import read_switch
@@ -139,6 +140,9 @@ def _report(
         extras={
             "serving": serving,
             "example_cars": examples,
+            "similar_parts": similar_parts_section(
+                tables.similar_parts, tables.parts, pictures=step.windows.source != SAMPLE_SOURCE
+            ),
             "source": step.windows.source,
             "mixtures": mixtures_section(
                 tables.mixture_weights, tables.evaluation_rankings, tables.user_nodes

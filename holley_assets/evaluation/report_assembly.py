@@ -52,6 +52,7 @@ class ReportTables:
     run_comparison: pa.Table
     popularity: pa.Table
     serving_graph: pa.Table
+    similar_parts: pa.Table
 
 
 def assemble_report(

@@ -151,7 +151,8 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
             (:func:`.exposure.delivered`), ``calibration`` (:func:`.calibration.calibration`), ``previous_run``
             (``run_id``, ``no_worse`` and ``measures`` with the columns of
             :data:`.run_comparison.MEASURES_SCHEMA`), ``example_cars`` (see
-            :func:`holley_assets.pipeline.example_cars.example_section`) and ``nearest``
+            :func:`holley_assets.pipeline.example_cars.example_section`), ``similar_parts``
+            (:func:`.similar_examples.similar_parts_section`) and ``nearest``
             (title → :func:`.embedding_views.nearest`). A section that is absent is left out.
         embedding_points: x, y, group of the 2-D picture (:func:`.embedding_views.embedding_map`).
 

@@ -291,6 +291,36 @@ def test_pictures_of_real_parts_are_loaded_late_and_without_a_referrer(world: An
     assert "pictures do not exist" not in page.text
 
 
+def similar_parts(pictures: bool) -> dict[str, Any]:
+    """A section of one part with one part that goes with it, by names that are markup or addresses."""
+    part = {
+        "base_sku": "A",
+        "sku": "<b>A</b>",
+        "part_type": "ann@example.com",
+        "price": 1234.5,
+        "image": "https://pictures.example/a.jpg",
+    }
+    other = {**part, "sku": "B", "rank": 1, "score": 0.98765, "buyers": 1200, "shared_vehicles": 7}
+    return {"pictures": pictures, "parts": [{**part, "orders": 42, "alternative": [], "goes_with": [other]}]}
+
+
+def test_the_page_shows_what_is_similar_to_the_parts_that_sold_most(world: Any) -> None:
+    page = Page(text := render(report_of(world, {"similar_parts": similar_parts(pictures=False)})))
+    section = page.text[page.text.index("Which parts are similar?") : page.text.index("Gates")]
+    assert "<b>A</b>" in section and "<b>" not in text
+    assert "ann@example.com" not in text and "42 orders" in section and "$1,234.50" in section
+    assert "score 0.988; 1,200 buyers of both, 7 cars in common" in section
+    assert "Nothing: no such part fits its cars, or too few buyers tell." in section
+    assert all(address.startswith("data:image/") for address in page.addresses)
+    page = Page(render(report_of(world, {"similar_parts": similar_parts(pictures=True)})))
+    assert [image["src"] for image in page.images if not (image["src"] or "").startswith("data:")] == [
+        "https://pictures.example/a.jpg"
+    ] * 2
+    for absent in ({"pictures": True, "parts": []}, None):
+        report = report_of(world, {"similar_parts": absent} if absent else {})
+        assert "Which parts are similar?" not in Page(render(report)).text
+
+
 def test_the_decision_comes_first(world: Any) -> None:
     """Before any table: outcome and reason."""
     report = report_of(world)
