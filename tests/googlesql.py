@@ -100,6 +100,16 @@ class GoogleSQL:
         )
         # The names of types as BigQuery has them.
         self._language.product_mode = option_enums.PRODUCT_EXTERNAL
+        self._searches: list[Message] = []
+
+    def describe_vector_search(self, base: pa.Schema, query: pa.Schema) -> None:
+        """Let the statements that follow call VECTOR_SEARCH, which BigQuery adds to the language.
+
+        Args:
+            base: columns of the table that is searched; the answer has them in column ``base``.
+            query: columns of the vectors that are searched for.
+        """
+        self._searches = [_vector_search(base, query)]
 
     def rows(
         self,
@@ -177,6 +187,7 @@ class GoogleSQL:
             for column, kind in columns.items():
                 table.column.add(name=column, type=kind)
         catalog.custom_function.extend(map(_function, functions))
+        catalog.custom_tvf.extend(self._searches)
 
     def _call(self, name: str, request: Message, response: type[Message]) -> Any:
         return self._client.call_grpc_func(f"ZetaSqlLocalService_{name}", request, response)
@@ -298,6 +309,34 @@ def _function(text: str) -> Message:
     assert body is not None
     function.parse_resume_location.input = body[1].strip()
     return function
+
+
+def _vector_search(base: pa.Schema, query: pa.Schema) -> Message:
+    """VECTOR_SEARCH as BigQuery documents it: two tables with the name of a column each, and two named arguments."""
+    function = function_pb2.TableValuedFunctionProto(
+        name_path=["VECTOR_SEARCH"], type=function_enums.FunctionEnums.FIXED_OUTPUT_SCHEMA_TVF
+    )
+    for _ in range(2):
+        function.signature.argument.add(kind=function_enums.ARG_TYPE_RELATION, num_occurrences=1)
+        _argument(function.signature, "STRING")
+    _argument(function.signature, "INT64", "top_k")
+    _argument(function.signature, "STRING", "distance_type")
+    answer = function.signature.return_type
+    answer.kind, answer.num_occurrences = function_enums.ARG_TYPE_RELATION, 1
+    for name, schema in (("query", query), ("base", base)):
+        kind = _arrow_type(pa.struct(list(schema)))
+        answer.options.relation_input_schema.column.add(name=name, type=kind)
+    answer.options.relation_input_schema.column.add(name="distance", type=sql_type("FLOAT64"))
+    return function
+
+
+def _argument(signature: Any, kind: str, name: str | None = None) -> None:
+    argument = signature.argument.add(
+        kind=function_enums.ARG_TYPE_FIXED, type=sql_type(kind), num_occurrences=1
+    )
+    if name is not None:
+        argument.options.argument_name = name
+        argument.options.named_argument_kind = function_enums.FunctionEnums.NAMED_ONLY
 
 
 def same_value(one: object, other: object) -> bool:

@@ -3,6 +3,7 @@
 import dagster as dg
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from holley_assets.assets.step import Step
 from holley_assets.core.asset_keys import (
@@ -53,15 +54,41 @@ def user_vectors(user_embeddings: pa.Table, user_profiles: pa.Table, run_id: str
     )
 
 
-def product_vectors(product_embeddings: pa.Table, run_id: str) -> pa.Table:
-    """``base_sku, embedding, model_version, run_id``: one row a part.
+def product_vectors(
+    product_embeddings: pa.Table, ordered_pairs: pa.Table, pair_dimensions: int, run_id: str
+) -> pa.Table:
+    """``base_sku, embedding, source_embedding, target_embedding, model_version, run_id``: one row a part.
+
+    ``source_embedding · target_embedding`` of two parts says how likely the second is bought with or after the first. A
+    part that buyers never ordered before another has an empty source, and one that they never ordered after another an
+    empty target.
 
     Args:
         product_embeddings: asset of that name.
+        ordered_pairs: asset of that name.
+        pair_dimensions: of source and target, which have one value more.
         run_id: of the run that publishes.
     """
+    # SciPy, which no other step of this file needs.
+    from holley_assets.ranking.similar_parts import pair_vectors
+
     vectors = vectors_of_view(product_embeddings, "serving")
-    return pa.table({"base_sku": vectors["base_sku"].cast(pa.string()), **_columns(vectors, run_id)})
+    names = vectors["base_sku"].cast(pa.string()).combine_chunks()
+    directed = pair_vectors(ordered_pairs, pair_dimensions)
+    places = pc.index_in(names, value_set=directed["base_sku"].combine_chunks())
+    empty = pa.scalar([], pa.list_(pa.float64()))
+    columns = _columns(vectors, run_id)
+    return pa.table(
+        {
+            "base_sku": names,
+            "embedding": columns.pop("embedding"),
+            **{
+                f"{side}_embedding": pc.fill_null(directed[side].combine_chunks().take(places), empty)
+                for side in ("source", "target")
+            },
+            **columns,
+        }
+    )
 
 
 def _columns(vectors: pa.Table, run_id: str) -> dict[str, pa.ChunkedArray | pa.Array]:
@@ -88,17 +115,21 @@ def embedding_tables(
     user_profiles: pa.Table,
     user_embeddings: pa.Table,
     product_embeddings: pa.Table,
+    ordered_pairs: pa.Table,
 ) -> dg.MaterializeResult:
     """Tables `temp_holley_gnn.user_embeddings` and `product_embeddings`: vectors as of `as_of`, as ARRAY<FLOAT64>.
 
-    A row of users is one vector and all customers who share it: those with the same car and no history do. Each
-    table is replaced as a whole, without earlier versions beside it. The score of a part for a customer is the
-    dot product. holley_assets/deploy/README.md has a query for VECTOR_SEARCH.
+    Parts have a source and a target vector too, which tell what is bought with or after what. A row of users is one
+    vector and all customers who share it: those with the same car and no history do. Each table is replaced as a whole,
+    without earlier versions beside it. The score of a part for a customer is the dot product.
+    holley_assets/deploy/README.md has queries for VECTOR_SEARCH.
     """
     step = Step(context, settings, time_windows)
     tables = {
         USERS: user_vectors(user_embeddings, user_profiles, step.run_id),
-        PRODUCTS: product_vectors(product_embeddings, step.run_id),
+        PRODUCTS: product_vectors(
+            product_embeddings, ordered_pairs, step.settings.run.pair_dimensions, step.run_id
+        ),
     }
     with one_line(WarehouseError):
         opened = step.open(warehouse)

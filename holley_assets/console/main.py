@@ -153,12 +153,18 @@ def explain(email: str | None, car: str | None, run: str | None, part: str | Non
 
 @holley.command()
 @click.argument("part")
-def similar(part: str) -> None:
+@click.option(
+    "--search",
+    type=click.IntRange(1, 1000),
+    help="Print so many parts that PART leads to by vectors alone, whatever they fit, shown or not.",
+)
+def similar(part: str, search: int | None) -> None:
     """Print what could be bought instead of PART, a SKU or base SKU, and what is bought with it or after it."""
     from holley_assets.console.run_files import RunFiles
-    from holley_assets.console.similar_parts import rendered
+    from holley_assets.console.similar_parts import rendered, rendered_search
 
-    _print(rendered(RunFiles(), part))
+    files = RunFiles()
+    _print(rendered(files, part) if search is None else rendered_search(files, part, search))
 
 
 def _print(renderables: Iterable[RenderableType]) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from holley_assets.console.errors import ConsoleError
 from holley_assets.console.run_files import RunFiles
+from holley_assets.ranking.similar_parts import nearest_targets, pair_vectors
 
 _TITLES = {"alternative": "Could be bought instead", "goes_with": "Is bought with it or after it"}
 
@@ -23,19 +24,52 @@ def similar_parts(files: RunFiles, part: str) -> tuple[str, dict[str, list[dict[
     Raises:
         ConsoleError: the run knows no such part, or nothing is similar to it. The message says what to do.
     """
-    wanted = part.strip().upper()
-    variants = files.table("parts", ["base_sku"], only={"sku": wanted})["base_sku"].to_pylist()
-    base_sku = variants[0] if variants else wanted
+    base_sku = _base_sku_of(files, part)
     rows = sorted(
         files.table("similar_parts", only={"base_sku": base_sku}).to_pylist(), key=lambda row: row["rank"]
     )
     if not rows:
-        known = bool(variants) or files.table("parts", ["base_sku"], only={"base_sku": wanted}).num_rows > 0
-        problem = "has no similar parts: it may not be shown, or nothing of its type fits its cars and few bought it"
         raise ConsoleError(
-            f"{wanted} {problem if known else 'is not a part of this run: ask for a SKU or a base SKU'}"
+            f"{part.strip().upper()} has no similar parts: it may not be shown, or nothing of its type fits its "
+            "cars and few bought it"
         )
     return base_sku, {name: [row for row in rows if row["relation"] == name] for name in _TITLES}
+
+
+def _base_sku_of(files: RunFiles, part: str) -> str:
+    wanted = part.strip().upper()
+    for column in ("sku", "base_sku"):
+        found = files.table("parts", ["base_sku"], only={column: wanted})["base_sku"].to_pylist()
+        if found:
+            return str(found[0])
+    raise ConsoleError(f"{wanted} is not a part of this run: ask for a SKU or a base SKU")
+
+
+def rendered_search(files: RunFiles, part: str, count: int) -> Iterator[RenderableType]:
+    """The parts that ``part`` leads to by the vectors of all ordered pairs, as VECTOR_SEARCH finds them in BigQuery.
+
+    Args:
+        count: of parts, at most.
+
+    Raises:
+        ConsoleError: the run knows no such part, or nobody ordered another part with it or after it.
+    """
+    base_sku = _base_sku_of(files, part)
+    dimensions = files.settings(files.find_run("latest")).run.pair_dimensions
+    found = nearest_targets(pair_vectors(files.table("ordered_pairs"), dimensions), base_sku, count)
+    if not found.num_rows:
+        raise ConsoleError(f"{base_sku} leads to no part: nobody ordered another part with it or after it")
+    types = _types(files)
+    table = Table(title=f"{base_sku} leads to", title_justify="left", header_style="")
+    for column in ("", "part", "type", "score"):
+        table.add_column(column, justify="left" if column in {"part", "type"} else "right")
+    for rank, row in enumerate(found.to_pylist(), start=1):
+        table.add_row(str(rank), row["base_sku"], types.get(row["base_sku"]) or "", f"{row['score']:.4f}")
+    yield table
+
+
+def _types(files: RunFiles) -> dict[str, str | None]:
+    return {row["base_sku"]: row["part_type"] for row in files.table("product_nodes").to_pylist()}
 
 
 def rendered(files: RunFiles, part: str) -> Iterator[RenderableType]:
@@ -45,7 +79,7 @@ def rendered(files: RunFiles, part: str) -> Iterator[RenderableType]:
         ConsoleError: as :func:`similar_parts`.
     """
     base_sku, found = similar_parts(files, part)
-    types = {row["base_sku"]: row["part_type"] for row in files.table("product_nodes").to_pylist()}
+    types = _types(files)
     yield f"{base_sku} ({types.get(base_sku) or 'no type'})"
     for relation, title in _TITLES.items():
         if not found[relation]:

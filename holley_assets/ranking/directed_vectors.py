@@ -9,6 +9,8 @@ to many pairs.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.sparse import csr_matrix
 
@@ -19,27 +21,58 @@ _CONTEXT_SMOOTHING = 0.75
 # Of the range finder: columns beside those that are wanted, and passes over the matrix.
 _OVERSAMPLING, _PASSES = 8, 4
 _SEED = 0
-# Digits after the point of a score: pairs that are alike must not be told apart by rounding.
+# Digits after the point of a score.
 _DIGITS = 9
+
+
+@dataclass(frozen=True)
+class DirectedVectors:
+    """Two vectors of each part, ``[N, D]`` each; ``source[a] · target[b]`` is the score of b coming next after a.
+
+    Attributes:
+        source: what a part leads to. Its last column is 1.
+        target: what leads to a part. Its last column is the logarithm of how often the part comes later at all, −∞
+            for a part that never does, which no part leads to.
+    """
+
+    source: FloatArray
+    target: FloatArray
+
+
+def directed_vectors(
+    first: IntArray, other: IntArray, weight: FloatArray, dimensions: int
+) -> DirectedVectors:
+    """Vectors of parts 0 to N − 1, the last that a pair names, with at most ``dimensions + 1`` columns.
+
+    Args:
+        first: number of the part of each pair, from 0 up, ``[P]``; likewise ``other``. A pair comes once.
+        weight: how often it was seen, positive, ``[P]``.
+        dimensions: fewer forget more of what few buyers did.
+    """
+    if not len(weight):
+        return DirectedVectors(np.zeros((0, 1)), np.zeros((0, 1)))
+    count = int(max(first.max(), other.max())) + 1
+    smoothed = np.bincount(other, weight, minlength=count) ** _CONTEXT_SMOOTHING
+    chance = smoothed / smoothed.sum()
+    expected = np.bincount(first, weight, minlength=count)[first] * chance[other]
+    information = np.log(np.maximum(weight / expected, 1.0))
+    source, target = _factors(csr_matrix((information, (first, other)), shape=(count, count)), dimensions)
+    often = np.log(chance, out=np.full(count, -np.inf), where=chance > 0)
+    return DirectedVectors(np.column_stack([source, np.ones(count)]), np.column_stack([target, often]))
 
 
 def pair_scores(first: IntArray, other: IntArray, weight: FloatArray, dimensions: int) -> FloatArray:
     """How likely ``other`` comes next after ``first``, as a logarithm, up to a constant of ``first``, ``[P]``.
 
     Args:
-        first: number of the part of each pair, from 0 up, ``[P]``; likewise ``other``. A pair comes once.
-        weight: how often it was seen, positive, ``[P]``.
-        dimensions: of the vectors; fewer forget more of what few buyers did.
+        first, other, weight, dimensions: see :func:`directed_vectors`.
     """
-    if not len(weight):
-        return np.zeros(0)
-    count = int(max(first.max(), other.max())) + 1
-    smoothed = np.bincount(other, weight, minlength=count) ** _CONTEXT_SMOOTHING
-    chance = smoothed[other] / smoothed.sum()
-    expected = np.bincount(first, weight, minlength=count)[first] * chance
-    information = np.log(np.maximum(weight / expected, 1.0))
-    source, target = _factors(csr_matrix((information, (first, other)), shape=(count, count)), dimensions)
-    scores = np.einsum("ij,ij->i", source[first], target[other]) + np.log(chance)
+    vectors = directed_vectors(first, other, weight, dimensions)
+    return rounded(np.einsum("ij,ij->i", vectors.source[first], vectors.target[other]))
+
+
+def rounded(scores: FloatArray) -> FloatArray:
+    """``scores`` with as many digits as mean something: pairs that are alike must not be told apart by rounding."""
     return np.asarray(np.round(scores, _DIGITS))
 
 

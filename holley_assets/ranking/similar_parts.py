@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from scipy.sparse import csr_matrix
 
 from holley_assets.arrays import find_sorted
-from holley_assets.ranking.directed_vectors import pair_scores
+from holley_assets.ranking.directed_vectors import directed_vectors, pair_scores, rounded
 from holley_assets.ranking.encoding import FloatArray, IntArray, codes_in, encode
 from holley_assets.terms import CAR
 
@@ -135,15 +135,8 @@ def _bought_next(pairs: pa.Table, base_skus: pa.StringArray, fits: csr_matrix, d
 
     Vectors are learned from the pairs of all parts, also of those that may not be shown.
     """
-    _, names = encode(
-        pa.chunked_array([*pairs["base_sku"].chunks, *pairs["other_base_sku"].chunks], pa.string())
-    )
-    learned = pair_scores(
-        codes_in(pairs["base_sku"], names),
-        codes_in(pairs["other_base_sku"], names),
-        pairs["serving_weight"].to_numpy(),
-        dimensions,
-    )
+    _, first, other = _numbered(pairs)
+    learned = pair_scores(first, other, pairs["serving_weight"].to_numpy(), dimensions)
     first, other = (codes_in(pairs[name], base_skus) for name in ("base_sku", "other_base_sku"))
     kept = np.flatnonzero((first >= 0) & (other >= 0) & (first != other))
     shared = np.zeros(len(first), np.int64)
@@ -154,6 +147,63 @@ def _bought_next(pairs: pa.Table, base_skus: pa.StringArray, fits: csr_matrix, d
     kept = kept[np.argsort(first[kept] * len(base_skus) + other[kept])]
     buyers = pairs["serving_buyers"].to_numpy()[kept]
     return _Pairs(first[kept], other[kept], learned[kept], buyers, shared[kept])
+
+
+def _numbered(pairs: pa.Table) -> tuple[pa.StringArray, IntArray, IntArray]:
+    """Sorted base SKUs of all pairs ``[N]``, and the place of both parts of each pair there, ``[P]``."""
+    columns = ("base_sku", "other_base_sku")
+    _, names = encode(
+        pa.chunked_array([chunk for name in columns for chunk in pairs[name].chunks], pa.string())
+    )
+    return names, codes_in(pairs["base_sku"], names), codes_in(pairs["other_base_sku"], names)
+
+
+def pair_vectors(pairs: pa.Table, dimensions: int) -> pa.Table:
+    """``base_sku, source, target``: the directed vectors of the parts that buyers ordered with or after another.
+
+    ``source · target`` of two parts is the score of ``goes_with``, whatever they fit and whether they may be shown.
+    A part that never came first has no source (null), and one that never came later no target.
+
+    Args:
+        pairs: asset ``ordered_pairs``.
+        dimensions: of the vectors, which have one value more.
+    """
+    names, first, other = _numbered(pairs)
+    vectors = directed_vectors(first, other, pairs["serving_weight"].to_numpy(), dimensions)
+    return pa.table(
+        {
+            "base_sku": names,
+            "source": _lists(vectors.source, np.bincount(first, minlength=len(names)) > 0),
+            "target": _lists(vectors.target, np.bincount(other, minlength=len(names)) > 0),
+        }
+    )
+
+
+def _lists(matrix: FloatArray, there: npt.NDArray[np.bool_]) -> pa.ListArray:
+    """The rows of ``matrix`` that are there; null in the place of the others."""
+    width = matrix.shape[1]
+    offsets = np.append(0, np.cumsum(np.where(there, width, 0))).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix[there].ravel()), mask=pa.array(~there))
+
+
+def nearest_targets(vectors: pa.Table, base_sku: str, count: int) -> pa.Table:
+    """``base_sku, score``: the ``count`` parts that ``base_sku`` leads to most, best first, ties by name.
+
+    Exact: every target is compared. Empty where the part has no source.
+
+    Args:
+        vectors: from :func:`pair_vectors`.
+    """
+    asked = vectors.filter(pc.equal(vectors["base_sku"], base_sku))["source"].drop_null()
+    others = vectors.filter(
+        pc.and_(pc.is_valid(vectors["target"]), pc.not_equal(vectors["base_sku"], base_sku))
+    )
+    if not len(asked):
+        return pa.table({"base_sku": others["base_sku"][:0], "score": pa.array([], pa.float64())})
+    source = asked.combine_chunks().flatten().to_numpy()
+    scores = others["target"].combine_chunks().flatten().to_numpy().reshape(-1, len(source)) @ source
+    found = pa.table({"base_sku": others["base_sku"], "score": rounded(scores)})
+    return found.sort_by([("score", "descending"), ("base_sku", "ascending")])[:count]
 
 
 def _alternatives(

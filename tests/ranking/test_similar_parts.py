@@ -10,7 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from holley_assets.ranking.similar_parts import SCHEMA, eligible_parts, find_similar_parts
+from holley_assets.ranking.similar_parts import (
+    SCHEMA,
+    eligible_parts,
+    find_similar_parts,
+    nearest_targets,
+    pair_vectors,
+)
 
 MOMENT = datetime.datetime(2026, 2, 1, tzinfo=datetime.UTC)
 Fits = Sequence[tuple[str, int, str]]
@@ -236,3 +242,30 @@ def test_every_pair_agrees_with_a_slow_count() -> None:
     for pair, (shared, cosine) in expected.items():
         assert found[pair]["evidence"]["shared_vehicles"] == shared
         assert found[pair]["score"] == pytest.approx(cosine, abs=1e-6)
+
+
+def test_vectors_of_pairs_give_the_scores_of_what_goes_with_a_part() -> None:
+    """Both later parts are half of all: A is followed by C in 3 of 4 cases, and by D as often as by chance."""
+    pairs = ordered(("A", "C", 3, 3.0), ("A", "D", 1, 1.0), ("B", "C", 1, 1.0), ("B", "D", 3, 3.0))
+    vectors = pair_vectors(pairs, 16)
+    assert vectors["base_sku"].to_pylist() == ["A", "B", "C", "D"]
+    assert [vector is not None for vector in vectors["source"].to_pylist()] == [True, True, False, False]
+    assert [vector is not None for vector in vectors["target"].to_pylist()] == [False, False, True, True]
+    found = nearest_targets(vectors, "A", 5).to_pydict()
+    assert found["base_sku"] == ["C", "D"]
+    assert found["score"] == pytest.approx([math.log(0.75), math.log(0.5)])
+    assert nearest_targets(vectors, "A", 1)["base_sku"].to_pylist() == ["C"]
+    for without in ("C", "UNKNOWN"):
+        assert nearest_targets(vectors, without, 5).num_rows == 0
+
+
+def test_a_search_by_vectors_leaves_the_part_itself_out_and_ties_go_by_name() -> None:
+    """A follows itself in other finishes; B and C follow it alike."""
+    vectors = pair_vectors(ordered(("A", "C", 1, 2.0), ("A", "B", 1, 2.0), ("C", "A", 1, 9.0)), 16)
+    assert nearest_targets(vectors, "A", 5)["base_sku"].to_pylist() == ["B", "C"]
+
+
+def test_without_pairs_there_are_no_vectors() -> None:
+    vectors = pair_vectors(ordered(), 16)
+    assert vectors.num_rows == 0
+    assert nearest_targets(vectors, "A", 5).num_rows == 0

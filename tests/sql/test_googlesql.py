@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -540,6 +541,59 @@ def test_every_statement_is_valid_for_the_types_of_its_inputs(engine: Any, world
             if column not in ("drop_reason", "duplicate_rows")
         }
         assert googlesql.arrow_columns(world.table(name).schema) == expected, name
+
+
+DEPLOYMENT = Path(__file__).parents[2] / "holley_assets" / "deploy" / "README.md"
+USER_VECTORS = pa.schema(
+    [("profile", pa.int64()), ("emails", pa.list_(pa.string())), ("embedding", pa.list_(pa.float64()))]
+)
+PART_VECTORS = pa.schema(
+    [
+        ("base_sku", pa.string()),
+        *((f"{name}embedding", pa.list_(pa.float64())) for name in ("", "source_", "target_")),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("searched", "asked", "columns"),
+    [
+        (PART_VECTORS, pa.schema([("email", pa.string())]), ["email", "base_sku", "score"]),
+        (PART_VECTORS, pa.schema([("source_embedding", pa.list_(pa.float64()))]), ["base_sku", "score"]),
+    ],
+    ids=["parts for a customer", "what a part leads to"],
+)
+def test_the_documented_searches_are_valid(
+    engine: Any, searched: pa.Schema, asked: pa.Schema, columns: list[str]
+) -> None:
+    (statement,) = [
+        block
+        for block in re.findall(r"```sql\n(.*?)```", DEPLOYMENT.read_text(encoding="utf-8"), re.DOTALL)
+        if "VECTOR_SEARCH" in block and ("email" in columns) == ("@email" in block)
+    ]
+    engine.describe_vector_search(searched, asked)
+    tables = {
+        "temp_holley_gnn.user_embeddings": USER_VECTORS,
+        "temp_holley_gnn.product_embeddings": PART_VECTORS,
+    }
+    found = engine.columns(
+        statement,
+        tables={name: googlesql.arrow_columns(schema) for name, schema in tables.items()},
+        parameters={name: googlesql.sql_type("STRING") for name in ("email", "base_sku")},
+    )
+    assert list(found) == columns
+    assert found["score"] == googlesql.sql_type("FLOAT64")
+    for right, wrong in (
+        ("top_k", "top"),
+        ("product_embeddings", "part_embeddings"),
+        ("base.base_sku", "base.sku"),
+    ):
+        with pytest.raises(googlesql.GoogleSQLError):
+            engine.columns(
+                statement.replace(right, wrong),
+                tables={name: googlesql.arrow_columns(schema) for name, schema in tables.items()},
+                parameters={name: googlesql.sql_type("STRING") for name in ("email", "base_sku")},
+            )
 
 
 STRANGE_VALUES = [
