@@ -103,10 +103,12 @@ def for_html(text: str) -> str:
     if text.startswith("data:"):
         # An image that this project drew.
         return text
-    return _shortened(
-        "".join(" " if _is_unseen(character) else character for character in mask_addresses(text)[0]),
-        _LONGEST_CELL,
-    )
+    return _shortened(_seen(mask_addresses(text)[0]), _LONGEST_CELL)
+
+
+def for_terminal(text: str) -> str:
+    """Text on a terminal: no address, and nothing that moves the cursor, changes colours or titles or hides text."""
+    return _seen(mask_addresses(text)[0])
 
 
 def for_markdown(text: str) -> str:
@@ -147,7 +149,11 @@ def without_values(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join("".join(" " if _is_unseen(character) else character for character in text).split())
+    return " ".join(_seen(text).split())
+
+
+def _seen(text: str) -> str:
+    return "".join(" " if _is_unseen(character) else character for character in text)
 
 
 def _is_unseen(character: str) -> bool:

@@ -20,6 +20,7 @@ from holley_assets.texts import (
     for_markdown,
     for_mlflow_key,
     for_plot,
+    for_terminal,
     mask_addresses,
     mask_all,
     without_values,
@@ -174,6 +175,14 @@ def test_markdown_is_text(text: str) -> None:
 @example("\x00\x1b[31m\u202e")
 def test_a_page_gets_no_control_character(text: str) -> None:
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", for_html(text))
+
+
+@given(ANYTHING)
+@example("\x00\x1b]0;title\x07\x9b31m\u202e")
+def test_a_terminal_gets_nothing_that_it_obeys(text: str) -> None:
+    shown = for_terminal(text)
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", shown)
+    assert for_terminal("Kit [red] $_$ 5\u00a0%") == "Kit [red] $_$ 5\u00a0%"
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,6 @@ from holley_assets.console.errors import ConsoleError
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-# Columns of what is not printed on a terminal, so that a file reads the same wherever it is made.
-_WIDTH_OF_FILES = 120
-
 
 class _Commands(click.Group):
     """Commands that say what is not installed in one line."""
@@ -174,9 +171,7 @@ def _print(renderables: Iterable[RenderableType]) -> None:
 
 
 def _console() -> Console:
-    from rich.console import Console
+    # Seconds of imports that other commands do not need.
+    from holley_assets.console.terminal import Terminal
 
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_FILES
-    return console
+    return Terminal()

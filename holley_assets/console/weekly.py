@@ -24,7 +24,12 @@ def shown_progress(console: Console) -> Iterator[Callable[[jobs.Progress], None]
     if not console.is_terminal:
         yield lambda progress: _line(console, progress)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("starting", total=None)
 

@@ -64,6 +64,13 @@ def test_on_a_terminal_a_bar_names_the_steps_that_go_on() -> None:
     assert "b, c" in output.getvalue() and "1/3" in output.getvalue()
 
 
+def test_the_bar_takes_a_folder_s_name_as_it_is() -> None:
+    output = io.StringIO()
+    with weekly.shown_progress(Console(file=output, force_terminal=True, width=80)) as report:
+        report(jobs.Progress(0, 3, (), None, waits_for="HOLLEY_DATA_DIR=/data[/old] is taken"))
+    assert "/data[/old] is taken" in output.getvalue()
+
+
 def test_five_lines_say_what_the_run_found(
     weekly_run: FinishedRun,
     finished: tuple[dg.DagsterInstance, dg.DagsterRun],

@@ -71,6 +71,18 @@ def test_a_person_reads_types_and_evidence(files: RunFiles) -> None:
     assert "Could be bought instead: nothing." in directed and "7.1250" in directed
 
 
+def test_a_type_tells_the_terminal_nothing_and_names_nobody(files: RunFiles, tmp_path: Path) -> None:
+    """A part type of the catalogue holds whatever somebody typed, or planted."""
+    path = tmp_path / "assets" / "product_nodes.parquet"
+    planted = "Kit \x1b[2J\x1b]0;title\x07 [red]ann@example.com"
+    nodes = pq.read_table(path)
+    pq.write_table(nodes.set_column(1, "part_type", pa.array([planted] * nodes.num_rows)), path)
+    result = invoke("8202")
+    assert result.exit_code == 0, result.output
+    assert not [letter for letter in result.output if letter != "\n" and not letter.isprintable()]
+    assert "ann" not in result.output and result.output.count("[red]") == 3
+
+
 @pytest.mark.parametrize(
     ("part", "words"), [("LONELY", "has no similar parts"), ("?", "is not a part of this run")]
 )

@@ -27,7 +27,7 @@ def test_every_kind_of_attack_has_a_row_and_every_path_is_tried() -> None:
     kinds = {int(found[1]) for row in ROWS if (found := re.match(r"\| (\d+) ", row))}
     assert kinds == set(range(1, 13))
     paths = {row.strip("|").split(" | ")[1].strip() for row in ROWS}
-    assert paths == {"job", "alone", "again", "all", "daemon"}
+    assert paths == {"job", "alone", "again", "command", "daemon", "all"}
 
 
 def test_the_launchpad_can_configure_no_resource() -> None:
