@@ -38,6 +38,8 @@ pytestmark = [
 ]
 
 SCREEN, PHONE = 1280, 400
+# A4 without its margins, in pixels of a printed page.
+PAPER = 688
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +92,19 @@ def open_at(browser: Browser, path: Path, width: int) -> None:
     browser.open(path.as_uri())
 
 
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Files of the pages, by name."""
+    folder = tmp_path_factory.mktemp("pages")
+    for name, render_page in PAGES.items():
+        (folder / f"{name}.html").write_text(render_page(), encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in PAGES}
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_nobody_is_kept_from_reading_a_page(browser: Browser, page: str, tmp_path: Path) -> None:
-    path = tmp_path / "page.html"
-    path.write_text(PAGES[page](), encoding="utf-8")
+def test_nobody_is_kept_from_reading_a_page(browser: Browser, pages: dict[str, Path], page: str) -> None:
+    path = pages[page]
+    assert path.stat().st_size < 2_000_000, "it goes by e-mail"
     for width in (SCREEN, PHONE):
         open_at(browser, path, width)
         assert violations(browser) == []
@@ -106,6 +117,20 @@ def test_nobody_is_kept_from_reading_a_page(browser: Browser, page: str, tmp_pat
         ".map(e => e.innerText.slice(0, 80))"
     )
     assert browser.driver.execute_script(wide) == [], "every column is in sight on a screen"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_paper_loses_no_column(browser: Browser, pages: dict[str, Path], page: str) -> None:
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        open_at(browser, pages[page], PAPER)
+        beyond = (
+            "return [...document.querySelectorAll('table')].filter(e => e.getBoundingClientRect().right > "
+            "document.documentElement.clientWidth + 1).map(e => e.innerText.slice(0, 80))"
+        )
+        assert browser.driver.execute_script(beyond) == []
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
 def test_what_is_wrong_is_found(browser: Browser, tmp_path: Path) -> None:
