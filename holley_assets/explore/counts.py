@@ -99,11 +99,12 @@ def sizes_of_components(edges: pa.Table) -> np.ndarray:
     Args:
         edges: base_sku, other_base_sku.
     """
-    ends = [edges[name].to_pylist() for name in ("base_sku", "other_base_sku")]
-    names, code = np.unique(np.array([*ends[0], *ends[1]], dtype=str), return_inverse=True)
-    first, second = code.reshape(2, -1)
+    chunks = [chunk for name in ("base_sku", "other_base_sku") for chunk in edges[name].chunks]
+    ends = pa.chunked_array(chunks, pa.string()).combine_chunks().dictionary_encode()
+    first, second = ends.indices.to_numpy().reshape(2, -1)
+    names = len(ends.dictionary)
     _, component = connected_components(
-        coo_array((np.ones(len(first)), (first, second)), shape=(len(names), len(names))), directed=False
+        coo_array((np.ones(len(first)), (first, second)), shape=(names, names)), directed=False
     )
     return np.sort(np.bincount(component))[::-1]
 

@@ -10,6 +10,7 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from holley_assets.core.metadata_keys import MODEL_VERSION
 from holley_assets.core.time_windows import TimeWindows
@@ -18,7 +19,7 @@ from holley_assets.ranking.ranker import RankingOptions
 from holley_assets.resources.io_manager import asset_file
 from holley_assets.resources.settings_resource import SettingsResource, open_store, settings_key
 from holley_assets.resources.storage.artifacts import ArtifactStore, Reference
-from holley_assets.settings import Settings
+from holley_assets.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from dagstermill import DagstermillExecutionContext
@@ -74,10 +75,19 @@ class ExploredTables:
 
     @functools.cached_property
     def settings(self) -> Settings:
-        """Settings of the run that made the vectors."""
+        """Settings of the run that made the vectors.
+
+        Raises:
+            SettingsError: they are of another version of this project; one line.
+        """
         run_id = str(self.table("serving_graph")["run_id"][0])
         text = self._store.local_path(settings_key(run_id)).read_text(encoding="utf-8")
-        return Settings.model_validate_json(text)
+        try:
+            return Settings.model_validate_json(text)
+        except ValidationError:
+            raise SettingsError(
+                f"the settings of run {run_id} are of another version of this project: run weekly_retrain again"
+            ) from None
 
     @property
     def ranking(self) -> RankingOptions:

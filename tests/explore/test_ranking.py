@@ -7,17 +7,22 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import matplotlib
+import nbformat
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from small_run import FinishedRun
 from storage_emulator import StorageEmulator
 
 from holley_assets.assets.exploration import EXPLORED
+from holley_assets.core.table_specs import TABLE_SPECS
 from holley_assets.explore import NOTEBOOK
 from holley_assets.explore.ranking import known_cars, rank_car
 from holley_assets.explore.tables import ExploredTables, open_tables
 from holley_assets.resources.settings_resource import SettingsResource, open_store
+from holley_assets.settings import SettingsError
 
 
 class Recorded(ExploredTables):
@@ -90,6 +95,18 @@ def test_weights_are_those_of_the_vectors_wherever_they_lie(
         _ = tables.checkpoint
 
 
+def test_settings_of_another_version_end_in_one_line(
+    tables: Recorded, weekly_run: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = weekly_run.table("serving_graph")["run_id"][0].as_py()
+    (tmp_path / "runs" / run_id).mkdir(parents=True)
+    (tmp_path / "runs" / run_id / "settings.json").write_text('{"run": {"older": 1}}')
+    (tmp_path / "assets").symlink_to(weekly_run.data_dir / "assets")
+    monkeypatch.setenv("HOLLEY_DATA_DIR", str(tmp_path))
+    with pytest.raises(SettingsError, match=f"settings of run {run_id} are of another version"):
+        _ = open_tables().ranking
+
+
 def test_in_production_all_of_it_is_read_from_the_bucket(
     tables: Recorded,
     weekly_run: FinishedRun,
@@ -134,3 +151,38 @@ def test_the_lines_for_pandas_run_as_the_page_has_them(
     assert set(names["rankings"]["rank"]) == {1, 2, 3, 4} and set(names["rankings"]["system"]) == {"gnn"}
     assert names["orders_a_month"].sum() == names["demand"]["orders"].sum() > 0
     assert len(names["vectors"]) and names["graph"].products and names["weights"].fingerprint
+
+
+def run_alone() -> list[str]:
+    """The notebook as Jupyter runs it, without a kernel and a context; what it displays, as text."""
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    shown: list[str] = []
+
+    def display(*values: Any) -> None:
+        shown.extend(str(getattr(value, "data", value)) for value in values)
+
+    names: dict[str, Any] = {"display": display}
+    with matplotlib.rc_context(), pd.option_context("display.float_format", None):
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                exec(compile(cell.source, cell.id, "exec"), names)
+    return shown
+
+
+def test_the_notebook_runs_alone_and_on_tables_that_may_be_empty(
+    weekly_run: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody has clicked, ordered or been seen yet, the sections say so with zeros."""
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    for folder in ("assets", "runs"):
+        shutil.copytree(weekly_run.data_dir / folder, tmp_path / folder)
+    empty = {spec.name for spec in TABLE_SPECS if spec.may_be_empty} & set(EXPLORED) - {"history_scores"}
+    assert empty >= {"daily_orders", "interaction_events", "co_purchased_edges", "test_clicks"}
+    for name in empty:
+        path = tmp_path / "assets" / f"{name}.parquet"
+        pq.write_table(pq.read_table(path).slice(0, 0), path)
+    monkeypatch.setenv("HOLLEY_DATA_DIR", str(tmp_path))
+    shown = "\n".join(run_alone())
+    assert "0 orders of" in shown and "100.0% of the parts were never ordered" in shown
+    assert "0 pairs join 0 of" in shown and "What the scores" not in shown
+    assert shown.count("<img") == 7 and "@" not in re.sub(r"data:[^\"]*", "", shown)
