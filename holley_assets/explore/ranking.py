@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
+from collections.abc import Sequence
 from functools import reduce
 
 import pandas as pd
@@ -40,6 +42,26 @@ def known_cars(tables: ExploredTables) -> list[ExampleCar]:
     cars = cars_with_owners(tables.table("user_nodes", list(CAR)), visits)
     seen = list(in_order(cars, POPULAR))
     return seen + [car for car in cars if car not in set(seen)]
+
+
+def find_car(cars: Sequence[ExampleCar], name: str | None) -> ExampleCar:
+    """The car of that name, or without a name the first.
+
+    Args:
+        cars: as of :func:`known_cars`.
+        name: year, make and model in any case.
+
+    Raises:
+        ValueError: no customer has it, or no part fits it; it names cars that are written alike.
+    """
+    if name is None:
+        return cars[0]
+    wanted = " ".join(name.upper().split())
+    by_name = {car.name: car for car in cars}
+    if wanted not in by_name:
+        near = difflib.get_close_matches(wanted, by_name, 3) or list(by_name)[:3]
+        raise ValueError(f"no customer has a {wanted} that parts fit: name a car such as {', '.join(near)}")
+    return by_name[wanted]
 
 
 def rank_car(tables: ExploredTables, car: ExampleCar) -> CarRanking:

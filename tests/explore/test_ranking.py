@@ -18,8 +18,9 @@ from storage_emulator import StorageEmulator
 
 from holley_assets.assets.exploration import EXPLORED
 from holley_assets.core.table_specs import TABLE_SPECS
+from holley_assets.evaluation.example_cars import ExampleCar
 from holley_assets.explore import NOTEBOOK
-from holley_assets.explore.ranking import known_cars, rank_car
+from holley_assets.explore.ranking import find_car, known_cars, rank_car
 from holley_assets.explore.tables import ExploredTables, open_tables
 from holley_assets.resources.settings_resource import SettingsResource, open_store
 from holley_assets.settings import SettingsError
@@ -68,6 +69,16 @@ def test_cars_come_by_their_visits(tables: Recorded) -> None:
     cars = known_cars(tables)
     visits = [car.visits for car in cars if car.visits >= 1]
     assert visits == sorted(visits, reverse=True) and len(set(cars)) == len(cars) > len(visits) / 2
+
+
+def test_a_car_is_found_by_its_name_or_others_are_named() -> None:
+    cars = [ExampleCar(1970, "FORD", "MUSTANG", 2, 9.0), ExampleCar(1969, "FORD", "MUSTANG", 3, 5.0)]
+    assert find_car(cars, None) is cars[0]
+    assert find_car(cars, " 1969 ford  Mustang ") is cars[1]
+    with pytest.raises(
+        ValueError, match=r"no customer has a 1969 FORD MUSTAN that parts fit.* 1969 FORD MUSTANG"
+    ):
+        find_car(cars, "1969 Ford Mustan")
 
 
 def test_the_asset_names_all_that_the_notebook_reads(tables: Recorded) -> None:
