@@ -57,11 +57,11 @@ def measure(name: str, function: Callable[[], Any], *, runs: int = 3, **figures:
     peak = added = 0.0
     for _ in range(runs):
         gc.collect()
-        before = _reset_peak()
+        before = reset_peak()
         wall, processor = time.perf_counter(), time.process_time()
         result = function()
         timings.append((time.perf_counter() - wall, time.process_time() - processor))
-        high = _status("VmHWM")
+        high = status("VmHWM")
         peak, added = max(peak, high), max(added, high - before)
         del result
         print(f"{name}: {timings[-1][0]:.2f} s, {timings[-1][1]:.2f} CPU s", file=sys.stderr, flush=True)
@@ -144,15 +144,16 @@ def _text(value: Any) -> str:
     )
 
 
-def _reset_peak() -> float:
+def reset_peak() -> float:
     """Hand freed memory back, forget the highest resident memory so far (Linux); the present one in MiB."""
     pa.default_memory_pool().release_unused()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
-    return _status("VmRSS")
+    return status("VmRSS")
 
 
-def _status(key: str) -> float:
+def status(key: str) -> float:
+    """A size in ``/proc/self/status``, in MiB."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(key + ":"):
             return int(line.split()[1]) * 1024 / MEBIBYTE

@@ -26,6 +26,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from collaborative import als, bpr, item_cosine, item_to_item, last_seen, lightgcn, spectral
 from history_system import history_scorer
+from known_cars import known_cars
+from plain_systems import PLAIN_SYSTEMS
 from study import (
     RESULTS_FOLDER,
     Study,
@@ -55,6 +57,8 @@ from holley_assets.ranking import EmbeddingScorer, PairScorer, RandomScorer
 from holley_assets.sample_data.oracle import oracle_scores, oracle_user_scores
 
 BASELINE, ORACLE = "sql", "oracle"
+# Systems that read what only the generator of a sample knows.
+NEEDS_TRUTH = (ORACLE, "known_cars")
 RECENT_DAYS = 60
 # Below the logarithm of any probability of the truth: a part that nobody ever clicks.
 IMPOSSIBLE = -60.0
@@ -206,6 +210,8 @@ SYSTEMS: dict[str, System] = {
     "item_to_item": by_matrix(item_to_item),
     "last_seen": by_matrix(last_seen),
     "plain_heterogat": plain_heterogat,
+    **PLAIN_SYSTEMS,
+    "known_cars": known_cars,
     "fitted_popularity": fitted_popularity,
     "counted_popularity": counted_popularity,
     "visitor_demand": visitor_demand,
@@ -217,7 +223,7 @@ def run_seed(study: Study, seed: int, names: list[str]) -> dict[str, Any]:
     """Metrics of every system and its comparison with ``sql``, by scope."""
     values: dict[str, UserMetrics] = {}
     for name in dict.fromkeys([BASELINE, *names]):
-        if name == ORACLE and study.oracle_folder is None:
+        if name in NEEDS_TRUTH and study.oracle_folder is None:
             continue
         start = time.monotonic()
         values[name] = SYSTEMS[name](study, seed)

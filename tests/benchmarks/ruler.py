@@ -18,7 +18,6 @@ import argparse
 import dataclasses
 import functools
 import itertools
-import resource
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from expected_hits import SLOTS, BoolArray, FloatArray, IntArray, choose, expected_hit_rate
+from measure import reset_peak, status
 from study import (
     RESULTS_FOLDER,
     Study,
@@ -320,17 +320,19 @@ def run_cell(study: RulerStudy, seed: int, names: list[str]) -> dict[str, Any]:
 
     systems: dict[str, Any] = {}
     for name in dict.fromkeys([BASELINE, ORACLE, *names]):
+        reset_peak()
         start = time.monotonic()
         values = SYSTEMS[name](study, seed)[EXPECTED]
         systems[name] = {
             **study.panel.summary(values),
             "seconds": time.monotonic() - start,
-            # Of the process so far: a system that needs more than all before it shows here.
-            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            # Of the process while the system runs: the tables of the study stand in it too.
+            "peak_mib": status("VmHWM"),
         }
         tell(
             f"{study.name}: {name} cold {100 * (systems[name]['cold'] or 0):.2f}, with a history "
-            f"{100 * (systems[name]['history'] or 0):.2f} ({systems[name]['seconds']:.0f} s)"
+            f"{100 * (systems[name]['history'] or 0):.2f} ({systems[name]['seconds']:.0f} s, "
+            f"{systems[name]['peak_mib']:,.0f} MiB)"
         )
     return systems
 
