@@ -60,7 +60,8 @@ def summary(outcome: jobs.Outcome) -> list[str]:
     delta, interval = comparison["hit_rate@4_delta"], comparison["ci95"]
     lift = "no test user clicked" if delta is None else f"{difference(delta)} points of Hit Rate@4 over SQL"
     if interval is not None:
-        lift += f" ({difference(interval[0])} to {difference(interval[1])})"
+        # The decision above is about cold users.
+        lift += f" ({difference(interval[0])} to {difference(interval[1])}), all test users"
     names = ", ".join(outcome.warned[:_NAMED]) + (" and others" if len(outcome.warned) > _NAMED else "")
     checks = f"{len(outcome.passed)} passed, {len(outcome.warned)} warned" + (f": {names}" if names else "")
     rows = "none" if outcome.rows is None else f"{outcome.rows:,}"

@@ -25,7 +25,9 @@ def summarise(report: Mapping[str, Any], page: str) -> str:
         options["clear_win"], options["marginal"], options["minimum_clicks"], options["confidence"]
     )
     against = against_promotion(report, gate_rows(report, rule))
-    lines = [f"**{HEADLINES[report['decision']['outcome']]}.** {for_markdown(report['decision']['reason'])}"]
+    # One by one: a reason of many sentences is longer than a text of unknown origin may be.
+    reason = ". ".join(for_markdown(sentence) for sentence in report["decision"]["reason"].split(". "))
+    lines = [f"**{HEADLINES[report['decision']['outcome']]}.** {reason}"]
     if report.get("source") == "sample":
         lines.insert(0, "**Generated sample:** customers, clicks and orders are invented.\n")
     may = "May be promoted." if not against else f"Not to be promoted: {for_markdown('; '.join(against))}."

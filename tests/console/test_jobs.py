@@ -84,7 +84,10 @@ def test_five_lines_say_what_the_run_found(
     assert decision == f"decision: {report['decision']['outcome']}. {report['decision']['reason']}"
     delta, (low, high) = (report["comparison"]["overall"][name] for name in ("hit_rate@4_delta", "ci95"))
     figures = [f"{100 * value:+.2f}".replace("-", "−") for value in (delta, low, high)]
-    assert lift == f"lift: {figures[0]} points of Hit Rate@4 over SQL ({figures[1]} to {figures[2]})"
+    lift_words = (
+        f"lift: {figures[0]} points of Hit Rate@4 over SQL ({figures[1]} to {figures[2]}), all test users"
+    )
+    assert lift == lift_words
     assert outcome.rows == weekly_run.table("recommendations").num_rows
     assert rows == f"rows delivered: {outcome.rows:,}"
     assert checks.startswith(f"checks: {len(outcome.passed)} passed, {len(outcome.warned)} warned")

@@ -38,8 +38,9 @@ def test_names_stay_text_and_a_clear_win_may_be_promoted(world: Any) -> None:
     report = report_of(world)
     won = {
         **report,
-        "decision": {"outcome": "clear_win", "reason": "[a](b) | ann@example.com"},
+        "decision": {"outcome": "clear_win", "reason": "[a](b) | ann@example.com" + ". Said" * 100},
         "gates": [{**gate, "passed": True} for gate in report["gates"]],
     }
     text = summarise(won, "x")
+    assert text.count("Said") == 100, "a long reason is not cut off"
     assert "\nMay be promoted.\n" in text and "](b)" not in text and "@example" not in text
