@@ -175,6 +175,13 @@ def fill(shop: Any) -> None:
     for second in range(5):
         shop.click(f"a1{NBSP}", f"2026-01-{20 + second}T10:00:0{second}", kind=f"clicked{NBSP}")
         shop.click("b1", f"2026-01-0{second + 1}T23:50", f"t{second}")
+    for second in range(4):
+        shop.click(f"b1{NBSP}", f"2026-01-27T10:00:0{second}", f"m{second}")
+    for second, part in ((1, f"8202r{TAB}"), (2, "nowhere"), (3, f"{NBSP}stß-1")):
+        scanned = {f"ProdId{NBSP}": part, "ProductId": 8202.0 if second == 1 else None}
+        shop.event("b1", f"{NBSP}VIEWED PRODUCT", f"2026-01-27T10:00:0{second}", **scanned)
+    shop.click("b1", "2026-01-15T10:00", "p")
+    shop.view(f"b1{TAB}", "2026-01-15T10:30", f"8202b{NBSP}")
     for kind, at in ((f"{NBSP}viewed", "2026-01-20"), ("OPENED", "2026-01-20"), ("clicked", None)):
         shop.click("b1", at, kind=kind)
     for number in range(3):
@@ -372,7 +379,9 @@ def assert_same(found: list[dict[str, Any]], expected: list[dict[str, Any]], nam
 
 
 @pytest.mark.parametrize("name", query_names())
-def test_both_engines_give_the_same_rows(engine: Any, world: World, name: str) -> None:
+def test_both_engines_give_the_same_rows(
+    engine: Any, world: World, name: str, graph_tables: list[str]
+) -> None:
     table = world.table(name)
     expected, dropped = split(world.in_googlesql(engine, name))
     found = table.to_pylist()
@@ -380,6 +389,7 @@ def test_both_engines_give_the_same_rows(engine: Any, world: World, name: str) -
         assert [row.keys() for row in found] == [row.keys() for row in expected]
         return
     assert found or not expected
+    assert expected or name not in graph_tables, "a table without rows tells no engines apart"
     if expected:
         assert list(found[0]) == list(expected[0])
     assert_same(found, expected, name)

@@ -145,6 +145,8 @@ def test_what_the_clicks_of_machines_led_to_is_kept_in_a_table_of_its_own(mailed
 def test_clicks_of_machines_that_lead_nowhere_are_counted(mailed, minute, sku, reason):
     for tracking_id in ("t0", "t1", "t2"):
         mailed.click("u1", "2026-01-10T10:00", tracking_id)
+    # The other account of the e-mail reports the same click.
+    mailed.click("u1b", "2026-01-10T10:00", "t2")
     mailed.view("u1", f"2026-01-10T{minute}", sku)
     assert pairs(mailed.run("machine_clicks")) == ([("u1@x.com", "A")] if reason is None else [])
     assert mailed.dropped("machine_clicks") == (
@@ -154,14 +156,14 @@ def test_clicks_of_machines_that_lead_nowhere_are_counted(mailed, minute, sku, r
 
 def test_clicks_of_machines_are_those_of_the_test_window(mailed):
     """The cutoff is 2026-01-02, as_of 2026-02-01."""
-    for day in ("2026-01-01T23:59:50", "2026-01-31T23:59:50"):
+    for day in ("2026-01-01T23:59:50", "2026-01-02T00:00", "2026-01-31T23:59:50"):
         for tracking_id in ("t0", "t1", "t2"):
             mailed.click("u1", day, tracking_id)
     mailed.view("u1", "2026-01-01T23:59:51", "A")
     mailed.view("u1", "2026-01-02T00:00:01", "B")
     mailed.view("u1", "2026-01-31T23:59:59", "C")
     mailed.view("u1", "2026-02-01T00:00:00", "A")
-    assert pairs(mailed.run("machine_clicks")) == [("u1@x.com", "C")]
+    assert pairs(mailed.run("machine_clicks")) == [("u1@x.com", "B"), ("u1@x.com", "C")]
 
 
 def test_strangers_mailboxes_lead_to_no_pair(mailed):
