@@ -12,6 +12,7 @@ test window. No rule and no car is applied: this judges the relation alone.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,8 @@ from holley_assets.sample_data.fits import ranges
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+# All parts' scores for some bases.
+Scores = Callable[[IntArray], FloatArray]
 
 DEPTH = 10
 DIMENSIONS = 64
@@ -124,7 +127,7 @@ def hit_rate(top: IntArray, user: IntArray, chosen: set[tuple[int, int]]) -> Flo
 
 def scores_by_system(
     buyer: IntArray, product: IntArray, day: IntArray, part_type: IntArray, *, window_days: int, seed: int
-) -> tuple[dict[str, Callable[[IntArray], FloatArray]], IntArray, FloatArray]:
+) -> tuple[dict[str, Scores], IntArray, FloatArray]:
     """Scores of all parts for some bases, by system; how many pairs begin at each part; how often each was ordered.
 
     Args:
@@ -142,7 +145,7 @@ def scores_by_system(
     bought.data[:] = 1.0
     length = np.sqrt(np.maximum(np.asarray(bought.sum(axis=0)).ravel(), 1.0))
     unit = csr_matrix(bought.multiply(1.0 / length))
-    systems: dict[str, Callable[[IntArray], FloatArray]] = {
+    systems: dict[str, Scores] = {
         "directed vectors": lambda base: source[base] @ target.T,
         "directed vectors backward": lambda base: target[base] @ source.T,
         "directed vectors by recency, and chance": lambda base: (
@@ -174,12 +177,35 @@ def published_pairs(pairs: pa.Table, products: pa.Array) -> tuple[csr_matrix, In
     return coo_matrix((known["weight"].to_numpy(), (first, other)), shape=shape).tocsr(), first, other
 
 
-def among(
-    scores: FloatArray, first: IntArray, other: IntArray, count: int
-) -> Callable[[IntArray], FloatArray]:
+def among(scores: FloatArray, first: IntArray, other: IntArray, count: int) -> Scores:
     """Scores of pairs, and the least of all for every other pair."""
     shifted = coo_matrix((scores - scores.min() + 1.0, (first, other)), shape=(count, count)).tocsr()
     return lambda base: shifted[base].toarray()
+
+
+def cosine(vectors: npt.NDArray[np.float32]) -> Scores:
+    """Cosine of each base with every part, ``[B, num_products]``.
+
+    Args:
+        vectors: of length one, ``[num_products, D]``.
+    """
+    return lambda base: (vectors[base] @ vectors.T).astype(np.float64)
+
+
+def within_type(scores: Scores, part_type: IntArray) -> Scores:
+    """``scores``, which exceed −2, among parts of the base's own type; any other part has −2."""
+    return lambda base: np.where(part_type[base][:, None] == part_type[None, :], scores(base), -2.0)
+
+
+def trained_vectors(study: Any, seed: int) -> npt.NDArray[np.float32]:
+    """Vector of each part after a training with a run's settings, as of the cutoff, ``[num_products, D]``."""
+    from holley_assets.gnn.embedding import embed
+    from holley_assets.gnn.training import train
+    from holley_assets.pipeline.options import training_options
+
+    model_options, options = training_options(study.settings)
+    result = train(study.graph.data, model_options, dataclasses.replace(options, seed=seed))
+    return embed(study.graph.data, result.checkpoint, personal_precision=options.personal_precision).product
 
 
 def evaluate(study: Any, *, window_days: int, seed: int) -> dict[str, Any]:
@@ -207,8 +233,13 @@ def evaluate(study: Any, *, window_days: int, seed: int) -> dict[str, Any]:
         nodes["part_type"].cast(pa.string()).combine_chunks().dictionary_encode().indices, -1
     )
     place = pc.index_in(products, value_set=nodes["base_sku"].cast(pa.string()).combine_chunks()).to_numpy()
+    part_type = types.to_numpy()[place].astype(np.int64)
     systems, pairs, popularity = scores_by_system(
-        buyer, product, day, types.to_numpy()[place].astype(np.int64), window_days=window_days, seed=seed
+        buyer, product, day, part_type, window_days=window_days, seed=seed
+    )
+    systems["cosine of the embedding"] = cosine(trained_vectors(study, seed))
+    systems["cosine of the embedding within type"] = within_type(
+        systems["cosine of the embedding"], part_type
     )
     table, first, other = published_pairs(study.tables["ordered_pairs"], products)
     weight = np.asarray(table[first, other]).ravel()

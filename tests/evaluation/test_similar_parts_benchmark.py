@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.similar_parts import directed_vectors, first_parts, hit_rate, ordered_pairs
+from benchmarks.similar_parts import (
+    cosine,
+    directed_vectors,
+    first_parts,
+    hit_rate,
+    ordered_pairs,
+    within_type,
+)
 from scipy.sparse import csr_matrix
 
 
@@ -64,3 +71,15 @@ def test_a_part_is_never_its_own_neighbour_and_popularity_orders_equals() -> Non
 def test_a_hit_is_the_askers_own_choice() -> None:
     top = np.array([[1, 2], [1, 2], [3, 4]])
     assert hit_rate(top, np.array([0, 1, 1]), {(0, 2), (1, 3)}).tolist() == [1.0, 0.0, 1.0]
+
+
+def test_cosine_ranks_by_direction_and_its_type_by_that_among_its_own() -> None:
+    """Parts 0, 1, 2 at 0, 30 and 90 degrees, part 3 opposite to part 0; 0, 2 and 3 have one type."""
+    angle = np.radians([0.0, 30.0, 90.0, 180.0])
+    scores = cosine(np.column_stack([np.cos(angle), np.sin(angle)]).astype(np.float32))
+    base = np.array([0, 1])
+    assert scores(base) == pytest.approx(
+        np.array([[1.0, 0.75**0.5, 0.0, -1.0], [0.75**0.5, 1.0, 0.5, -(0.75**0.5)]]), abs=1e-6
+    )
+    own = within_type(scores, np.array([7, 8, 7, 7]))
+    assert own(base) == pytest.approx(np.array([[1.0, -2.0, 0.0, -1.0], [-2.0, 1.0, -2.0, -2.0]]), abs=1e-6)

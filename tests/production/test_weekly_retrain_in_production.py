@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -38,6 +39,10 @@ SLOTS = [
         (f"rec{slot}_score", "FLOAT64"),
         (f"rec{slot}_image", "STRING"),
     )
+]
+SIMILAR_COLUMNS = [
+    *("base_sku", "relation", "rank", "other_base_sku", "score", "evidence", "generated_at"),
+    "model_version",
 ]
 EXPERIMENT = declaration_text()
 PROMOTION = {"by": "ada", "reason": "a test", "force": True}
@@ -94,6 +99,11 @@ def rows_by_email(table: pa.Table) -> dict[str, dict[str, object]]:
     return {row["email_lower"]: row for row in table.to_pylist()}
 
 
+def by_pair(rows: list[dict[str, Any]]) -> dict[tuple[str, str, int], dict[str, Any]]:
+    """Rows of ``similar_parts`` by their key."""
+    return {(row["base_sku"], row["relation"], row["rank"]): row for row in rows}
+
+
 def evaluations(production: Production, run_id: str) -> dict[dg.AssetCheckKey, dg.AssetCheckEvaluation]:
     with production.instance() as instance:
         entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
@@ -117,6 +127,20 @@ def test_the_delivered_table_is_the_contract_s(production: Production, weekly: W
     ]
     assert weekly.delivered.num_rows > 300
     assert rows_by_email(weekly.delivered) == rows_by_email(asset(production, "recommendations"))
+
+
+def test_similar_parts_are_published_as_they_were_judged(production: Production, weekly: Weekly) -> None:
+    with production.bigquery.client() as client:
+        columns = columns_of_schema(client.get_table(f"{OUTPUT}.similar_parts").schema)
+    plain = {name: kind for name, kind in columns.items() if name != "evidence"}
+    assert list(columns) == SIMILAR_COLUMNS
+    assert set(plain.values()) == {"STRING", "INT64", "FLOAT64", "TIMESTAMP"}
+    rows = production.table(OUTPUT, "similar_parts").to_pylist()
+    assert by_pair(rows) == by_pair(asset(production, "similar_parts").to_pylist())
+    assert len(by_pair(rows)) == len(rows) > 100
+    assert {row["relation"] for row in rows} == {"alternative", "goes_with"}
+    assert {row["model_version"] for row in rows} == {weekly.model_version}
+    assert min(row["evidence"]["shared_vehicles"] for row in rows) >= 1
 
 
 def test_every_blocking_check_passed(production: Production, weekly: Weekly) -> None:
@@ -177,6 +201,19 @@ def test_vectors_are_ready_to_be_searched(production: Production, weekly: Weekly
             vectors = production.table(OUTPUT, name)
             assert set(vectors["run_id"].to_pylist()) == {weekly.run_id}
             assert set(vectors["model_version"].to_pylist()) == {weekly.model_version}
+
+
+def test_a_source_and_a_target_vector_give_the_score_of_what_goes_with_a_part(
+    production: Production, weekly: Weekly
+) -> None:
+    vectors = {row["base_sku"]: row for row in production.table(OUTPUT, "product_embeddings").to_pylist()}
+    rows = production.table(OUTPUT, "similar_parts").to_pylist()
+    directed = [row for row in rows if row["relation"] == "goes_with"]
+    assert len(directed) > 10
+    for row in directed:
+        source = vectors[row["base_sku"]]["source_embedding"]
+        target = vectors[row["other_base_sku"]]["target_embedding"]
+        assert np.dot(source, target) == pytest.approx(row["score"], abs=1e-8), row
 
 
 def test_history_is_in_postgresql(production: Production, weekly: Weekly) -> None:
