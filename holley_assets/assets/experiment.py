@@ -16,6 +16,7 @@ from holley_assets.assets.experiment_log import (
     declared_experiment,
     frozen_declaration,
 )
+from holley_assets.assets.experiment_sends import exposure_source, shown_exposures
 from holley_assets.assets.report import JSON_FILE as REPORT_FILE
 from holley_assets.assets.rollout_limit import KEPT_READOUTS, NEXT_SHARE, kept_readout
 from holley_assets.assets.step import Step
@@ -23,7 +24,7 @@ from holley_assets.checks.experiment_checks import EXPERIMENT_CHECKS, experiment
 from holley_assets.core.asset_keys import EXPERIMENT_OUTCOMES, EXPERIMENT_READOUT, SERVING_TABLE
 from holley_assets.core.failures import one_line
 from holley_assets.core.groups import EXPERIMENT, OWNERS
-from holley_assets.core.output_tables import EXPOSURES_TABLE
+from holley_assets.core.output_tables import SHOWN_EXPOSURES
 from holley_assets.experiment.declaration import Declaration
 from holley_assets.pipeline.options import query_parameters
 from holley_assets.resources.settings_resource import SettingsResource
@@ -53,7 +54,7 @@ _BEFORE = {
     owners=OWNERS,
     kinds={"sql", "duckdb", "bigquery"},
     # The log is written with the serving table.
-    deps=[SERVING_TABLE, *sorted(set(query_dependencies("experiment_outcomes")) - {EXPOSURES_TABLE})],
+    deps=[SERVING_TABLE, *sorted(set(query_dependencies("experiment_outcomes")) - {SHOWN_EXPOSURES})],
     # Without an experiment there is nothing to count, and the readout is skipped.
     output_required=False,
     dagster_type=dg.Any,
@@ -78,22 +79,25 @@ def experiment_outcomes(
             context.log_event(dg.AssetObservation(EXPERIMENT_OUTCOMES, description=reason))
             return
         declaration = frozen.declaration
-        opened = step.open(warehouse).with_output(
-            {EXPOSURES_TABLE: (step.settings.serving_dataset, EXPOSURES_TABLE)}
-        )
+        parameters = {**query_parameters(step.settings, step.windows), **_parameters(declaration)}
         try:
-            result = opened.query_to_parquet(
-                EXPERIMENT_OUTCOMES.to_user_string(),
-                {**query_parameters(step.settings, step.windows), **_parameters(declaration)},
-                step.staging_path(context.asset_key),
-            )
+            with shown_exposures(step, warehouse, parameters) as shown:
+                result = shown.warehouse.query_to_parquet(
+                    EXPERIMENT_OUTCOMES.to_user_string(), parameters, step.staging_path(context.asset_key)
+                )
         except MissingTableError:
             # The declaration is frozen before the table is replaced, which may have been refused.
             context.log.info(f"experiment {declaration.name} has exposed nobody yet")
             return
     yield dg.MaterializeResult(
         value=result.path,
-        metadata={"experiment": declaration.name, "users": result.rows, **result.costs, **step.took()},
+        metadata={
+            "experiment": declaration.name,
+            "users": result.rows,
+            **shown.metadata,
+            **result.costs,
+            **step.took(),
+        },
     )
 
 
@@ -119,6 +123,7 @@ def _parameters(declaration: Declaration) -> dict[str, object]:
     return {
         "experiment": declaration.name,
         "experiment_start": declaration.start,
+        "experiment_end": declaration.planned_end,
         "click_days": declaration.windows.click_days,
         "order_days": declaration.windows.order_days,
         "order_value_quantile": declaration.order_value_quantile,
@@ -160,7 +165,12 @@ def experiment_readout(
         if frozen is None:
             raise DeclarationError(f"these outcomes are of an experiment that is not there now: {reason}")
     try:
-        readout = read_experiment(frozen.declaration, experiment_outcomes, as_of=step.windows.as_of)
+        readout = read_experiment(
+            frozen.declaration,
+            experiment_outcomes,
+            as_of=step.windows.as_of,
+            exposure_source=exposure_source(step.settings),
+        )
     except ValueError as error:
         raise dg.Failure(f"The experiment cannot be read: {error}", allow_retries=False) from error
     share, why = next_share(readout)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,13 +88,18 @@ class Step:
         """Where to write the file that becomes ``asset``."""
         return self.store.staging_path(asset_file(asset))
 
-    def open(self, warehouse: WarehouseResource) -> Warehouse:
+    def open(self, warehouse: WarehouseResource, assets: Mapping[str, Path] | None = None) -> Warehouse:
         """The warehouse over the run's sources, on behalf of this step.
+
+        Args:
+            warehouse: the resource of that name.
+            assets: see :meth:`.WarehouseResource.open`.
 
         Raises:
             WarehouseError: there are no credentials for it.
         """
-        return warehouse.open(self.settings, self.windows.source_location, origin=origin_of(self.context))
+        location, origin = self.windows.source_location, origin_of(self.context)
+        return warehouse.open(self.settings, location, assets, origin=origin)
 
     def shown(self, tracked: Receipt) -> dict[str, Any]:
         """What the UI shows of an entry in the journal; a warning goes to the log too."""

@@ -12,3 +12,6 @@ SIMILAR_PARTS_OUTPUT = "similar_parts"
 # In the dataset of the serving table: what an experiment was declared to be, and whom it showed which parts.
 DECLARATIONS_TABLE = "experiment_declarations"
 EXPOSURES_TABLE = "experiment_exposures"
+
+# Whom an experiment showed parts, as queries read it: the log, or what query shown_exposures makes of it and the sends.
+SHOWN_EXPOSURES = "shown_exposures"

@@ -43,6 +43,12 @@ _STYLES = {
     "invalid": "worse",
 }
 _GUARDRAIL_STYLES = {HELD: "yes", OPEN: "maybe", BROKEN: "no", NO_SOURCE: "maybe"}
+# Which day a window starts on, and what an exposure rests on.
+EXPOSURE_IS = {
+    "sent": "A user was exposed on the day, UTC, on which a mail was sent.",
+    "published": "A user was exposed on the day, UTC, on which the parts were published: whether a mail was sent is "
+    "not known.",
+}
 _ARM_NAMES = {CONTROL: "SQL arm", TREATMENT: "Graph's arm"}
 
 
@@ -138,6 +144,7 @@ def render(
         style=Markup(page_style()),
         arms=ARMS,
         arm_names=_ARM_NAMES,
+        exposure_is=EXPOSURE_IS[readout["exposure_source"]],
         guardrail_classes=_GUARDRAIL_STYLES,
         primary_label=TESTED[readout["experiment"]["primary_metric"]].label,
         segments=(
@@ -162,7 +169,8 @@ def summarise(readout: Mapping[str, Any]) -> str:
     lines = [
         f"**{HEADLINES[readout['decision']['outcome']]}.** {for_markdown(readout['decision']['reason'])}",
         "",
-        f"Experiment {for_markdown(readout['experiment']['name'])}, as of {readout['as_of']}.",
+        f"Experiment {for_markdown(readout['experiment']['name'])}, as of {readout['as_of']}. "
+        f"{EXPOSURE_IS[readout['exposure_source']]}",
         "",
         "| | SQL arm | Graph's arm |",
         "| --- | ---: | ---: |",

@@ -20,6 +20,8 @@ TEMPORARY_FOLDER = "tmp"
 LOCK_SECONDS = 10.0
 # What queries call the live pipeline's table.
 LIVE_RECOMMENDATIONS = "live_recommendations"
+# What they call the table of real sends, and its columns.
+SENDS, SENDS_EMAIL, SENDS_TIME = "experiment_sends", "email", "sent_at"
 
 
 class WarehouseResource(dg.ConfigurableResource):
@@ -49,7 +51,14 @@ class WarehouseResource(dg.ConfigurableResource):
             WarehouseError: there are no credentials for BigQuery.
         """
         data_dir = settings.run.data_dir
-        live = settings.evaluation.live_table
+        named = {LIVE_RECOMMENDATIONS: settings.evaluation.live_table, SENDS: settings.experiment.sends_table}
+        named_tables = {name: table for name, table in named.items() if table}
+        columns = {
+            SENDS: {
+                SENDS_EMAIL: settings.experiment.sends_email_column,
+                SENDS_TIME: settings.experiment.sends_time_column,
+            }
+        }
         guarded = [(settings.serving_dataset, settings.serving.table)]
         if settings.run.env == "prod":
             # Seconds of imports that a local run does not need.
@@ -63,18 +72,19 @@ class WarehouseResource(dg.ConfigurableResource):
                 temporary_directory=data_dir / TEMPORARY_FOLDER,
                 origin=origin,
                 spending=Spending(open_store(settings), origin.run_id) if origin else None,
-                stand_ins={LIVE_RECOMMENDATIONS: live} if live else {},
+                stand_ins=named_tables,
+                columns=columns,
                 guarded=guarded,
             )
-        named = (
-            {LIVE_RECOMMENDATIONS: source_path(Path(source_location), live.rpartition(".")[2])}
-            if live
-            else {}
-        )
+        named_files = {
+            name: source_path(Path(source_location), table.rpartition(".")[2])
+            for name, table in named_tables.items()
+        }
         written = {path.stem: path for path in (data_dir / ASSET_FOLDER).glob("[!.]*.parquet")}
         return DuckDBWarehouse(
             sources={table: source_path(Path(source_location), table) for table in SOURCE_TABLES},
-            assets={**written, **named, **(assets or {})},
+            assets={**written, **named_files, **(assets or {})},
+            columns=columns,
             database=data_dir / DATABASE_FILE,
             temporary_directory=data_dir / TEMPORARY_FOLDER,
             guarded=guarded,

@@ -3,7 +3,7 @@
 -- number of days before it. Nothing else counts, so that a second reading gives the same, or what was corrected since.
 WITH exposures AS (
   SELECT exposure_day, email_lower, assigned_arm, received_arm, share, system, model_version, published_at
-  FROM `{working}.experiment_exposures`
+  FROM `{working}.shown_exposures`
   WHERE experiment = @experiment AND exposure_day >= @experiment_start AND exposure_day <= @as_of
 ),
 

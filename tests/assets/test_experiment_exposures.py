@@ -10,6 +10,7 @@ import dagster as dg
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from experiment_world import declaration_text
 from mlflow.tracking import MlflowClient
@@ -154,6 +155,53 @@ def test_without_an_experiment_the_job_says_so_and_ends_well(
         assert {event.step_key for event in result.all_events if event.is_step_skipped} == {
             "experiment_readout"
         }
+
+
+def test_with_a_table_of_sends_who_was_sent_a_mail_was_exposed(
+    delivery: Delivery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "spring.toml"
+    path.write_text(DECLARATION)
+    monkeypatch.setenv("HOLLEY_EXPERIMENT_DECLARATION", str(path))
+    monkeypatch.setenv("HOLLEY_EXPERIMENT_SENDS_TABLE", "mails.sent")
+    monkeypatch.setenv("HOLLEY_EXPERIMENT_SENDS_EMAIL_COLUMN", "Recipient")
+    monkeypatch.setenv("HOLLEY_EXPERIMENT_SENDS_TIME_COLUMN", "SentDay")
+    assert delivery.deliver().success
+
+    missing = execute_job("read_experiment", instance=delivery.instance)
+    said = failure_of(missing, "experiment_outcomes")
+    assert said.startswith(
+        "HOLLEY_EXPERIMENT_SENDS_TABLE=mails.sent, HOLLEY_EXPERIMENT_SENDS_EMAIL_COLUMN=Recipient, "
+        "HOLLEY_EXPERIMENT_SENDS_TIME_COLUMN=SentDay: query shown_exposures reads experiment_sends, which is missing"
+    )
+    # The copied run's own source tables, not those of the run that all tests share.
+    folder, windows = delivery.run.source_dir, delivery.run.table("time_windows")
+    place = windows.column_names.index("source_location")
+    pq.write_table(
+        windows.set_column(place, windows.schema.field(place), [[str(folder)] * windows.num_rows]),
+        delivery.run.data_dir / "assets" / "time_windows.parquet",
+    )
+    served = delivery.table("email_recommendations")["email_lower"].to_pylist()
+    sends = pa.table({"Recipient": [*served[:9], "else@x.com"], "SentDay": [datetime.date(2026, 2, 1)] * 10})
+    pq.write_table(sends.rename_columns(["Recipient", "Day"]), folder / "sent.parquet")
+    other = execute_job("read_experiment", instance=delivery.instance)
+    said = failure_of(other, "experiment_outcomes")
+    assert "SentDay" in said.partition(": ")[2] and "\n" not in said
+
+    pq.write_table(sends, folder / "sent.parquet")
+    result = execute_job("read_experiment", instance=delivery.instance)
+    assert result.success
+    assert delivery.run.table("experiment_outcomes")["email_lower"].to_pylist() == served[:9]
+    readout = json.loads((delivery.run.run_folder(result.run_id) / "experiment_readout.json").read_text())
+    assert readout["exposure_source"] == "sent" and readout["traffic"]["users"] == 9
+    metadata = {
+        event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None
+    }
+    assert metadata["experiment_outcomes"]["sends"].value == 9
+    assert metadata["experiment_outcomes"]["sends_dropped"].value == {"not in the delivery": 1}
+    assert "on which a mail was sent" in str(metadata["experiment_readout"]["readout"].value)
 
 
 def test_the_first_delivery_is_read_on_its_day(

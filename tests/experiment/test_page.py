@@ -267,3 +267,14 @@ def test_a_simulated_experiment_is_decided_rightly(kind: str, right: set[str]) -
     readout = read_experiment(declare(looks=4), simulate(kind, 2), as_of=END)
     assert readout["decision"]["outcome"] in right
     assert HEADLINES[readout["decision"]["outcome"]] in render(readout)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("sent", "on which a mail was sent."), ("published", "whether a mail was sent is not known.")],
+)
+def test_both_say_what_an_exposure_is(source: str, said: str) -> None:
+    readout = small() | {"exposure_source": source}
+    for text in (text_of(render(readout)), summarise(readout)):
+        assert said in text and "the day, UTC," in text
+    assert f"exposure is what was {source}" in text_of(render(readout))

@@ -75,7 +75,7 @@ class Experiment:
         pq.write_table(pa.Table.from_pylist(self.exposures, schema=EXPOSURES_SCHEMA), log)
         path = self.folder / "outcomes.parquet"
         values = {**self.shop.parameters, **PARAMETERS, **parameters}
-        self.shop.warehouse_with({"experiment_exposures": log}).query_to_parquet(
+        self.shop.warehouse_with({"shown_exposures": log}).query_to_parquet(
             "experiment_outcomes", values, path
         )
         table = pq.read_table(path)

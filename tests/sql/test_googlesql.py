@@ -38,7 +38,7 @@ pytestmark = pytest.mark.googlesql
 NBSP, WIDE, TAB = "\u00a0", "\u3000", "\t"
 # What the queries of sql/checks and sql/baseline read beside the graph's tables.
 LIVE, STAGED, DELIVERED = "live_recommendations", "recommendations", "delivered_parts"
-EXPOSURES = "experiment_exposures"
+EXPOSURES, SENDS = "experiment_exposures", "experiment_sends"
 SIMILAR = "similar_parts"
 # Their numbers differ by design: DuckDB has another hash. They are compared by what they tell apart.
 FINGERPRINTS = {"staged_fingerprint"}
@@ -285,7 +285,38 @@ def exposures() -> pa.Table:
     return pa.Table.from_pylist(rows, schema=EXPOSURES_SCHEMA)
 
 
-GIVEN = {LIVE: recommendations, STAGED: recommendations, EXPOSURES: exposures, SIMILAR: similar_parts}
+def sends() -> pa.Table:
+    """Mails to those users and to others, some on days of a delivery and some between; one address is none."""
+    rows = [
+        {
+            "email": spelled,
+            "sent_at": None
+            if number == 9
+            else datetime.datetime.combine(
+                row["exposure_day"] + datetime.timedelta(days=number % 4 // 2),
+                datetime.time(23, 59, 59, 999999) if number % 2 else datetime.time(),
+                tzinfo=datetime.UTC,
+            ),
+        }
+        for number, row in enumerate(exposures().to_pylist())
+        for spelled in (row["email_lower"], f"{WIDE}{row['email_lower'].upper()}{TAB}")
+    ]
+    late = datetime.datetime(2026, 1, 30, tzinfo=datetime.UTC)
+    others = [
+        {"email": email, "sent_at": late}
+        for email in ("b@x.com", "stranger@x.com", "none", None, "a b@x.com")
+    ]
+    schema = pa.schema([("email", pa.string()), ("sent_at", pa.timestamp("us", "UTC"))])
+    return pa.Table.from_pylist([*rows, *others], schema=schema)
+
+
+GIVEN = {
+    LIVE: recommendations,
+    STAGED: recommendations,
+    EXPOSURES: exposures,
+    SENDS: sends,
+    SIMILAR: similar_parts,
+}
 
 
 class World:
@@ -348,6 +379,7 @@ def world(
         "graph_model_version": "m",
         "experiment": "spring",
         "experiment_start": datetime.date(2026, 1, 1),
+        "experiment_end": datetime.date(2026, 1, 29),
         "click_days": 7,
         "order_days": 14,
         "order_value_quantile": 0.999,

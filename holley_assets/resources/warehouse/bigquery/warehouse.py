@@ -57,6 +57,8 @@ class BigQueryWarehouse(BigQueryTables):
         stand_ins: ``dataset.table`` or ``project.dataset.table`` that queries read in the place of assets of
             these names.
         guarded: dataset and name of the output tables that are replaced under a condition alone.
+        columns: of stand-ins for assets of these names queries see no others than these, by the names that the table
+            has for them.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class BigQueryWarehouse(BigQueryTables):
         spending: Spending | None = None,
         stand_ins: Mapping[str, str] | None = None,
         guarded: Collection[tuple[str, str]] = (),
+        columns: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         super().__init__(
             client,
@@ -81,6 +84,7 @@ class BigQueryWarehouse(BigQueryTables):
         )
         self._spending = spending
         self._stand_ins = dict(stand_ins or {})
+        self._columns = columns or {}
         self._datasets = Datasets(
             settings.company_dataset, settings.data_company_dataset, settings.working_dataset
         )
@@ -182,7 +186,9 @@ class BigQueryWarehouse(BigQueryTables):
 
     def _reading_stand_ins(self, text: str) -> str:
         for asset, table in self._stand_ins.items():
-            text = text.replace(f"`{self._settings.working_dataset}.{asset}`", f"`{table}`")
+            listed = [f"`{found}` AS `{name}`" for name, found in self._columns.get(asset, {}).items()]
+            source = f"(SELECT {', '.join(listed)} FROM `{table}`)" if listed else f"`{table}`"
+            text = text.replace(f"`{self._settings.working_dataset}.{asset}`", source)
         return text
 
     def _count_dropped(

@@ -41,6 +41,7 @@ class DuckDBWarehouse(DuckDBTables):
         memory_limit: the most memory a query takes before it spills, as DuckDB writes it.
         lock_seconds: how long to wait for another process that holds the database.
         guarded: dataset and name of the output tables that are replaced under a condition alone.
+        columns: of assets of these names queries see no others than these, by the names that the file has for them.
 
     No connection outlives a call: DuckDB locks a database for as long as one process holds it open.
     """
@@ -55,10 +56,12 @@ class DuckDBWarehouse(DuckDBTables):
         memory_limit: str = "4GB",
         lock_seconds: float = 10.0,
         guarded: Collection[tuple[str, str]] = (),
+        columns: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         super().__init__(database, lock_seconds=lock_seconds, guarded=guarded)
         self._sources = sources
         self._assets = assets
+        self._columns = columns or {}
         self._temporary_directory = temporary_directory
         self._memory_limit = memory_limit
         self._datasets = Datasets()
@@ -134,7 +137,8 @@ class DuckDBWarehouse(DuckDBTables):
                 path = self._assets.get(table)
                 if path is None or not path.is_file():
                     raise WarehouseError(f"query {name} reads {table}, which is missing: {path}")
-                select = f"SELECT * FROM {parquet_relation([path])}"
+                listed = [f'"{found}" AS "{name}"' for name, found in self._columns.get(table, {}).items()]
+                select = f"SELECT {', '.join(listed) or '*'} FROM {parquet_relation([path])}"
             else:
                 source = SOURCE_TABLES[table]
                 role = self._datasets.company if source.dataset == COMPANY else self._datasets.data_company
