@@ -59,8 +59,8 @@ returns it is 0. The same weights score the evaluation and the delivery.""",
             description="""One row a part that a customer met on a visit before the cutoff that mixtures of systems
 are chosen on.
 
-First visits stand for cold customers, of whom nothing was known; last visits for warm and hot ones. At most 600
-visits a tier.""",
+First visits stand for cold customers, of whom nothing was known; last visits for warm and hot ones. Those of as many
+days before the cutoff as clicks are taken after it, at most 600 a tier; where these are few, the newest 100.""",
         ),
         table_spec(
             "held_out_scores",
@@ -97,6 +97,7 @@ def history(
         cutoff=step.windows.cutoff,
         kind_weight=np.array([run.view_weight, run.cart_weight, run.order_weight]),
         exclusion_days=rules.purchase_exclusion_days,
+        held_out_days=run.test_days,
     )
     yield _weights_result(step, learned.weights)
     yield dg.MaterializeResult("held_out_visits", value=learned.visits)

@@ -9,10 +9,12 @@ import pyarrow.compute as pc
 
 from holley_assets.assets.step import Step, inputs_of
 from holley_assets.core.groups import MODEL, OWNERS
+from holley_assets.core.time_windows import TimeWindows
 from holley_assets.evaluation.vectors import temperature_of, vector_matrix, vectors_of_view
 from holley_assets.ranking import EmbeddingScorer, HistoryScorer, PairScorer, Scorer, build_candidates
 from holley_assets.ranking.comparison import pair_scores
 from holley_assets.ranking.encoding import IntArray
+from holley_assets.ranking.leave_out import TierMinimums, sql_without_own_orders
 from holley_assets.ranking.mixtures import (
     Choices,
     HybridScorer,
@@ -37,6 +39,9 @@ class MixtureTables:
     popularity: pa.Table
     fitment: pa.Table
     parts: pa.Table
+    order_lines: pa.Table
+    user_nodes: pa.Table
+    time_windows: pa.Table
 
 
 @dg.asset(group_name=MODEL, owners=OWNERS, kinds={"arrow", "numpy"}, ins=inputs_of(MixtureTables))
@@ -46,11 +51,18 @@ def mixture_weights(
     """One row a value of a parameter that was tried: what `hybrid` and `sql_similar` are made of.
 
     `alpha` is the share of `sql` in `hybrid`, for each tier; `beta` is how much similarity counts in `sql_similar`.
-    Chosen on `held_out_visits`, which are before the cutoff; no click is looked at. `gain` is over the first value
-    (mean log-likelihood for alpha, mean reciprocal rank for beta) with its paired standard error.
+    Chosen on `held_out_visits`, which are before the cutoff; no click is looked at. The pipeline is counted without the
+    orders of each visitor from the visit on. `gain` is over the first value (mean log-likelihood for alpha, mean
+    reciprocal rank for beta) with its paired standard error; a value must be better by two of them to be chosen.
     """
     step, tables = Step(context, settings), MixtureTables(**loaded)
-    choices = _choices(tables)
+    rules = step.settings.rules
+    choices = read_held_out_choices(
+        tables,
+        TierMinimums(
+            rules.sql_segment_minimum_orders, rules.sql_make_minimum_orders, rules.sql_pair_minimum_orders
+        ),
+    )
     table = choose_mixtures(choices, temperature_of(tables.user_embeddings, tables.product_embeddings))
     return dg.MaterializeResult(
         value=table,
@@ -63,7 +75,7 @@ def mixture_weights(
     )
 
 
-def _choices(tables: MixtureTables) -> Choices:
+def read_held_out_choices(tables: MixtureTables, minimums: TierMinimums) -> Choices:
     """What was chosen on each held-out visit, with the scores of all systems that are mixed."""
     visits = tables.held_out_visits
     users = vectors_of_view(tables.user_embeddings, "training").sort_by("profile")
@@ -79,7 +91,21 @@ def _choices(tables: MixtureTables) -> Choices:
         "similarity": similarity_scorer(tables.held_out_scores),
     }
     candidates = build_candidates(tables.fitment, tables.parts, view="training", apply_rules=True)
-    return read_choices(visits, candidates, scorers)
+    choices = read_choices(visits, candidates, scorers)
+    lines = tables.order_lines
+    before = pc.less(lines["order_date"], pa.scalar(TimeWindows.from_table(tables.time_windows).cutoff))
+    counted = pc.and_(pc.and_(lines["counts_as_order"], lines["counts_in_popularity"]), before)
+    sql = sql_without_own_orders(
+        visits,
+        candidates,
+        offsets=choices.offsets,
+        pair=choices.pair,
+        popularity=tables.popularity,
+        orders=lines.filter(counted),
+        users=tables.user_nodes,
+        minimums=minimums,
+    )
+    return dataclasses.replace(choices, scores={**choices.scores, "sql": sql})
 
 
 def sql_scorer(popularity: pa.Table, view: View = "training") -> PairScorer:

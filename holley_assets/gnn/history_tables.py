@@ -55,10 +55,14 @@ VISIT_SCHEMA = pa.schema(
         ("tier", pa.string()),
         ("base_sku", pa.string()),
         ("weight", pa.float64()),
+        ("email_lower", pa.string()),
+        ("visit_date", pa.date32()),
     ]
 )
 # Held-out visits of a tier that mixtures are chosen on; each is ranked whole.
 VISITS_OF_TIER = 600
+# Where the last days have fewer, so many of the newest: a handful of visits chooses by chance.
+VISITS_AT_LEAST = 100
 # What a person is told; each component speaks for the first of these that its name begins with.
 REASONS = ("viewed", "cart", "co_viewed", "co_purchased", "seen")
 
@@ -111,11 +115,20 @@ class Learned:
 
 
 def learn(
-    tables: HistoryTables, *, cutoff: datetime.date, kind_weight: FloatArray, exclusion_days: int
+    tables: HistoryTables,
+    *,
+    cutoff: datetime.date,
+    kind_weight: FloatArray,
+    exclusion_days: int,
+    held_out_days: int,
 ) -> Learned:
     """Weights of the components, from each user's last visit before ``cutoff``.
 
     The vectors are those of the user's car: a user's own have seen the last visit.
+
+    Args:
+        held_out_days: mixtures are chosen on visits of so many days before ``cutoff``, or on the newest where these
+            are few: the season of the vectors is that of the cutoff, and would be judged by what another one wanted.
     """
     histories = read_histories(tables, "training", cutoff, vectors="cold_profile")
     parts = read_parts(tables, "training", exclusion_days, earlier=True)
@@ -125,9 +138,21 @@ def learn(
     before = np.zeros(len(histories.profile), np.int64)
     np.maximum.at(before, events.owner, np.where(events.day < end[events.owner], events.kind, 0))
     first = first_visits(events, histories.base, kind_weight)
+    begin = np.full(len(before), np.iinfo(np.int64).max)
+    np.minimum.at(begin, events.owner, events.day)
+    since = int(np.datetime64(cutoff, "D").astype(np.int64)) - held_out_days
     visits = [
-        _visits(tables, histories, *first, np.zeros(len(before), np.int64)),
-        _visits(tables, histories, held.owner, held.product, held.weight, np.where(before == VIEW, 1, 2)),
+        _visits(tables, histories, *first, np.zeros(len(before), np.int64), begin, since),
+        _visits(
+            tables,
+            histories,
+            held.owner,
+            held.product,
+            held.weight,
+            np.where(before == VIEW, 1, 2),
+            end,
+            since,
+        ),
     ]
     kept = np.unique(visits[1]["profile"].to_numpy())
     batches = _added(tables, weights, histories, parts, end, "held_out")
@@ -144,12 +169,17 @@ def _visits(
     product: IntArray,
     weight: FloatArray,
     tier: IntArray,
+    day: IntArray,
+    since: int,
 ) -> pa.Table:
-    """Choices of one visit an owner; of many visits in a tier evenly spaced ones."""
+    """Choices of one visit an owner, on ``day`` of each; of many visits in a tier evenly spaced ones."""
     kept = np.zeros(len(tier), bool)
     for number in range(len(TIERS)):
         of_tier = np.unique(owner[tier[owner] == number])
-        kept[of_tier[:: max(1, -(-len(of_tier) // VISITS_OF_TIER))]] = True
+        recent = of_tier[day[of_tier] >= since]
+        if len(recent) < VISITS_AT_LEAST:
+            recent = of_tier[np.argsort(-day[of_tier], kind="stable")[:VISITS_AT_LEAST]]
+        kept[recent[:: max(1, -(-len(recent) // VISITS_OF_TIER))]] = True
     chosen = kept[owner]
     owner, product, weight = owner[chosen], product[chosen], weight[chosen]
     users = pa.array(histories.user[owner])
@@ -163,6 +193,8 @@ def _visits(
             "tier": pa.array(TIERS).take(pa.array(tier[owner])),
             "base_sku": tables.product_nodes["base_sku"].cast(pa.string()).take(pa.array(product)),
             "weight": pa.array(weight),
+            "email_lower": tables.user_profiles["email_lower"].take(users).cast(pa.string()),
+            "visit_date": pa.array(day[owner].astype(np.int32), pa.date32()),
         },
         schema=VISIT_SCHEMA,
     )

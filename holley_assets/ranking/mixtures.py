@@ -24,6 +24,8 @@ from holley_assets.terms import TIERS
 _NEVER = datetime.date.max
 ALPHAS = tuple(number / 10 for number in range(11))
 BETAS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+# Standard errors by which a mixture must be better than its first parent.
+PROVEN = 2.0
 MIXTURE_SCHEMA = pa.schema(
     [
         ("system", pa.string()),
@@ -168,6 +170,7 @@ class Choices:
         chosen: alternative that was chosen, and ``visit`` and ``weight`` of that choice, [C] each.
         scores: of each system and alternative.
         tier: of each visit, [V].
+        pair: of the candidates, of each alternative, [A].
     """
 
     offsets: IntArray
@@ -176,6 +179,7 @@ class Choices:
     weight: FloatArray
     scores: dict[str, FloatArray]
     tier: IntArray
+    pair: IntArray
 
 
 def read_choices(visits: pa.Table, candidates: Candidates, scorers: dict[str, Scorer]) -> Choices:
@@ -201,13 +205,15 @@ def read_choices(visits: pa.Table, candidates: Candidates, scorers: dict[str, Sc
     product = codes_in(visits["base_sku"], candidates.product_ids)
     count = max(len(candidates.product_ids), 1)
     alternative = np.repeat(np.arange(len(numbers)), np.diff(offsets)) * count
-    keys = alternative + candidates.pair_product[candidates.row_pair[rows]]
+    pair = candidates.row_pair[rows]
+    keys = alternative + candidates.pair_product[pair]
     place = np.minimum(np.searchsorted(keys, visit * count + product), max(len(keys) - 1, 0))
     known = (
         (product >= 0) & (keys[place] == visit * count + product) if len(keys) else np.zeros(len(visit), bool)
     )
     tier = pc.index_in(visits["tier"], value_set=pa.array(TIERS)).to_numpy()[first]
-    return Choices(offsets, place[known], visit[known], visits["weight"].to_numpy()[known], scores, tier)
+    weight = visits["weight"].to_numpy()[known]
+    return Choices(offsets, place[known], visit[known], weight, scores, tier, pair)
 
 
 def _by_row(ranking: Ranking) -> tuple[IntArray, IntArray, FloatArray]:
@@ -255,8 +261,9 @@ def choose_mixtures(choices: Choices, temperature: float) -> pa.Table:
 
     ``sql_temperature`` makes probabilities of the pipeline's scores: that of the highest likelihood. ``alpha`` has the
     highest mean log-likelihood over the visits of its tier, ``beta`` the highest mean reciprocal rank over the visits
-    of users with a history, for it changes the scale of the scores. Of equals the smallest is taken; a tier without a
-    visit takes 0, which is the graph alone. ``gain`` is over that smallest value, with its paired standard error.
+    of users with a history, for it changes the scale of the scores. A mixture has to prove itself: the smallest value
+    is kept, which is the graph or the pipeline alone, unless the gain over it is more than :data:`PROVEN` paired
+    standard errors. Few visits prove nothing, and a tier without a visit takes 0. ``gain`` is over the smallest value.
 
     Args:
         choices: with scores ``gnn``, ``sql`` and ``similarity``.
@@ -332,8 +339,10 @@ def _curve(
     count = int(known.sum())
     gains = np.array([result[known] - results[0][known] for result in results])
     means = gains.mean(axis=1) if count else np.zeros(len(values))
-    best = int(np.argmax(means))
     errors = gains.std(axis=1, ddof=1) / np.sqrt(count) if count > 1 else None
+    best = int(np.argmax(means))
+    if errors is None or means[best] <= PROVEN * errors[best]:
+        best = 0
     return [
         _row(
             system,

@@ -4,15 +4,66 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from study import Study
+from study import Study, tell
 
+from holley_assets.assets.mixtures import MixtureTables, mixed_scorers, read_held_out_choices
+from holley_assets.evaluation.vectors import temperature_of
 from holley_assets.gnn.embedding import Embeddings
-from holley_assets.gnn.history_tables import HistoryTables, learn, score
-from holley_assets.ranking import EmbeddingScorer, HistoryScorer
+from holley_assets.gnn.history_tables import HistoryTables, Learned, learn, score
+from holley_assets.ranking import EmbeddingScorer, HistoryScorer, Scorer
+from holley_assets.ranking.leave_out import TierMinimums
+from holley_assets.ranking.mixtures import choose_mixtures
 
 
 def history_scorer(study: Study, vectors: Embeddings) -> HistoryScorer:
     """Learn the weights of the components before the cutoff and score the training view with them."""
+    return learn_histories(study, vectors)[0]
+
+
+def mixed_systems(study: Study, vectors: Embeddings) -> dict[str, Scorer]:
+    """``hybrid`` and ``sql_similar`` of these vectors, chosen and scored as a run does."""
+    gnn, tables, learned, added = learn_histories(study, vectors)
+    rules = study.settings.rules
+    choices = read_held_out_choices(
+        MixtureTables(
+            held_out_visits=learned.visits,
+            held_out_scores=learned.scores,
+            user_embeddings=tables.user_embeddings,
+            product_embeddings=tables.product_embeddings,
+            time_windows=study.windows.to_table(),
+            **{
+                name: study.tables[name]
+                for name in ("popularity", "fitment", "parts", "order_lines", "user_nodes")
+            },
+        ),
+        TierMinimums(
+            rules.sql_segment_minimum_orders, rules.sql_make_minimum_orders, rules.sql_pair_minimum_orders
+        ),
+    )
+    temperature = temperature_of(tables.user_embeddings, tables.product_embeddings)
+    mixtures = choose_mixtures(choices, temperature)
+    chosen = [row for row in mixtures.to_pylist() if row["chosen"] and row["parameter"] != "sql_temperature"]
+    said = (f"{row['parameter']} {row['tier'] or ''} {row['value']:g} of {row['visits']}" for row in chosen)
+    tell(f"{study.name}: {', '.join(said)}")
+    return mixed_scorers(
+        gnn,
+        mixtures,
+        popularity=study.tables["popularity"],
+        history_scores=added,
+        users=pa.table(
+            {
+                "tier": study.tables["user_nodes"]["engagement_tier"],
+                "profile": tables.user_profiles["profile"],
+            }
+        ),
+        temperature=temperature,
+    )
+
+
+def learn_histories(
+    study: Study, vectors: Embeddings
+) -> tuple[HistoryScorer, HistoryTables, Learned, pa.Table]:
+    """The scorer of the training view, what it is made from, and what the histories add."""
     profiles, run = study.graph.user_profiles, study.settings.run
     names = ("user_visits", "user_nodes", "product_nodes", "co_viewed_edges", "co_purchased_edges", "fitment")
     tables = HistoryTables(
@@ -37,11 +88,13 @@ def history_scorer(study: Study, vectors: Embeddings) -> HistoryScorer:
         cutoff=study.windows.cutoff,
         kind_weight=np.array([run.view_weight, run.cart_weight, run.order_weight]),
         exclusion_days=days,
+        held_out_days=run.test_days,
     )
     added = pa.Table.from_batches(
         list(score(tables, learned.weights, "training", view_end=study.windows.cutoff, exclusion_days=days))
     )
-    return HistoryScorer(EmbeddingScorer(vectors.user, vectors.product, study.products), added)
+    scorer = HistoryScorer(EmbeddingScorer(vectors.user, vectors.product, study.products), added)
+    return scorer, tables, learned, added
 
 
 def _vectors(key: str, names: pa.Array, vectors: np.ndarray, norms: np.ndarray) -> pa.Table:

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from collaborative import als, bpr, item_cosine, item_to_item, last_seen, lightgcn, spectral
-from history_system import history_scorer
+from history_system import history_scorer, mixed_systems
 from known_cars import known_cars
 from plain_systems import PLAIN_SYSTEMS
 from study import (
@@ -46,7 +46,7 @@ from holley_assets.evaluation.report import plain
 from holley_assets.evaluation.significance import compare
 from holley_assets.gnn.controls import counted_popularity as counted
 from holley_assets.gnn.controls import fitted_popularity as fitted
-from holley_assets.gnn.embedding import embed
+from holley_assets.gnn.embedding import Embeddings, embed
 from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.sampling import NegativeOptions
 from holley_assets.gnn.towers import AttentionOptions
@@ -78,10 +78,25 @@ def train_and_measure(
 
 def gnn(study: Study, seed: int) -> UserMetrics:
     """The model with the settings of a run, and what users' own histories add to it."""
-    model_options, options = training_options(study.settings)
-    result = train(study.graph.data, model_options, dataclasses.replace(options, seed=seed))
-    vectors = embed(study.graph.data, result.checkpoint, personal_precision=options.personal_precision)
-    return study.measure(history_scorer(study, vectors))
+    return study.measure(history_scorer(study, trained_vectors(study, seed)))
+
+
+def mixture(name: str) -> System:
+    """A system that is made of ``gnn`` and ``sql``, in shares that are chosen before the cutoff."""
+    return lambda study, seed: study.measure(mixed_systems(study, trained_vectors(study, seed))[name])
+
+
+def trained_vectors(study: Study, seed: int) -> Embeddings:
+    """Vectors of the model with the settings of a run; those of the newest study are kept."""
+    if not any(of is study and number == seed for of, number, _ in _NEWEST):
+        model_options, options = training_options(study.settings)
+        result = train(study.graph.data, model_options, dataclasses.replace(options, seed=seed))
+        vectors = embed(study.graph.data, result.checkpoint, personal_precision=options.personal_precision)
+        _NEWEST[:] = [(study, seed, vectors)]
+    return _NEWEST[0][2]
+
+
+_NEWEST: list[tuple[Study, int, Embeddings]] = []
 
 
 def plain_heterogat(study: Study, seed: int) -> UserMetrics:
@@ -198,6 +213,8 @@ def by_matrix(scores: Callable[[Study, int], np.ndarray]) -> System:
 
 SYSTEMS: dict[str, System] = {
     "gnn": gnn,
+    "hybrid": mixture("hybrid"),
+    "sql_similar": mixture("sql_similar"),
     BASELINE: pair_system("sql_score"),
     "popularity": pair_system("popularity_score"),
     "popularity_60_days": popularity_60_days,

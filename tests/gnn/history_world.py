@@ -117,7 +117,7 @@ def _vectors(key: str, keys: pa.Array, first: np.ndarray) -> pa.Table:
 
 def learn_from(tables: HistoryTables) -> HistoryWeights:
     """Weights as of the cutoff."""
-    return learn(tables, cutoff=CUTOFF, kind_weight=KIND_WEIGHT, exclusion_days=365).weights
+    return learn(tables, cutoff=CUTOFF, kind_weight=KIND_WEIGHT, exclusion_days=365, held_out_days=30).weights
 
 
 def added_to(

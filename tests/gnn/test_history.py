@@ -242,7 +242,7 @@ def test_what_was_held_out_is_the_last_day_with_the_strongest_meeting_of_each_pa
     assert held.rest == pytest.approx([0.95])
 
 
-def test_visits_that_mixtures_are_chosen_on() -> None:
+def test_visits_that_mixtures_are_chosen_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """A first visit is that of somebody unknown; a last one is of who had looked, or ordered, before."""
     visits: list[Visit] = [
         ("anna", 9, "view", "P01"),
@@ -252,20 +252,35 @@ def test_visits_that_mixtures_are_chosen_on() -> None:
         ("bert", 2, "view", "P04"),
         ("once", 3, "cart", "P05"),
         ("late", 0, "view", "P06"),
+        # Of another season: the day before the thirty.
+        ("past", 31, "view", "P07"),
+        ("back", 31, "view", "P08"),
+        ("back", 30, "view", "P09"),
     ]
     tables = history_tables(visits, PARTS)
-    learned = learn(tables, cutoff=CUTOFF, kind_weight=KIND_WEIGHT, exclusion_days=365)
+    monkeypatch.setattr("holley_assets.gnn.history_tables.VISITS_AT_LEAST", 1)
+    learned = learn(tables, cutoff=CUTOFF, kind_weight=KIND_WEIGHT, exclusion_days=365, held_out_days=30)
     rows = learned.visits.to_pylist()
     assert [(row["tier"], row["profile"], row["base_sku"], row["weight"]) for row in rows] == [
         ("cold", 0, "P01", 1.0),
         ("cold", 0, "P03", 5.0),
         ("cold", 0, "P05", 3.0),
         ("warm", 1, "P02", 5.0),
-        ("hot", 2, "P04", 1.0),
+        ("warm", 2, "P09", 1.0),
+        ("hot", 3, "P04", 1.0),
     ]
-    assert len({row["visit"] for row in rows}) == 5
+    assert len({row["visit"] for row in rows}) == 6
+    met = [(row["email_lower"].split("@")[0], (CUTOFF - row["visit_date"]).days) for row in rows]
+    assert met == [("anna", 9), ("bert", 9), ("once", 3), ("anna", 5), ("back", 30), ("bert", 2)]
+    # Where the days have fewer than three, the newest of before them join, and no other.
+    monkeypatch.setattr("holley_assets.gnn.history_tables.VISITS_AT_LEAST", 3)
+    few = learn(tables, cutoff=CUTOFF, kind_weight=KIND_WEIGHT, exclusion_days=365, held_out_days=5).visits
+    cold = [row["email_lower"].split("@")[0] for row in few.to_pylist() if row["tier"] == "cold"]
+    assert cold == ["anna", "bert", "once"]
     similar = {(row["profile"], row["base_sku"]): row["similarity"] for row in learned.scores.to_pylist()}
-    assert similar == {(1, "P01"): 1.0}, "bought parts are not shown again, and last visits are not known"
+    assert similar == {(1, "P01"): 1.0, (2, "P08"): 1.0}, (
+        "bought parts are not shown again, and last visits are not known"
+    )
 
 
 def test_an_order_keeps_a_part_away_for_a_year_and_ends_what_was_seen_until_that_day() -> None:

@@ -195,6 +195,18 @@ def test_each_tier_takes_the_parent_that_foretells_it() -> None:
     assert warm["visits"] == 0
 
 
+@pytest.mark.parametrize(("by_sql", "proven"), [(14, False), (17, True)])
+def test_a_mixture_that_is_not_clearly_better_than_the_graph_is_not_taken(by_sql: int, proven: bool) -> None:
+    """Of 20 visits so many choose what the pipeline prefers, and the others what the graph prefers."""
+    rows = [(number, 0, "cold", "B" if number < by_sql else "A", 1.0) for number in range(20)]
+    table = choose([0, 1, 0, 0], [[0.5, 0, 0, 0]], NOTHING_SIMILAR, *rows)
+    curve = [row for row in table.to_pylist() if row["tier"] == "cold"]
+    best = max(curve, key=lambda row: row["gain"])
+    assert best["gain"] > 0
+    assert (best["gain"] > 2 * best["standard_error"]) == proven
+    assert chosen_value(table, "alpha", "cold") == (best["value"] if proven else 0.0)
+
+
 def test_similarity_counts_as_much_as_it_foretells() -> None:
     """D sells ten times as well as A, which is similar: users with a history choose A, or D all the same."""
     similar = pa.table({"profile": pa.array([1], pa.int32()), "base_sku": ["A"], "similarity": [1.0]})
