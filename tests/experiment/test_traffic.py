@@ -166,3 +166,11 @@ def test_moved_users_are_counted_and_what_leaving_them_out_does_is_said() -> Non
     assert "the result is biased" in uneven_share
     (one_way,) = warnings_of(outcome_table(arms(4, 4), moved=[False] * 4 + [True] + [False] * 3))
     assert "first in sql: 1, first in graph: 0" in one_way and "the result is biased" in one_way
+
+
+def test_the_start_and_the_planned_end_belong_to_the_experiment() -> None:
+    """The planned end is 56 days after the start."""
+    table = outcome_table([True] * 4, day=[-1, 0, 56, 57])
+    users = read_outcomes(table, declare())
+    assert users.exposed["email_lower"].to_pylist() == ["user1@example.com", "user2@example.com"]
+    assert users.outside == 2
