@@ -136,6 +136,7 @@ def test_what_the_clicks_of_machines_led_to_is_kept_in_a_table_of_its_own(mailed
 @pytest.mark.parametrize(
     ("minute", "sku", "reason"),
     [
+        ("10:00", "A", None),
         ("10:30:00", "A", None),
         ("10:30:00.000001", "A", "no product view within the window"),
         ("09:59:59.999999", "A", "no product view within the window"),
@@ -176,3 +177,29 @@ def test_strangers_mailboxes_lead_to_no_pair(mailed):
     assert mailed.run("machine_clicks") == []
     assert mailed.dropped("machine_clicks") == {}
     assert sum(row["clicks"] for row in mailed.run("machine_bursts")) == 6
+
+
+def test_a_view_without_a_part_hides_no_later_one(mailed):
+    for tracking_id in ("t0", "t1", "t2"):
+        mailed.click("u1", "2026-01-10T10:00", tracking_id)
+    mailed.view("u1", "2026-01-10T10:00:01", " ")
+    mailed.view("u1", "2026-01-10T10:00:02", "A")
+    assert pairs(mailed.run("machine_clicks")) == [("u1@x.com", "A")]
+
+
+def test_views_on_the_day_of_the_run_are_not_known_yet(mailed):
+    for tracking_id in ("t0", "t1", "t2"):
+        mailed.click("u1", "2026-01-31T23:59:50", tracking_id)
+    mailed.view("u1", "2026-02-01T00:00", "A")
+    assert mailed.run("machine_clicks") == []
+    mailed.view("u1", "2026-01-31T23:59:59.999999", "B")
+    assert pairs(mailed.run("machine_clicks")) == [("u1@x.com", "B")]
+
+
+def test_clicks_are_told_from_views_of_the_mail_however_they_are_spelled(mailed):
+    """A view of the mail within a burst is no click of it, and leads nowhere."""
+    for tracking_id, kind in (("t0", " clicked"), ("t1", "Clicked "), ("t2", "CLICKED"), ("t3", "VIEWED")):
+        mailed.click("u1", "2026-01-10T10:00", tracking_id, kind)
+    mailed.view("u1", "2026-01-10T10:00:01", "A")
+    assert [row["treatment_tracking_id"] for row in mailed.run("machine_clicks")] == ["t0"]
+    assert mailed.dropped("machine_clicks") == {"another click of the user on the part": 2}
