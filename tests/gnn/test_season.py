@@ -52,6 +52,24 @@ def test_steady_demand_has_no_season():
     assert noise[0] < 0.5 * noise[1]
 
 
+def test_few_orders_tell_no_season():
+    """One order every third day: what was ordered lately is chance, and ten orders speak for all time."""
+    age = np.arange(1.0, DAYS, 3.0)
+    for seed in range(5):
+        product = np.random.default_rng(seed).choice(PARTS, len(age), p=uneven(1))
+        found = season(product, age, np.ones(len(age)), num_products=PARTS, horizon=30, decay_days=30.0)
+        assert found.mixture[-1] > 0.85
+        assert np.abs(found.shift).mean() < 0.1
+
+
+def test_where_recent_and_all_orders_are_alike_all_time_is_left():
+    """A single part has every share: nothing but the orders that speak for all time can tell."""
+    age = np.arange(1.0, DAYS, 3.0)
+    product = np.zeros(len(age), np.int64)
+    found = season(product, age, np.ones(len(age)), num_products=1, horizon=30, decay_days=30.0)
+    np.testing.assert_allclose(found.mixture, [0.0, 0.0, 0.0, 1.0], atol=1e-9)
+
+
 @given(
     entries=st.lists(
         st.tuples(st.integers(0, 4), st.integers(1, 400), st.integers(1, 50)),
