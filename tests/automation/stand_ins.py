@@ -61,6 +61,10 @@ def experiment_outcomes() -> None: ...
 def experiment_readout() -> None: ...
 
 
+@dg.asset(deps=["recommendations"])
+def exploration() -> None: ...
+
+
 _settings = SettingsResource()
 definitions = dg.Definitions(
     assets=[
@@ -75,6 +79,7 @@ definitions = dg.Definitions(
         embedding_tables,
         experiment_outcomes,
         experiment_readout,
+        exploration,
     ],
     asset_checks=[source_watch, output_watch],
     jobs=[weekly_retrain, daily_score],
