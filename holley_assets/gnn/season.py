@@ -23,8 +23,8 @@ DECAYS = (0.25, 1.0, 3.0)
 # Pseudo-orders of a part that was never ordered, so that its share is not zero.
 UNSEEN_ORDERS = 0.5
 # Orders that speak for the share of all time before any is counted, and for none of the recent past: a few weeks of few
-# orders are next to those of all time by chance. In samples without a season, as many for each cost 1.4 to 2.6 points of
-# expected Hit Rate@4 where 80 orders are known and 0.2 where 1,800 are; 10 for all time alone cost none
+# orders are next to those of all time by chance. In samples without a season, one for each source cost 1 to 3 points of
+# expected Hit Rate@4 where 80 orders are known and 0.2 where 1,800 are; ten for all time alone cost none there
 # (tests/benchmarks/README.md). A shop with a season has thousands.
 ALL_TIME_ORDERS = 10.0
 # Steps of the expectation–maximisation; the likelihood is concave in the mixture's shares.
