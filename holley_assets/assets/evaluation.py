@@ -7,7 +7,6 @@ import dagster as dg
 import pyarrow as pa
 
 from holley_assets.assets.live_baseline import read_live_baseline, with_live_baseline
-from holley_assets.assets.mixtures import mixed_scorers
 from holley_assets.assets.step import Step, inputs_of
 from holley_assets.core.failures import (
     one_line,
@@ -18,6 +17,7 @@ from holley_assets.core.groups import (
 )
 from holley_assets.evaluation.labels import ground_truth, labelled_users, without_users
 from holley_assets.evaluation.vectors import temperature_of
+from holley_assets.pipeline.mixtures import mixed_scorers
 from holley_assets.pipeline.system_rankings import rank_all_systems
 from holley_assets.ranking import HistoryScorer
 from holley_assets.ranking.comparison import users_with_profiles

@@ -6,7 +6,6 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from holley_assets.assets.mixtures import delivered_scorer
 from holley_assets.assets.step import Step
 from holley_assets.core.groups import (
     OWNERS,
@@ -18,6 +17,7 @@ from holley_assets.core.time_windows import (
 )
 from holley_assets.evaluation.systems import delivered_system
 from holley_assets.evaluation.vectors import temperature_of
+from holley_assets.pipeline.mixtures import delivered_scorer
 from holley_assets.pipeline.options import ranking_options
 from holley_assets.ranking import HistoryScorer, Scorer, build_candidates, rank_users
 from holley_assets.ranking.comparison import users_with_profiles

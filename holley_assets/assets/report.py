@@ -8,7 +8,6 @@ import dagster as dg
 import pyarrow as pa
 
 from holley_assets.assets.calibration import calibration_section
-from holley_assets.assets.mixtures import mixtures_section
 from holley_assets.assets.model_choice import reference_metadata
 from holley_assets.assets.report_index import publish_index
 from holley_assets.assets.step import Step, inputs_of
@@ -29,6 +28,7 @@ from holley_assets.evaluation.report_sections import (
 )
 from holley_assets.evaluation.similar_examples import similar_parts_section
 from holley_assets.pipeline.example_cars import ExampleOptions, example_section
+from holley_assets.pipeline.mixtures import mixtures_section
 from holley_assets.pipeline.options import evaluation_options, ranking_options
 from holley_assets.resources.serving_switch import read_switch
 from holley_assets.resources.settings_resource import SettingsResource

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 from study import Study, tell
 
-from holley_assets.assets.mixtures import MixtureTables, mixed_scorers, read_held_out_choices
 from holley_assets.evaluation.vectors import temperature_of
 from holley_assets.gnn.embedding import Embeddings
 from holley_assets.gnn.history_tables import HistoryTables, Learned, learn, score
+from holley_assets.pipeline.mixtures import MixtureTables, mixed_scorers, read_held_out_choices
 from holley_assets.ranking import EmbeddingScorer, HistoryScorer, Scorer
 from holley_assets.ranking.leave_out import TierMinimums
 from holley_assets.ranking.mixtures import choose_mixtures
