@@ -7,7 +7,7 @@ from holley_assets.assets.step import Step, inputs_of
 from holley_assets.core.groups import MODEL, OWNERS
 from holley_assets.evaluation.vectors import temperature_of
 from holley_assets.pipeline.mixtures import MixtureTables, read_held_out_choices
-from holley_assets.ranking.leave_out import TierMinimums
+from holley_assets.pipeline.options import tier_minimums
 from holley_assets.ranking.mixtures import choose_mixtures, chosen_value
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.terms import TIERS
@@ -25,13 +25,7 @@ def mixture_weights(
     reciprocal rank for beta) with its paired standard error; a value must be better by two of them to be chosen.
     """
     step, tables = Step(context, settings), MixtureTables(**loaded)
-    rules = step.settings.rules
-    choices = read_held_out_choices(
-        tables,
-        TierMinimums(
-            rules.sql_segment_minimum_orders, rules.sql_make_minimum_orders, rules.sql_pair_minimum_orders
-        ),
-    )
+    choices = read_held_out_choices(tables, tier_minimums(step.settings))
     table = choose_mixtures(choices, temperature_of(tables.user_embeddings, tables.product_embeddings))
     return dg.MaterializeResult(
         value=table,

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from holley_assets.console.errors import ConsoleError
 from holley_assets.console.run_files import RunFiles
 from holley_assets.evaluation.systems import TREATMENT, delivered_system
-from holley_assets.pipeline.explanation import PartScore, Ranked, Subject, cold_profile, score_parts
+from holley_assets.pipeline.explanation import PartScore, Ranked, Subject, owner_without_history, score_parts
 from holley_assets.pipeline.options import ranking_options
 from holley_assets.ranking.rule_trace import Verdict
 
@@ -152,12 +152,8 @@ def _by_car(files: RunFiles, car: str) -> Subject:
         known = sorted(set(names.to_pylist()))
         near = difflib.get_close_matches(wanted, known, 3) or known[:3]
         raise ConsoleError(f"No customer of this run has a {wanted}: ask for a car such as {', '.join(near)}")
-    first = int(owners[0])
-    row = users.slice(first, 1).to_pylist()[0]
-    profile = files.table("user_profiles", ["serving_profile"])["serving_profile"][first].as_py()
-    return Subject(
-        row["year"], row["make"], row["model"], None, cold_profile(_serving_graph(files), profile), {}
-    )
+    (row,) = users.slice(int(owners[0]), 1).to_pylist()
+    return owner_without_history(files, _serving_graph(files), row["year"], row["make"], row["model"])
 
 
 def _named(files: RunFiles, ranked: Sequence[Verdict], part: str, subject: Subject) -> Verdict:

@@ -34,6 +34,14 @@ class DecisionRule:
     minimum_clicks: int = 2000
     confidence: float = 0.95
 
+    @classmethod
+    def of_report(cls, report: Mapping[str, Any]) -> DecisionRule:
+        """The rule that a report was decided by."""
+        options = report["options"]
+        return cls(
+            options["clear_win"], options["marginal"], options["minimum_clicks"], options["confidence"]
+        )
+
     def __post_init__(self) -> None:
         if not 0.0 < self.marginal <= self.clear_win:
             raise ValueError(

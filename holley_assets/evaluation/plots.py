@@ -55,10 +55,17 @@ class Plot(NamedTuple):
     description: str
 
 
-def _encode(figure: Figure, description: str, *, kind: str = "svg") -> Plot:
+def encode(figure: Figure, description: str, *, kind: str = "svg", dots_per_inch: int = 160) -> Plot:
+    """A figure as a picture that stands in the page itself, the same whenever it is drawn.
+
+    Args:
+        description: the picture in words.
+        kind: ``svg`` or ``png``.
+        dots_per_inch: of a picture that is no drawing of lines.
+    """
     buffer = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
-    figure.savefig(buffer, format=kind, bbox_inches="tight", metadata=metadata, dpi=160)
+    figure.savefig(buffer, format=kind, bbox_inches="tight", metadata=metadata, dpi=dots_per_inch)
     media = "image/svg+xml" if kind == "svg" else "image/png"
     return Plot(f"data:{media};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}", description)
 
@@ -136,7 +143,7 @@ def lift_by_tier(
             f"{scope} {signed(lift / 100)} ({signed(bound[0] / 100)} to {signed(bound[1] / 100)})"
             for scope, lift, bound in zip(scopes, lifts, bounds, strict=True)
         )
-        return _encode(
+        return encode(
             figure,
             f"Hit Rate@4 lift of {treatment} over {BASELINE} in percentage points, with intervals: {words}.",
         )
@@ -169,7 +176,7 @@ def training_curves(training: Mapping[str, Any]) -> Plot | None:
                 color=GREEN,
             )
         words = f"Losses and validation MRR over {len(series['epoch'])} epochs; epoch {best} is chosen."
-        return _encode(figure, words)
+        return encode(figure, words)
 
 
 def score_distributions(scores: Mapping[str, Any]) -> Plot | None:
@@ -186,7 +193,7 @@ def score_distributions(scores: Mapping[str, Any]) -> Plot | None:
             axis.set_yticks([])
             axis.grid(visible=False)
         words = f"Scores of the first {SLOTS} ranks for systems {', '.join(filled)}."
-        return _encode(figure, words)
+        return encode(figure, words)
 
 
 def part_type_mix(part_types: Mapping[str, Mapping[str, int]], *, limit: int = 12) -> Plot | None:
@@ -217,7 +224,7 @@ def part_type_mix(part_types: Mapping[str, Mapping[str, int]], *, limit: int = 1
         axis.legend(loc="lower right")
         first = next(iter(shares))
         words = ", ".join(f"{for_html(kind)} {shares[first].get(kind, 0.0):.0%}" for kind in kinds[:3])
-        return _encode(figure, f"Part types in the first {SLOTS} slots; most frequent for {first}: {words}.")
+        return encode(figure, f"Part types in the first {SLOTS} slots; most frequent for {first}: {words}.")
 
 
 def degree_distributions(degrees: Mapping[str, Any]) -> Plot | None:
@@ -246,7 +253,7 @@ def degree_distributions(degrees: Mapping[str, Any]) -> Plot | None:
             f"{name}: mean {distribution['mean']:.1f}, maximum {distribution['maximum']:,}"
             for name, distribution in filled.items()
         )
-        return _encode(figure, f"Nodes by degree. {words}.")
+        return encode(figure, f"Nodes by degree. {words}.")
 
 
 def embedding_picture(points: pa.Table) -> Plot | None:
@@ -276,4 +283,4 @@ def embedding_picture(points: pa.Table) -> Plot | None:
         axis.set_axis_off()
         axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.6)
         words = f"{points.num_rows:,} parts in the plane of the two main directions, by shape and colour of part type."
-        return _encode(figure, words, kind="png")
+        return encode(figure, words, kind="png")

@@ -161,10 +161,7 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
     An e-mail address in any text is hidden. A plot that cannot be drawn is left out, and the page says why.
     """
     report, _ = mask_all(report)
-    options = report["options"]
-    rule = DecisionRule(
-        options["clear_win"], options["marginal"], options["minimum_clicks"], options["confidence"]
-    )
+    rule = DecisionRule.of_report(report)
     drawn, missing = draw_plots(report, rule, embedding_points)
     template = page_template(
         "holley_assets.evaluation",

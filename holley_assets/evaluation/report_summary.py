@@ -20,11 +20,8 @@ def summarise(report: Mapping[str, Any], page: str) -> str:
     Args:
         page: where the HTML page is.
     """
-    options, delivered = report["options"], report["delivered_system"]
-    rule = DecisionRule(
-        options["clear_win"], options["marginal"], options["minimum_clicks"], options["confidence"]
-    )
-    against = against_promotion(report, gate_rows(report, rule))
+    delivered = report["delivered_system"]
+    against = against_promotion(report, gate_rows(report, DecisionRule.of_report(report)))
     # One by one: a reason of many sentences is longer than a text of unknown origin may be.
     reason = ". ".join(for_markdown(sentence) for sentence in report["decision"]["reason"].split(". "))
     lines = [f"**{HEADLINES[report['decision']['outcome']]}.** {reason}"]

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 
 from IPython.display import HTML
 from matplotlib.figure import Figure
 
-from holley_assets.evaluation.plots import Plot
+from holley_assets.evaluation.plots import Plot, encode
 
 
 def described(figure: Figure, description: str) -> HTML:
     """The figure with ``description`` as its alternative text."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", bbox_inches="tight", dpi=110, metadata={"Software": None})
-    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return image(Plot(f"data:image/png;base64,{encoded}", description))
+    return image(encode(figure, description, kind="png", dots_per_inch=110))
 
 
 def image(plot: Plot) -> HTML:

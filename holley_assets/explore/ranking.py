@@ -5,15 +5,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Sequence
-from functools import reduce
 
 import pandas as pd
-import pyarrow.compute as pc
 
 from holley_assets.evaluation.car_traffic import class_visits
 from holley_assets.evaluation.example_cars import POPULAR, ExampleCar, cars_with_owners, in_order
 from holley_assets.explore.tables import ExploredTables
-from holley_assets.pipeline.explanation import Ranked, Subject, cold_profile, score_parts
+from holley_assets.pipeline.explanation import Ranked, owner_without_history, score_parts
 from holley_assets.terms import CAR
 
 
@@ -69,7 +67,7 @@ def rank_car(tables: ExploredTables, car: ExampleCar) -> CarRanking:
     from holley_assets.gnn.score_terms import ScoreModel
 
     model = ScoreModel(tables.graph, tables.checkpoint)
-    subject = _owner(tables, car)
+    subject = owner_without_history(tables, tables.graph, car.year, car.make, car.model)
     ranked = Ranked(tables, subject, tables.ranking)
     scores, similar = score_parts(
         tables,
@@ -100,12 +98,3 @@ def rank_car(tables: ExploredTables, car: ExampleCar) -> CarRanking:
     return CarRanking(
         car, pd.DataFrame(parts), terms, pd.Series(similar, name="strength", dtype=float).rename_axis("car")
     )
-
-
-def _owner(tables: ExploredTables, car: ExampleCar) -> Subject:
-    """An owner of the car without history."""
-    owned = tables.table("user_nodes", list(CAR))
-    is_owner = reduce(pc.and_, [pc.equal(owned[name], getattr(car, name)) for name in CAR])
-    first = pc.index(is_owner, True).as_py()
-    profile = tables.table("user_profiles", ["serving_profile"])["serving_profile"][first].as_py()
-    return Subject(car.year, car.make, car.model, None, cold_profile(tables.graph, profile), {})

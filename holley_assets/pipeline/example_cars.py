@@ -24,7 +24,7 @@ from holley_assets.pipeline.explanation import (
     PartScore,
     Ranked,
     Subject,
-    cold_profile,
+    owner_without_history,
     score_parts,
     shown_of,
 )
@@ -97,8 +97,6 @@ class _Examples:
         users = tables.table("user_nodes")
         visits = class_visits(tables.table("fitment"), tables.table("visitor_demand"))
         self.cars = cars_with_owners(users, visits)
-        self._profiles = tables.table("user_profiles", ["serving_profile"])["serving_profile"]
-        self._users = users
 
     def choose(self) -> list[tuple[str, _Shown]]:
         """:data:`EACH` cars of each group by its order, no make and model twice; one without a row is passed over."""
@@ -117,12 +115,7 @@ class _Examples:
 
     def shown(self, car: ExampleCar) -> _Shown | None:
         """What an owner without history gets; None where that is no row."""
-        is_owner = reduce(
-            pc.and_, [pc.equal(self._users[name], getattr(car, name)) for name in ("year", "make", "model")]
-        )
-        owner = int(pc.index(is_owner, True).as_py())
-        profile = cold_profile(self.model.graph, self._profiles[owner].as_py())
-        subject = Subject(car.year, car.make, car.model, None, profile, {})
+        subject = owner_without_history(self.tables, self.model.graph, car.year, car.make, car.model)
         ranked = Ranked(self.tables, subject, self.options.ranking)
         if len(ranked.shown) < self.options.minimum_parts:
             return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -19,6 +20,7 @@ from holley_assets.ranking import HistoryScorer, PairScorer, Scorer, build_candi
 from holley_assets.ranking.comparison import pair_scores
 from holley_assets.ranking.ranker import RankingOptions
 from holley_assets.ranking.rule_trace import Candidate, Verdict, trace_rules
+from holley_assets.terms import CAR
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -200,6 +202,22 @@ def score_parts(
         )
     strengths = zip(cars, found.strength, is_other, strict=True)
     return parts, {car: float(strength) for car, strength, other in strengths if other}
+
+
+def owner_without_history(tables: Tables, graph: HeteroData, year: int, make: str, model: str) -> Subject:
+    """An owner of a car, of whom nothing else is known.
+
+    Args:
+        tables: ``user_nodes`` and ``user_profiles``; some customer has the car.
+        graph: the serving graph.
+    """
+    owned = tables.table("user_nodes", list(CAR))
+    is_owner = reduce(
+        pc.and_, [pc.equal(owned[name], value) for name, value in zip(CAR, (year, make, model), strict=True)]
+    )
+    first = pc.index(is_owner, True).as_py()
+    profile = tables.table("user_profiles", ["serving_profile"])["serving_profile"][first].as_py()
+    return Subject(year, make, model, None, cold_profile(graph, profile), {})
 
 
 def cold_profile(graph: HeteroData, profile: int) -> int:

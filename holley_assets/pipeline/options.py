@@ -10,6 +10,7 @@ from holley_assets.core.time_windows import TimeWindows
 from holley_assets.evaluation.gates import DecisionRule
 from holley_assets.evaluation.report import EvaluationOptions
 from holley_assets.ranking import RankingOptions
+from holley_assets.ranking.leave_out import TierMinimums
 from holley_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ def ranking_options(settings: Settings, depth: int) -> RankingOptions:
         depth=depth,
         maximum_per_part_type=settings.rules.maximum_per_part_type,
         purchase_exclusion_days=settings.rules.purchase_exclusion_days,
+    )
+
+
+def tier_minimums(settings: Settings) -> TierMinimums:
+    """Orders before a tier of the SQL pipeline counts."""
+    rules = settings.rules
+    return TierMinimums(
+        rules.sql_segment_minimum_orders, rules.sql_make_minimum_orders, rules.sql_pair_minimum_orders
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from holley_assets.settings.section import PREFIX, Section, is_dataset, is_identifier
+from holley_assets.settings.section import PREFIX, Section, Table, is_identifier
 
 
 class ExperimentSettings(Section):
@@ -21,7 +21,7 @@ class ExperimentSettings(Section):
         description="TOML file that declares the experiment (holley_assets/experiment/README.md); unset: there is "
         "none, and no exposure is logged",
     )
-    sends_table: str | None = Field(
+    sends_table: Table | None = Field(
         None,
         max_length=2000,
         description="table of the mails that were really sent, dataset.table or project.dataset.table; locally "
@@ -41,16 +41,6 @@ class ExperimentSettings(Section):
     def _declaration_exists(cls, value: Path | None) -> Path | None:
         if value is not None and not os.path.isfile(os.path.expanduser(value)):  # noqa: PTH111, PTH113
             raise ValueError("an existing file")
-        return value
-
-    @field_validator("sends_table")
-    @classmethod
-    def _is_table(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        dataset, _, table = value.rpartition(".")
-        if not is_dataset(dataset) or not is_identifier(table):
-            raise ValueError("dataset.table or project.dataset.table")
         return value
 
     @field_validator("sends_email_column", "sends_time_column")

@@ -15,8 +15,7 @@ from holley_assets.settings.section import (
     Section,
     Seed,
     Share,
-    is_dataset,
-    is_identifier,
+    Table,
 )
 
 
@@ -94,7 +93,7 @@ class EvaluationSettings(Section):
         description="what the test set is made of: e-mail clicks, new parts that registered users met on the "
         "site in the test window, or both",
     )
-    live_table: str | None = Field(
+    live_table: Table | None = Field(
         None,
         max_length=2000,
         description="table that the live SQL pipeline writes, dataset.table or project.dataset.table, as system "
@@ -113,16 +112,6 @@ class EvaluationSettings(Section):
         clear_win = info.data.get("clear_win")
         if clear_win is not None and value > clear_win:
             raise ValueError(f"a number up to HOLLEY_EVALUATION_CLEAR_WIN ({clear_win:g})")
-        return value
-
-    @field_validator("live_table")
-    @classmethod
-    def _is_table(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        dataset, _, table = value.rpartition(".")
-        if not is_dataset(dataset) or not is_identifier(table):
-            raise ValueError("dataset.table or project.dataset.table")
         return value
 
 

@@ -63,6 +63,16 @@ def _project(value: str) -> str:
 Project = Annotated[str, AfterValidator(_project)]
 
 
+def _table(value: str) -> str:
+    dataset, _, table = value.rpartition(".")
+    if not is_dataset(dataset) or not is_identifier(table):
+        raise ValueError("dataset.table or project.dataset.table")
+    return value
+
+
+Table = Annotated[str, AfterValidator(_table)]
+
+
 class SettingsError(ValueError):
     """A setting has a value that is not allowed. The message is one line a person can act on."""
 

@@ -10,8 +10,8 @@ from holley_assets.evaluation.vectors import temperature_of
 from holley_assets.gnn.embedding import Embeddings
 from holley_assets.gnn.history_tables import HistoryTables, Learned, learn, score
 from holley_assets.pipeline.mixtures import MixtureTables, mixed_scorers, read_held_out_choices
+from holley_assets.pipeline.options import tier_minimums
 from holley_assets.ranking import EmbeddingScorer, HistoryScorer, Scorer
-from holley_assets.ranking.leave_out import TierMinimums
 from holley_assets.ranking.mixtures import choose_mixtures
 
 
@@ -23,7 +23,6 @@ def history_scorer(study: Study, vectors: Embeddings) -> HistoryScorer:
 def mixed_systems(study: Study, vectors: Embeddings) -> dict[str, Scorer]:
     """``hybrid`` and ``sql_similar`` of these vectors, chosen and scored as a run does."""
     gnn, tables, learned, added = learn_histories(study, vectors)
-    rules = study.settings.rules
     choices = read_held_out_choices(
         MixtureTables(
             held_out_visits=learned.visits,
@@ -36,9 +35,7 @@ def mixed_systems(study: Study, vectors: Embeddings) -> dict[str, Scorer]:
                 for name in ("popularity", "fitment", "parts", "order_lines", "user_nodes")
             },
         ),
-        TierMinimums(
-            rules.sql_segment_minimum_orders, rules.sql_make_minimum_orders, rules.sql_pair_minimum_orders
-        ),
+        tier_minimums(study.settings),
     )
     temperature = temperature_of(tables.user_embeddings, tables.product_embeddings)
     mixtures = choose_mixtures(choices, temperature)
