@@ -25,6 +25,8 @@ _LONGEST_CELL = 2000
 # Domain of an address. The search begins at the @, and what stands before it is found by going back: from the left, a
 # long word without any @, such as an embedded image, would be searched again from each of its letters.
 _DOMAIN = re.compile(r"(?:@|%40)(?:[^\s@<>\"'()\[\]{},;:|\\/.]{1,63}\.){1,8}[^\W\d_]{2,63}", re.IGNORECASE)
+# a@2x.jpg is a picture for a screen of twice the density; the queries keep it too.
+_DENSITY = re.compile(r"@\d+(?:\.\d+)?x\.(?:jpe?g|png|gif|webp|avif|svg)", re.IGNORECASE | re.ASCII)
 _BEFORE_AN_ADDRESS = frozenset(' \t\r\n\f\v<>"()[]{},;:|\\/@=&?')
 _LONGEST_USER = 64
 # MLflow's own list of characters that a name may hold.
@@ -43,6 +45,8 @@ def mask_addresses(text: str) -> tuple[str, int]:
     parts: list[str] = []
     end = 0
     for found in _DOMAIN.finditer(text):
+        if _DENSITY.fullmatch(found.group()):
+            continue
         start = found.start()
         while (
             start > end

@@ -38,6 +38,8 @@ ADDRESSES = [
     "ann@xn--mller-kva.de",
     "ann@пример.рф",
     "a@b.co",
+    "ann@2x.example.com",
+    "ann@163.com",
 ]
 AROUND = [
     "{}",
@@ -60,6 +62,8 @@ NO_ADDRESSES = [
     "a @ b.com",
     "50%40",
     "r@10.25",
+    "https://x.com/8202@2x.jpg",
+    "https://x.com/8202@1.5X.PNG",
 ]
 
 

@@ -2,9 +2,9 @@
 -- sides of a join cannot disagree. A value that has no normal form is NULL.
 
 -- Whether text holds an e-mail address. Where a name is meant it is no name: names stand in files that leave the
--- tables, such as the model's.
+-- tables, such as the model's. No domain holds a slash, as what follows pkg@1.2.3/ does.
 CREATE TEMP FUNCTION names_a_person(value STRING) AS (
-  REGEXP_CONTAINS(value, r'(?i)[^\s@](?:@|%40)(?:[^\s@.]+\.)+\pL{2,}')
+  REGEXP_CONTAINS(value, r'(?i)[^\s@](?:@|%40)(?:[^\s@./?#]+\.)+\pL{2,}')
 );
 
 -- SKU: upper, trimmed. A spreadsheet writes the number 8202 as 8202.0.
@@ -118,10 +118,13 @@ CREATE TEMP FUNCTION positive_price(value STRING) AS (
 );
 
 -- Image address: always https. http:// and //host/… name the same file. A host has a dot and ends in letters, so that
--- neither a bare name nor a number is one; nothing that could end an attribute or a statement may stand in it.
+-- neither a bare name nor a number is one; nothing that could end an attribute or a statement may stand in it. a@2x.jpg is
+-- the picture for a screen of twice the density, and nobody's e-mail address.
 CREATE TEMP FUNCTION https_image(value STRING) AS (
   IF(
-    names_a_person(value)
+    names_a_person(
+      REGEXP_REPLACE(value, r'(?i)@([0-9]+(?:\.[0-9]+)?x\.(?:jpe?g|png|gif|webp|avif|svg))', r'\1')
+    )
       OR REGEXP_CONTAINS(
         TRIM(value),
         r'(?i)^(https?:)?//[^/?#]*\.(local|localhost|localdomain|internal|intranet|lan|corp|home|arpa)([:/?#]|$)'

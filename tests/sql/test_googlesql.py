@@ -749,6 +749,8 @@ def test_shared_functions_agree(engine: Any, name: str) -> None:
         ("vehicle_year('1899', DATE '2026-02-01')", None),
         ("vehicle_year('1900', DATE '2026-02-01')", 1900),
         ("normal_email('\u00a0A@X.com\t')", "a@x.com"),
+        ("https_image('//x.com/8202@2x.jpg?b@3x.webp')", "https://x.com/8202@2x.jpg?b@3x.webp"),
+        ("https_image('//x.com/a@y.com@2x.jpg')", None),
     ],
 )
 def test_right_values_on_both_engines(engine: Any, call: str, expected: Any) -> None:

@@ -211,6 +211,15 @@ def test_century_of_two_digits(value_of, year, expected):
         ("/a.jpg", None),
         ("data:image/png;base64,AA", None),
         ("https://x.com/a@y.com.jpg", None),
+        ("https://x.com/a%40y.com.jpg", None),
+        ("https://x.com/8202@2x.jpg", "https://x.com/8202@2x.jpg"),
+        ("//x.com/8202@1.5X.PNG?w=1", "https://x.com/8202@1.5X.PNG?w=1"),
+        ("https://x.com/a@2x.jpg?b@3x.webp", "https://x.com/a@2x.jpg?b@3x.webp"),
+        ("https://x.com/a@2x.com.jpg", None),
+        ("https://x.com/a@2y.jpg", None),
+        ("https://x.com/a@y.com@2x.jpg", None),
+        ("https://x.com/pkg@1.2.3/a.png", "https://x.com/pkg@1.2.3/a.png"),
+        ("https://x.com/?u=a@y.com/a.png", None),
     ],
 )
 def test_images_are_clean_addresses(value_of, value, expected):
