@@ -25,6 +25,7 @@ from holley_assets.settings.loading import (
 )
 from holley_assets.settings.run import RunSettings, is_production
 from holley_assets.settings.section import (
+    LOG_TABLES,
     PREFIX,
     WORKING_DATASET,
     Section,
@@ -42,6 +43,7 @@ from holley_assets.settings.warehouse import WarehouseSettings
 from holley_assets.settings.watching import WatchSettings
 
 __all__ = [
+    "LOG_TABLES",
     "PREFIX",
     "SECTIONS",
     "WORKING_DATASET",

@@ -24,6 +24,8 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,1023}")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Of the delivered table and of everything else that nobody serves from.
 WORKING_DATASET = "temp_holley_gnn"
+# In the dataset of the serving table: what experiments were declared to be, and whom they showed which parts.
+LOG_TABLES = ("experiment_declarations", "experiment_exposures")
 
 # Bounds are wide: they keep out what cannot be meant, such as a window of 800,000 days, not what is unusual.
 Share = Annotated[float, Field(ge=0.0, le=1.0)]

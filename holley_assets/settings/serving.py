@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from holley_assets.settings.section import (
+    LOG_TABLES,
     PREFIX,
     WORKING_DATASET,
     Days,
@@ -62,7 +63,13 @@ class ServingSettings(Section):
         None, description="prod: project of the serving table; unset: HOLLEY_BIGQUERY_PROJECT"
     )
     dataset: str = Field("holley_serving", description="dataset of the serving table")
-    table: str = Field("email_recommendations", description="the table that the e-mail system reads")
+    # Earlier versions have its name and their time, and BigQuery takes 1,024 characters.
+    table: str = Field(
+        "email_recommendations",
+        min_length=1,
+        max_length=1000,
+        description="the table that the e-mail system reads",
+    )
 
     @field_validator("dataset", "table")
     @classmethod
@@ -71,6 +78,8 @@ class ServingSettings(Section):
             raise ValueError("letters, digits and _, not beginning with a digit")
         if info.field_name == "dataset" and value.lower() == WORKING_DATASET.lower():
             raise ValueError(f"any dataset but {WORKING_DATASET}, whose tables nobody serves from")
+        if info.field_name == "table" and value.lower() in LOG_TABLES:
+            raise ValueError(f"any table but {' and '.join(LOG_TABLES)}, which hold the experiments' records")
         return value
 
     @property

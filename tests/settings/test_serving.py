@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import get_args
 
 import pytest
 
+from holley_assets.core.output_tables import DECLARATIONS_TABLE, EXPOSURES_TABLE
 from holley_assets.evaluation.systems import DELIVERED_SYSTEMS
+from holley_assets.resources.warehouse.interface import check_identifiers, snapshot_name
 from holley_assets.settings import ServingSettings, SettingsError, load_section, load_settings
 from holley_assets.settings.run import RunSettings
 
@@ -33,6 +36,20 @@ def test_a_wrong_project_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         SettingsError, match=r"^HOLLEY_SERVING_PROJECT=Email System is not allowed; .* dashes$"
     ):
         load_section(ServingSettings)
+
+
+@pytest.mark.parametrize("name", [EXPOSURES_TABLE, DECLARATIONS_TABLE.upper(), "a" * 1001, "a-b"])
+def test_it_takes_the_place_of_no_record_and_leaves_room_for_the_names_of_its_versions(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("HOLLEY_SERVING_TABLE", name)
+    with pytest.raises(SettingsError, match=r"^HOLLEY_SERVING_TABLE=\S+ is not allowed; allowed: [^;]+$"):
+        load_section(ServingSettings)
+
+
+def test_the_longest_name_has_versions() -> None:
+    table = ServingSettings(table="a" * 1000).table
+    check_identifiers(snapshot_name(table, datetime.datetime(2026, 2, 1, tzinfo=datetime.UTC)))
 
 
 def test_a_system_that_no_model_is_delivered_as_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
