@@ -221,7 +221,7 @@ def _progress(epoch: "Epoch") -> str:
     }
     numbers = ", ".join(f"{name} {value:.4f}" for name, value in shown.items() if value is not None)
     stage = epoch.stage if epoch.strength is None else f"{epoch.stage}, priors times {epoch.strength:g}"
-    return f"epoch {epoch.epoch} ({stage}): {numbers or 'nothing to learn from'} ({epoch.seconds:.1f} s)"
+    return f"epoch {epoch.epoch} ({stage}): {numbers or 'nothing is held out'} ({epoch.seconds:.1f} s)"
 
 
 def _parameters(settings: Settings) -> dict[str, Parameter]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -13,6 +15,7 @@ import duckdb
 from holley_assets.resources.table_metadata import IDENTIFYING_COLUMNS, preview
 from holley_assets.resources.warehouse.duckdb.errors import without_quoted_values
 from holley_assets.resources.warehouse.duckdb.files import parquet_relation
+from holley_assets.resources.warehouse.duckdb.scratch import scratch_connection
 from holley_assets.texts import for_log
 
 EXAMPLES = 3
@@ -28,14 +31,15 @@ class Violations:
     examples: list[Mapping[str, object]]
 
 
-def open_tables(tables: Mapping[str, Path]) -> duckdb.DuckDBPyConnection:
-    """In-memory DuckDB with a view over each Parquet file."""
-    connection = duckdb.connect()
-    # Checks run beside another step; the machine is shared.
-    connection.execute("SET threads = 2")
-    for name, path in tables.items():
-        connection.execute(f"CREATE VIEW {_quoted(name)} AS SELECT * FROM {parquet_relation([path])}")
-    return connection
+@contextlib.contextmanager
+def open_tables(tables: Mapping[str, Path]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """In-memory DuckDB with a view over each Parquet file; what needs more memory spills where temporary files go."""
+    with scratch_connection(Path(tempfile.gettempdir())) as connection:
+        # Checks run beside another step; the machine is shared.
+        connection.execute("SET threads = 2")
+        for name, path in tables.items():
+            connection.execute(f"CREATE VIEW {_quoted(name)} AS SELECT * FROM {parquet_relation([path])}")
+        yield connection
 
 
 def find_violations(

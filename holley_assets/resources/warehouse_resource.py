@@ -89,6 +89,8 @@ class WarehouseResource(dg.ConfigurableResource):
             temporary_directory=data_dir / TEMPORARY_FOLDER,
             guarded=guarded,
             lock_seconds=lock_seconds,
+            # A pod has its memory for itself.
+            processes=1 if settings.compute.executor == "k8s" else settings.compute.steps_at_once,
         )
 
 

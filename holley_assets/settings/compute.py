@@ -22,7 +22,9 @@ class ComputeSettings(Section):
     executor: Literal["multiprocess", "k8s"] = Field(
         "multiprocess", description="a step is a process of the run's machine, or a Kubernetes pod of its own"
     )
-    steps_at_once: Processors = Field(2, description="steps of one run that run side by side")
+    steps_at_once: Processors = Field(
+        2, description="steps of one run that run side by side and share the memory"
+    )
     train_gpus: Annotated[int, Field(ge=0, le=64)] = Field(
         1, description="k8s: GPUs of the training step; 0 trains on the processors"
     )

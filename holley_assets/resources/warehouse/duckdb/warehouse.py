@@ -12,7 +12,7 @@ import duckdb
 
 from holley_assets.resources.warehouse.duckdb.files import PathError, parquet_relation, part_files, quote
 from holley_assets.resources.warehouse.duckdb.parquet_sources import describe_parquet, source_select
-from holley_assets.resources.warehouse.duckdb.scratch import scratch_connection
+from holley_assets.resources.warehouse.duckdb.scratch import PROCESSES, scratch_connection
 from holley_assets.resources.warehouse.duckdb.tables import STAGING, DuckDBTables
 from holley_assets.resources.warehouse.duckdb.transpile import DuckDBQuery, to_duckdb
 from holley_assets.resources.warehouse.interface import (
@@ -38,7 +38,7 @@ class DuckDBWarehouse(DuckDBTables):
         assets: Parquet file of each asset that a query may read.
         database: DuckDB file of the output tables; made when first written.
         temporary_directory: where a query that needs more memory spills.
-        memory_limit: the most memory a query takes before it spills, as DuckDB writes it.
+        processes: how many query at once and share the memory of the machine.
         lock_seconds: how long to wait for another process that holds the database.
         guarded: dataset and name of the output tables that are replaced under a condition alone.
         columns: of assets of these names queries see no others than these, by the names that the file has for them.
@@ -53,7 +53,7 @@ class DuckDBWarehouse(DuckDBTables):
         assets: Mapping[str, Path],
         database: Path,
         temporary_directory: Path,
-        memory_limit: str = "4GB",
+        processes: int = PROCESSES,
         lock_seconds: float = 10.0,
         guarded: Collection[tuple[str, str]] = (),
         columns: Mapping[str, Mapping[str, str]] | None = None,
@@ -63,7 +63,7 @@ class DuckDBWarehouse(DuckDBTables):
         self._assets = assets
         self._columns = columns or {}
         self._temporary_directory = temporary_directory
-        self._memory_limit = memory_limit
+        self._processes = processes
         self._datasets = Datasets()
         self._output: Mapping[str, tuple[str, str]] = {}
 
@@ -109,7 +109,7 @@ class DuckDBWarehouse(DuckDBTables):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
-            with scratch_connection(self._temporary_directory, self._memory_limit) as connection:
+            with scratch_connection(self._temporary_directory, self._processes) as connection:
                 self._prepare(connection, name, query)
                 rows, dropped = _write_query(connection, query, values, partial)
             partial.replace(path)
