@@ -29,15 +29,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from expected_hits import SLOTS, BoolArray, FloatArray, IntArray, choose, expected_hit_rate
 from measure import reset_peak, status
+from ruler_tables import BASELINE, EXPECTED, ORACLE, print_tables
 from study import (
     RESULTS_FOLDER,
     Study,
     add_sample_arguments,
     finished_results,
-    markdown,
     sample_study,
     tell,
-    with_spread,
     write_results,
 )
 
@@ -47,9 +46,6 @@ from holley_assets.pipeline.options import ranking_options
 from holley_assets.ranking import Candidates, Scorer, build_candidates, rank_users
 from holley_assets.sample_data.oracle import oracle_scores, oracle_user_scores
 from holley_assets.sample_data.parameters import KINDS
-
-BASELINE, ORACLE = "sql", "oracle"
-EXPECTED = "expected_hit_rate@4"
 
 
 @dataclass(frozen=True)
@@ -337,51 +333,6 @@ def run_cell(study: RulerStudy, seed: int, names: list[str]) -> dict[str, Any]:
     return systems
 
 
-def gap_closed(systems: dict[str, Any], name: str) -> float | None:
-    """Share of the way from ``sql`` to the oracle, cold users."""
-    low, high, value = (systems[one]["cold"] for one in (BASELINE, ORACLE, name))
-    return None if None in (low, high, value) or high <= low else (value - low) / (high - low)
-
-
-def cells_table(cells: list[dict[str, Any]], scope: str, names: list[str]) -> str:
-    """Mean and spread over seeds, in percent, one row a kind and traffic, one column a system."""
-    rows = []
-    for world, group in itertools.groupby(cells, key=lambda cell: (cell["kind"], cell["traffic"])):
-        runs = [cell["systems"] for cell in group]
-        rows.append(
-            [
-                f"{world[0]}, traffic {world[1]:g}",
-                *(with_spread([run[name][scope] if name in run else None for run in runs]) for name in names),
-            ]
-        )
-    return markdown([f"{scope} users, %", *names], rows)
-
-
-def gaps_table(cells: list[dict[str, Any]], names: list[str]) -> str:
-    """Share of the gap from ``sql`` to the oracle that each system closes, cold users."""
-    rows = []
-    for world, group in itertools.groupby(cells, key=lambda cell: (cell["kind"], cell["traffic"])):
-        runs = [cell["systems"] for cell in group]
-        values = (
-            with_spread([gap_closed(run, name) if name in run else None for run in runs]) for name in names
-        )
-        rows.append([f"{world[0]}, traffic {world[1]:g}", *values])
-    return markdown(["gap to the oracle closed, %", *names], rows)
-
-
-def slices_table(cells: list[dict[str, Any]], names: list[str]) -> str:
-    """Cold users of one world by the visits of their car's class, mean over seeds."""
-    runs = [cell["systems"] for cell in cells]
-    rows = []
-    for name in NAMES:
-        parts = [run[BASELINE]["slices"][name]["share"] for run in runs]
-        values = (
-            with_spread([run[one]["slices"][name][EXPECTED] for run in runs if one in run]) for one in names
-        )
-        rows.append([name, with_spread(parts), *values])
-    return markdown([f"{cells[0]['kind']}, visits", "share of owners, %", *names], rows)
-
-
 def main() -> None:
     """Judge the systems in every world and print the tables."""
     parser = argparse.ArgumentParser(
@@ -414,18 +365,6 @@ def main() -> None:
         cells.append({"kind": kind, "traffic": traffic, "seed": seed, "systems": systems})
         write_results(output, {"cells": cells}, arguments)
     print_tables(cells)
-
-
-def print_tables(cells: list[dict[str, Any]]) -> None:
-    """Markdown of all cells: cold users, users with a history, gaps and slices."""
-    cells = sorted(cells, key=lambda cell: (*KINDS, "run").index(cell["kind"]) * 100 - cell["traffic"])
-    names = list(dict.fromkeys(name for cell in cells for name in cell["systems"]))
-    for scope in ("cold", "history"):
-        print(cells_table(cells, scope, names), end="\n\n")
-    if all({BASELINE, ORACLE} <= cell["systems"].keys() for cell in cells):
-        print(gaps_table(cells, names), end="\n\n")
-    for _, group in itertools.groupby(cells, key=lambda cell: (cell["kind"], cell["traffic"])):
-        print(slices_table(list(group), names), end="\n\n")
 
 
 if __name__ == "__main__":
