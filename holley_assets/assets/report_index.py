@@ -28,12 +28,12 @@ def publish_index(store: FileStore, report: Mapping[str, Any], *, json_file: str
     from holley_assets.evaluation.report_index import index_row, render_index
 
     run_id = str(report["run_id"])
-    folder = store.artifact_key(run_id, "").split("/")[0]
-    found = set(store.keys(f"{folder}/"))
+    folder = store.artifact_folder(json_file)
+    found = set(store.keys(folder))
     known = {row["run_id"]: row for row in _rows(store)}
     rows = {run: row for run, row in known.items() if store.artifact_key(run, html_file) in found}
     for key in sorted(found):
-        other = key.split("/")[1]
+        other = key.removeprefix(folder).split("/")[0]
         if key == store.artifact_key(other, json_file) and other not in {*rows, run_id}:
             # A report of another version of this project may hold something else.
             with contextlib.suppress(KeyError, TypeError, ValueError, FileNotFoundError):

@@ -111,8 +111,8 @@ class ExploredTables:
         """
         from holley_assets.gnn.checkpoint import Checkpoint
 
-        folder = self._store.artifact_key("", _WEIGHTS).split("/")[0]
-        others = [key for key in self._store.keys(f"{folder}/") if key.endswith(f"/{_WEIGHTS}")]
+        keys = self._store.keys(self._store.artifact_folder(_WEIGHTS))
+        others = [key for key in keys if key.endswith(f"/{_WEIGHTS}")]
         newest = self.table("trained_checkpoint", ["path"])["path"].to_pylist()
         for key in dict.fromkeys([*newest, *others]):
             # Those of an old run may have been removed.

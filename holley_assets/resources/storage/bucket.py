@@ -99,8 +99,11 @@ class BucketStore:
     def location(self, key: str) -> str:
         return f"gs://{self._bucket_name}/{self._name(key)}"
 
+    def artifact_folder(self, name: str) -> str:
+        return f"{_ARTIFACT_FOLDERS.get(name, 'reports')}/"
+
     def artifact_key(self, run_id: str, name: str) -> str:
-        return f"{_ARTIFACT_FOLDERS.get(name, 'reports')}/{run_id}/{name}"
+        return f"{self.artifact_folder(name)}{run_id}/{name}"
 
     def _existing(self, key: str) -> Blob:
         """The object behind ``key`` as it is now."""

@@ -52,8 +52,11 @@ class FileStore(Protocol):
     def location(self, key: str) -> str:
         """Where a person finds ``key``: a path, or the address of an object in a bucket."""
 
+    def artifact_folder(self, name: str) -> str:
+        """Folder of the files ``name`` of all runs, one folder a run, with a slash at its end."""
+
     def artifact_key(self, run_id: str, name: str) -> str:
-        """Key of a file of a run that is no table."""
+        """Key of a file of a run that is no table: ``artifact_folder(name)``, the run and the name."""
 
 
 class FolderStore:
@@ -110,8 +113,11 @@ class FolderStore:
     def location(self, key: str) -> str:
         return str(self.root / key)
 
+    def artifact_folder(self, name: str) -> str:
+        return "runs/"
+
     def artifact_key(self, run_id: str, name: str) -> str:
-        return f"runs/{run_id}/{name}"
+        return f"{self.artifact_folder(name)}{run_id}/{name}"
 
 
 def publish_text(store: FileStore, key: str, text: str) -> None:

@@ -85,6 +85,19 @@ def test_keys_are_listed_and_deleted_alike(kind: str, store: BucketStore, tmp_pa
     assert files.keys("nothing/") == []
 
 
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+@pytest.mark.parametrize("name", ["model.pt", "serving_heterodata.pt", "eval_report.json"])
+def test_the_files_of_one_name_of_all_runs_lie_in_one_folder(
+    kind: str, name: str, store: BucketStore, tmp_path: Path
+) -> None:
+    files: FileStore = store if kind == "bucket" else FolderStore(tmp_path / "folder")
+    for run in ("run-1", "run-2"):
+        ArtifactStore(files, run).publish_text("x", name)
+    folder = files.artifact_folder(name)
+    assert folder.endswith("/")
+    assert files.keys(folder) == [f"{folder}{run}/{name}" for run in ("run-1", "run-2")]
+
+
 def test_artifacts_lie_where_the_plan_says(store: BucketStore, elsewhere: BucketStore, folder: str) -> None:
     artifacts = ArtifactStore(store, "run-1")
     names = ("model.pt", "heterodata.pt", "eval_report.html")
