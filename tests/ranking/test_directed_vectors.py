@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from holley_assets.ranking.directed_vectors import pair_scores
+from holley_assets.ranking.directed_vectors import directed_vectors, pair_scores
 
 
 def scores(pairs: dict[tuple[int, int], float], dimensions: int = 16) -> dict[tuple[int, int], float]:
@@ -35,6 +35,12 @@ def test_fewer_dimensions_keep_the_strongest_information_and_fall_back_on_chance
     assert one == pytest.approx({(0, 3): 0.0, (1, 4): np.log(8 / 36), (2, 5): np.log(27 / 36)}, abs=1e-9)
     two = scores(pairs, dimensions=2)
     assert two == pytest.approx({(0, 3): 0.0, (1, 4): 0.0, (2, 5): np.log(27 / 36)}, abs=1e-9)
+
+
+def test_nothing_leads_to_a_part_that_never_came_later() -> None:
+    vectors = directed_vectors(np.array([0, 0]), np.array([1, 2]), np.array([1.0, 1.0]), 4)
+    scores = vectors.source @ vectors.target.T
+    assert scores[0] == pytest.approx([-np.inf, np.log(0.5), np.log(0.5)])
 
 
 def test_planted_pairs_rank_first_forwards_and_not_backwards() -> None:

@@ -14,34 +14,44 @@ from holley_assets.ranking import Candidates, build_candidates
 from holley_assets.ranking.leave_out import TierMinimums, sql_without_own_orders
 
 SKUS = ["A", "B", "C"]
-CARS = {"FORD GT": ("FORD", "GT"), "FORD T": ("FORD", "T")}
+CARS = {"FORD GT": ("FORD", "GT"), "FORD T": ("FORD", "T"), "GMC 10": ("GMC", "10"), "GM C10": ("GM", "C10")}
 MINIMUMS = TierMinimums(segment=5, make=8, pair=2)
 JANUARY = [datetime.date(2026, 1, number) for number in range(32)[1:]]
 # Who bought what on which day of January.
 ORDERS = [
-    ("anna", "A", 10),
-    ("anna", "A", 20),
     ("bert", "A", 5),
-    ("bert", "A", 6),
-    ("bert", "B", 5),
+    ("anna", "A", 10),
     ("carl", "B", 7),
-    ("carl", "C", 7),
-    ("carl", "X", 7),
+    ("bert", "A", 6),
     ("dora", "A", 2),
+    ("carl", "C", 7),
+    ("anna", "A", 20),
+    ("bert", "B", 5),
     ("none", "C", 3),
+    ("carl", "X", 7),
+    ("emma", "X", 7),
+    ("fred", "X", 7),
 ]
-CAR_OF = {"anna": "FORD GT", "bert": "FORD GT", "carl": "FORD T", "dora": "FORD GT"}
+CAR_OF = {
+    "anna": "FORD GT",
+    "bert": "FORD GT",
+    "carl": "FORD T",
+    "dora": "FORD GT",
+    "emma": "GM C10",
+    "fred": "GMC 10",
+    "gina": "GMC 10",
+}
 
 
 def candidates() -> Candidates:
-    """Three parts that fit both cars."""
+    """Three parts that fit all cars."""
     cars = [car for car in CARS.values() for _ in SKUS]
     fitment = pa.table(
         {
-            "year": [1967] * 6,
+            "year": [1967] * len(cars),
             "make": [make for make, _ in cars],
             "model": [model for _, model in cars],
-            **dict.fromkeys(("base_sku", "sku", "serving_sku"), SKUS * 2),
+            **dict.fromkeys(("base_sku", "sku", "serving_sku"), SKUS * len(CARS)),
         }
     )
     parts = pa.table({"sku": SKUS, "part_type": SKUS})
@@ -52,11 +62,12 @@ def counts(orders: list[tuple[str, str, int]]) -> pa.Table:
     """What table popularity says of these orders."""
     rows = []
     for make, model in CARS.values():
-        for sku in SKUS:
+        # X fits none of them and comes last, as a part that no rule lets through.
+        for sku in (*SKUS, "X"):
             of = [buyer for buyer, part, _ in orders if part == sku]
             row: dict[str, Any] = {"make": make, "model": model, "base_sku": sku, "orders": len(of)}
             row["segment_orders"] = sum(CARS.get(CAR_OF.get(one, "")) == (make, model) for one in of)
-            row["make_orders"] = sum(one in CAR_OF for one in of)
+            row["make_orders"] = sum(CARS.get(CAR_OF.get(one, ""), ("",))[0] == make for one in of)
             rows.append(row)
     return pa.Table.from_pylist(rows)
 
@@ -129,6 +140,13 @@ def test_orders_of_what_does_not_fit_count_in_the_totals() -> None:
     enough = TierMinimums(segment=5, make=6, pair=1)
     assert scores(("carl", 7), minimums=enough) == [[of_make(5), of_make(1), anywhere(1)]]
     assert scores(("carl", 7), minimums=TierMinimums(5, 7, 1)) == [[anywhere(5), anywhere(1), anywhere(1)]]
+
+
+def test_cars_whose_names_run_together_are_two() -> None:
+    """Fred's order alone is of a GMC 10; Emma's is of a GM C10."""
+    for least, score in ((1, segment), (2, anywhere)):
+        found = scores(("gina", 1), minimums=TierMinimums(segment=least, make=99, pair=0))
+        assert found == [[segment(0)] * 3] if score is segment else [[anywhere(5), anywhere(2), anywhere(2)]]
 
 
 def test_visits_of_one_user_are_left_out_each_for_itself() -> None:

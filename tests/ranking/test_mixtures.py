@@ -19,7 +19,6 @@ from holley_assets.ranking import (
     rank_users,
 )
 from holley_assets.ranking.mixtures import (
-    ALPHAS,
     BETAS,
     HybridScorer,
     SimilarPartsScorer,
@@ -27,6 +26,7 @@ from holley_assets.ranking.mixtures import (
     choose_mixtures,
     chosen_value,
     log_softmax,
+    mean_of_visits,
     ranked_by_log_probabilities,
     read_choices,
     reciprocal_ranks_of_choices,
@@ -88,10 +88,16 @@ def test_a_hybrid_is_the_weighted_mean_of_both_logarithms() -> None:
     found = scorer.bind(candidates())(np.array([0, 1]), slice(0, 4))
     assert found[0] == pytest.approx(0.25 * tenths)
     assert found[1] == pytest.approx(0.75 * tenths + 0.25 * tenths[::-1], abs=1e-6)
+    # In no order, and one whose car nothing fits.
     users = pa.table(
-        {"email_lower": ["a", "b"], "year": [1967, 1968], "make": ["FORD"] * 2, "model": ["GT"] * 2}
+        {
+            "email_lower": ["c", "b", "a"],
+            "year": [1900, 1968, 1967],
+            "make": ["FORD"] * 3,
+            "model": ["GT"] * 3,
+        }
     )
-    users = users.append_column("profile", pa.array([0, 1], pa.int32()))
+    users = users.append_column("profile", pa.array([1, 1, 0], pa.int32()))
     ranking = pa.table(
         {"email_lower": ["a", "b"], "base_sku": ["D", "C"], "score": [found[0, 3], found[1, 2]]}
     )
@@ -102,14 +108,14 @@ def test_a_hybrid_is_the_weighted_mean_of_both_logarithms() -> None:
 
 
 def test_what_a_hybrid_delivers_has_the_logarithms_of_probabilities() -> None:
-    """a, c and d share nothing but the car; c ordered the best part and d has no car that anything fits."""
+    """b and c share the car, c ordered the best part; a comes first by name alone; nothing fits the car of d."""
     tenths = np.log([0.1, 0.2, 0.3, 0.4])
     scorer = HybridScorer(
         gnn([0, 0, 0, 0], list(tenths[::-1] / 2)), sql(*(tenths / 5)), 2.0, 5.0, np.array([0.25, 0.75])
     )
     users = pa.table(
         {
-            "email_lower": ["d", "b", "a", "c"],
+            "email_lower": ["d", "a", "b", "c"],
             "year": [1900, 1968, 1967, 1967],
             "make": ["FORD"] * 4,
             "model": ["GT"] * 4,
@@ -127,12 +133,12 @@ def test_what_a_hybrid_delivers_has_the_logarithms_of_probabilities() -> None:
     )
     found = ranked_by_log_probabilities(ranking, users, scorer).to_table("hybrid").to_pylist()
     shown = {(row["email_lower"], row["base_sku"]): row["score"] for row in found}
-    assert [row["base_sku"] for row in found] == [*"DCBA", *"CBA", *"CBA"]
+    assert [row["base_sku"] for row in found] == [*"CBA", *"DCBA", *"CBA"]
     # What was bought is no choice, but one of the parts that fit.
-    for user in "ac":
+    for user in "bc":
         assert shown[user, "C"] == pytest.approx(0.25 * math.log(0.3) + 0.75 * math.log(0.25))
-    assert shown["a", "D"] == pytest.approx(0.25 * math.log(0.4) + 0.75 * math.log(0.25))
-    assert shown["b", "C"] == pytest.approx(0.75 * math.log(0.5) + 0.25 * math.log(2 / 9), abs=1e-6)
+    assert shown["b", "D"] == pytest.approx(0.25 * math.log(0.4) + 0.75 * math.log(0.25))
+    assert shown["a", "C"] == pytest.approx(0.75 * math.log(0.5) + 0.25 * math.log(2 / 9), abs=1e-6)
 
 
 def test_similar_parts_multiply_popularity_and_leave_everybody_else_alone() -> None:
@@ -163,6 +169,27 @@ def test_logarithms_of_shares_and_ranks_visit_by_visit() -> None:
     assert reciprocal_ranks_of_choices(found.scores["gnn"], found).tolist() == [0.5, 0.25, 0.4]
 
 
+def test_choices_are_those_that_fit_the_car_in_whatever_order_visits_come() -> None:
+    """D fits no 1968, and is next in line behind C of the visit before."""
+    table = visits((9, 1, "hot", "C", 1.0), (7, 0, "cold", "D", 1.0), (8, 0, "warm", "A", 2.0))
+    table = table.set_column(1, "year", pa.array([1967, 1968, 1967]))
+    found = read_choices(table, candidates(), {"gnn": gnn([4, 3, 2, 1], [1, 2, 2, 3])})
+    assert found.offsets.tolist() == [0, 3, 7, 11]
+    assert found.tier.tolist() == [0, 1, 2]
+    assert found.chosen.tolist() == [9, 3]
+    assert (found.visit.tolist(), found.weight.tolist()) == ([2, 1], [1.0, 2.0])
+
+
+def test_choices_of_a_visit_count_by_their_weight() -> None:
+    found = read_choices(
+        visits((1, 0, "cold", "A", 1.0), (1, 0, "cold", "B", 3.0), (2, 0, "cold", "X", 1.0)),
+        candidates(),
+        {"gnn": gnn([4, 3, 2, 1])},
+    )
+    means = mean_of_visits(found.scores["gnn"][found.chosen], found)
+    assert means[0] == (4 + 3 * 3) / 4 and np.isnan(means[1])
+
+
 def choose(sql_scores: list[float], gnn_rows: list[list[float]], similar: pa.Table, *rows: tuple) -> pa.Table:
     scorers = {"gnn": gnn(*gnn_rows), "sql": sql(*sql_scores), "similarity": similarity_scorer(similar)}
     return choose_mixtures(read_choices(visits(*rows), candidates(), scorers), temperature=1.0)
@@ -186,7 +213,7 @@ def test_each_tier_takes_the_parent_that_foretells_it() -> None:
     assert chosen_value(table, "alpha", "hot") == 0.0
     assert chosen_value(table, "alpha", "warm") == 0.0
     curve = [row for row in table.to_pylist() if row["tier"] == "cold"]
-    assert [row["value"] for row in curve] == list(ALPHAS)
+    assert [row["value"] for row in curve] == pytest.approx(np.linspace(0.0, 1.0, 11))
     assert {row["visits"] for row in curve} == {40}
     assert curve[0]["gain"] == 0.0
     assert curve[-1]["gain"] > 2 * curve[-1]["standard_error"] > 0
@@ -195,10 +222,17 @@ def test_each_tier_takes_the_parent_that_foretells_it() -> None:
     assert warm["visits"] == 0
 
 
-@pytest.mark.parametrize(("by_sql", "proven"), [(14, False), (17, True)])
-def test_a_mixture_that_is_not_clearly_better_than_the_graph_is_not_taken(by_sql: int, proven: bool) -> None:
-    """Of 20 visits so many choose what the pipeline prefers, and the others what the graph prefers."""
-    rows = [(number, 0, "cold", "B" if number < by_sql else "A", 1.0) for number in range(20)]
+@pytest.mark.parametrize(
+    ("count", "by_sql", "proven"), [(20, 14, False), (20, 17, True), (30, 19, False), (30, 20, True)]
+)
+def test_a_mixture_that_is_not_clearly_better_than_the_graph_is_not_taken(
+    count: int, by_sql: int, proven: bool
+) -> None:
+    """So many visits choose what the pipeline prefers, and the others what the graph prefers.
+
+    The gain is 1.95, 4.0, 1.96 and 2.07 standard errors.
+    """
+    rows = [(number, 0, "cold", "B" if number < by_sql else "A", 1.0) for number in range(count)]
     table = choose([0, 1, 0, 0], [[0.5, 0, 0, 0]], NOTHING_SIMILAR, *rows)
     curve = [row for row in table.to_pylist() if row["tier"] == "cold"]
     best = max(curve, key=lambda row: row["gain"])
@@ -235,8 +269,25 @@ def test_without_any_visit_the_graph_stands_alone() -> None:
     table = choose_mixtures(read_choices(nobody, candidates(), scorers), 1.0)
     assert [chosen_value(table, "alpha", tier) for tier in ("cold", "warm", "hot")] == [0.0, 0.0, 0.0]
     assert chosen_value(table, "beta") == 0.0
+    assert chosen_value(table, "sql_temperature") == 1.0
     with pytest.raises(RankingError, match="0 values of gamma are chosen for tier None"):
         chosen_value(table, "gamma")
+
+
+def test_the_graph_s_temperature_makes_logits_of_its_scores() -> None:
+    """The graph foretells B by ln 9 after its temperature: 3/4 of the likelihood; the pipeline knows nothing."""
+    scorers = {
+        "gnn": gnn([0, 1, 0, 0]),
+        "sql": sql(1, 1, 1, 1),
+        "similarity": similarity_scorer(NOTHING_SIMILAR),
+    }
+    rows = [(number, 0, "cold", "B", 1.0) for number in range(4)]
+    table = choose_mixtures(read_choices(visits(*rows), candidates(), scorers), math.log(9))
+    curve = [row for row in table.to_pylist() if row["tier"] == "cold"]
+    assert curve[-1]["gain"] == pytest.approx(math.log(1 / 4) - math.log(9 / 12))
+    # Half of either is ln 9 / 2: 3 of 6.
+    assert curve[5]["gain"] == pytest.approx(math.log(3 / 6) - math.log(9 / 12))
+    assert chosen_value(table, "sql_temperature") == 1.0
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
+from holley_assets.ranking import similar_parts
 from holley_assets.ranking.similar_parts import (
     SCHEMA,
     eligible_parts,
@@ -36,13 +38,14 @@ def catalogue(**types: str | None) -> pa.Table:
 
 
 def fitment(*fits: tuple[str, int, str], hidden: Fits = ()) -> pa.Table:
-    """Part, year and model; no variant of what is hidden may be shown for that car."""
+    """Part, year and model, of a Ford unless a make stands before it; no variant of what is hidden may be shown."""
     rows = [*fits, *hidden]
+    cars = [model.split() for *_, model in rows]
     return pa.table(
         {
             "year": [year for _, year, _ in rows],
-            "make": ["FORD"] * len(rows),
-            "model": [model for *_, model in rows],
+            "make": [car[0] if car[1:] else "FORD" for car in cars],
+            "model": [car[-1] for car in cars],
             "base_sku": [part for part, *_ in rows],
             "serving_sku": pa.array([part for part, *_ in fits] + [None] * len(hidden), pa.string()),
         }
@@ -218,19 +221,46 @@ def test_without_anything_the_table_is_empty_and_has_its_columns() -> None:
     }
 
 
-def test_every_pair_agrees_with_a_slow_count() -> None:
+@pytest.mark.parametrize("block", [7, 1 << 18])
+def test_every_pair_agrees_with_a_slow_count(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many pairs are multiplied at a time."""
+    monkeypatch.setattr(similar_parts, "_BLOCK", block)
     random = np.random.default_rng(0)
     names = [f"P{number:02}" for number in range(30)]
     types = {name: ["Carburetor", "Intake", "UNKNOWN"][random.integers(3)] for name in names}
+    every_car = [
+        (year, f"{make} {model}")
+        for year in (1967, 1968)
+        for make in ("FORD", "GMC")
+        for model in ("GT", "T")
+    ]
     cars = {
-        name: {int(year) for year in random.integers(1960, 1966, random.integers(0, 4))} for name in names
+        name: {every_car[car] for car in random.integers(0, len(every_car), random.integers(0, 4))}
+        for name in names
     }
+    # Of other finishes of one part too, and of a part that may not be shown.
+    bought = {(names[i], names[j]): int(random.integers(1, 9)) for i, j in random.integers(0, 30, (90, 2))}
+    bought |= {(name, other): 9 for name in names[:5] for other in (name, "GONE")}
+    assert any(cars[name] for name in names[:5])
     vectors = random.standard_normal((30, 2))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    fits = fitment(*((name, year, "GT") for name in names for year in sorted(cars[name])))
+    fits = fitment(*((name, *car) for name in names for car in sorted(cars[name])))
     table = find(
-        catalogue(**types), fits, vectors=dict(zip(names, map(tuple, vectors), strict=True)), maximum=30
+        catalogue(**types),
+        fits,
+        ordered(*((*pair, buyers, float(buyers)) for pair, buyers in bought.items())),
+        vectors=dict(zip(names, map(tuple, vectors), strict=True)),
+        maximum=30,
     )
+    of_bought = table.filter(pc.equal(table["relation"], "goes_with")).to_pylist()
+    evidence = {(row["base_sku"], row["other_base_sku"]): row["evidence"] for row in of_bought}
+    assert len(evidence) == len(of_bought) > 10
+    assert evidence == {
+        (one, other): {"buyers": buyers, "shared_vehicles": len(cars[one] & cars[other])}
+        for (one, other), buyers in bought.items()
+        if one != other != "GONE" and cars[one] & cars[other]
+    }
+    table = table.filter(pc.equal(table["relation"], "alternative"))
     expected = {
         (one, other): (len(cars[one] & cars[other]), vectors[i] @ vectors[j])
         for i, one in enumerate(names)
@@ -240,7 +270,7 @@ def test_every_pair_agrees_with_a_slow_count() -> None:
     found = {(row["base_sku"], row["other_base_sku"]): row for row in table.to_pylist()}
     assert set(found) == set(expected) and len(found) == table.num_rows > 20
     for pair, (shared, cosine) in expected.items():
-        assert found[pair]["evidence"]["shared_vehicles"] == shared
+        assert found[pair]["evidence"] == {"buyers": bought.get(pair, 0), "shared_vehicles": shared}
         assert found[pair]["score"] == pytest.approx(cosine, abs=1e-6)
 
 
@@ -253,7 +283,8 @@ def test_vectors_of_pairs_give_the_scores_of_what_goes_with_a_part() -> None:
     assert [vector is not None for vector in vectors["target"].to_pylist()] == [False, False, True, True]
     found = nearest_targets(vectors, "A", 5).to_pydict()
     assert found["base_sku"] == ["C", "D"]
-    assert found["score"] == pytest.approx([math.log(0.75), math.log(0.5)])
+    # With as many digits as the table has, so that the two agree.
+    assert found["score"] == [round(math.log(share), 9) for share in (0.75, 0.5)]
     assert nearest_targets(vectors, "A", 1)["base_sku"].to_pylist() == ["C"]
     for without in ("C", "UNKNOWN"):
         assert nearest_targets(vectors, without, 5).num_rows == 0
