@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import dagster as dg
+import pyarrow as pa
 
 from holley_assets.assets.experiment_log import DeclarationError, start_experiment
 from holley_assets.assets.kept_versions import drop_expired, latest_day
@@ -29,7 +30,7 @@ from holley_assets.core.metadata_keys import (
 )
 from holley_assets.core.output_tables import OUTPUT_DATASET, OUTPUT_TABLE, SIMILAR_PARTS_OUTPUT
 from holley_assets.core.time_windows import TimeWindows
-from holley_assets.ranking.arms import BUCKETS
+from holley_assets.ranking.arms import ASSIGNED_ARM, BUCKETS, is_assigned_by
 from holley_assets.resources.run_lease import require_lease
 from holley_assets.resources.serving_switch import Switch, begin_record
 from holley_assets.resources.settings_resource import SettingsResource
@@ -196,7 +197,8 @@ class PublisherResource(dg.ConfigurableResource):
                 target.dataset, target.table, snapshot, unless_changed=condition, exposures=exposures
             )
 
-        serve = Serving(opened, self.settings.load(), day, context.run.run_id, urgent=True)
+        earlier = opened.read_table(target.dataset, snapshot).select(["email_lower", ASSIGNED_ARM])
+        serve = Serving(opened, self.settings.load(), day, context.run.run_id, urgent=True, earlier=earlier)
         rows, _, warnings = serve.as_decided(ask, replace)
         for warning in warnings:
             context.log.warning(warning)
@@ -217,6 +219,9 @@ class Serving(NamedTuple):
         run_id: who publishes.
         urgent: customers are to get other parts at once: an experiment that is not as declared warns, and is not
             logged.
+        earlier: ``email_lower, assigned_arm`` of the earlier version that comes back. It may be of another share than
+            the present one; the log would then say of users that they were assigned to an arm that the share denies,
+            and the readout would find arms without their users.
     """
 
     opened: Warehouse
@@ -224,6 +229,7 @@ class Serving(NamedTuple):
     day: datetime.date
     run_id: str
     urgent: bool = False
+    earlier: pa.Table | None = None
 
     def as_decided(
         self, ask: Callable[[], Present], replace: Callable[[Unchanged, Exposures | None], int]
@@ -244,19 +250,29 @@ class Serving(NamedTuple):
         raise PublicationRefused(f"the kill switch was decided on {_ATTEMPTS} times while this run asked it")
 
     def _exposures(self, asked: Present) -> tuple[Exposures | None, list[str]]:
+        nothing, assigned_buckets = "Nothing is logged of the experiment", asked.plan.assigned_buckets
         try:
-            return start_experiment(
+            exposures, warnings = start_experiment(
                 self.opened,
                 self.settings,
                 day=self.day,
-                assigned_buckets=asked.plan.assigned_buckets,
+                assigned_buckets=assigned_buckets,
                 run_id=self.run_id,
                 model_version=asked.plan.model_version,
             )
         except DeclarationError as error:
             if self.urgent or asked.plan.kill_switch:
-                return None, [f"Nothing is logged of the experiment: {error}"]
+                return None, [f"{nothing}: {error}"]
             raise PublicationRefused(str(error)) from error
+        salt = self.settings.serving.hash_salt
+        if exposures is None or self.earlier is None:
+            return exposures, warnings
+        if is_assigned_by(self.earlier, assigned_buckets=assigned_buckets, salt=salt):
+            return exposures, warnings
+        share = f"{assigned_buckets / BUCKETS:.0%}"
+        return None, [
+            f"{nothing}: the version that comes back assigned others to the graph than {share} of now"
+        ]
 
 
 def _dated(opened: Warehouse, serving: ServingSettings, target: Target, day: datetime.date) -> str | None:

@@ -205,6 +205,11 @@ def _restore(
             raise PublicationRefused(present.plan.reason)
         if present.plan.kill_switch and planned.version.models != {SQL_ARM}:
             raise PublicationRefused(f"the kill switch is {present.switch.words}; run serve_sql_only")
+        # A readout may have been written since the plan was made.
+        if not may_serve(opened, target, planned.version.name, present.plan, settings.serving):
+            raise PublicationRefused(
+                f"{planned.version.name} gives the graph's parts to others than are to get them: {present.plan.reason}"
+            )
         return present
 
     return publisher.restore(context, opened, target, planned.version.name, ask, day=today)

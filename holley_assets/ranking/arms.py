@@ -73,9 +73,18 @@ def mix_arms(
         )
         mixed = pa.concat_tables([_with_arm(chosen, GRAPH_ARM), _with_arm(others, SQL_ARM)])
         mixed = mixed.sort_by("email_lower")
-    of_graph = pc.less(user_buckets(mixed["email_lower"], salt), assigned_buckets)
-    assigned = pc.if_else(of_graph, GRAPH_ARM, SQL_ARM)
+    assigned = _assigned_arms(mixed["email_lower"], assigned_buckets, salt)
     return mixed.append_column(SERVING_SCHEMA.field(ASSIGNED_ARM), assigned)
+
+
+def is_assigned_by(rows: pa.Table, *, assigned_buckets: int, salt: str) -> bool:
+    """Whether the assigned arms in ``rows`` of a serving table are those of so many buckets of this salt."""
+    arms = rows[ASSIGNED_ARM].cast(pa.string()).combine_chunks()
+    return bool(_assigned_arms(rows["email_lower"], assigned_buckets, salt).equals(arms))
+
+
+def _assigned_arms(email_lower: pa.ChunkedArray, assigned_buckets: int, salt: str) -> pa.StringArray:
+    return pc.if_else(pc.less(user_buckets(email_lower, salt), assigned_buckets), GRAPH_ARM, SQL_ARM)
 
 
 def _with_arm(table: pa.Table, arm: str) -> pa.Table:

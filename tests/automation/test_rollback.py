@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import json
 from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
 import pytest
+from experiment_world import declaration_text
 from small_run import failure_of
 from tracking_world import delivery_of, evaluation_of, training_of
 
@@ -20,7 +22,8 @@ from holley_assets.core.asset_keys import (
     DELIVERED_TABLE,
     SERVING_TABLE,
 )
-from holley_assets.ranking.arms import SERVING_SCHEMA
+from holley_assets.core.output_tables import EXPOSURES_TABLE
+from holley_assets.ranking.arms import SERVING_SCHEMA, user_buckets
 from holley_assets.ranking.recommendations import WIDE_SCHEMA
 from holley_assets.resources.serving_switch import State, record_decision
 from holley_assets.resources.settings_resource import SettingsResource
@@ -28,7 +31,7 @@ from holley_assets.resources.tracking.journal import TrackingJournal
 from holley_assets.resources.tracking.mlflow_store import TrackingError
 from holley_assets.resources.tracking.model_registry import open_model_registry
 from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
-from holley_assets.resources.warehouse.interface import Warehouse
+from holley_assets.resources.warehouse.interface import MissingTableError, Warehouse
 from holley_assets.resources.warehouse_resource import WarehouseResource
 
 NOW = datetime.datetime(2026, 2, 9, tzinfo=datetime.UTC)
@@ -90,6 +93,25 @@ def fill(table: tuple[str, str], *versions: str, day: int) -> None:
     tables().replace_table(
         *table, pa.table(columns, schema=SERVING_SCHEMA if table == SERVED else WIDE_SCHEMA)
     )
+
+
+def fill_served(version: str, *, share: float, day: int) -> None:
+    """Rows of February ``day``: the hash assigns ``share`` of 40 users to the graph, which shows ``version``."""
+    users = [f"{n}@x.org" for n in range(40)]
+    buckets = user_buckets(pa.array(users), "holley:spring").to_pylist()
+    arms = ["graph" if bucket < share * 10_000 else "sql" for bucket in buckets]
+    assert {"graph", "sql"} == set(arms)
+    columns: dict[str, object] = {
+        name: pa.nulls(len(users), SERVING_SCHEMA.field(name).type) for name in SERVING_SCHEMA.names
+    }
+    columns |= {
+        "email_lower": users,
+        "model_version": [version if arm == "graph" else "sql" for arm in arms],
+        "generated_at": [datetime.datetime(2026, 2, day, tzinfo=datetime.UTC)] * len(users),
+        "arm": arms,
+        "assigned_arm": arms,
+    }
+    tables().replace_table(*SERVED, pa.table(columns, schema=SERVING_SCHEMA))
 
 
 def content(table: tuple[str, str]) -> tuple[set[str], int]:
@@ -213,6 +235,62 @@ def test_a_switch_that_is_pulled_between_plan_and_replacement_holds(
     assert "the kill switch is on since" in refused and "by bob: wrong parts; run serve_sql_only" in refused
     assert content(SERVED) == ({SECOND, "sql"}, 4)
     monkeypatch.undo()
+
+
+@pytest.fixture
+def experiment(
+    week: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dg.DagsterInstance:
+    """The week as an experiment in which half of the users get the graph."""
+    path = tmp_path / "spring.toml"
+    path.write_text(declaration_text())
+    monkeypatch.setenv("HOLLEY_EXPERIMENT_DECLARATION", str(path))
+    monkeypatch.setenv("HOLLEY_SERVING_EXPERIMENT", "spring")
+    monkeypatch.setenv("HOLLEY_SERVING_MODE", "ab")
+    return week
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1])
+def test_what_comes_back_is_logged_where_the_present_share_assigned_it(
+    experiment: dg.DagsterInstance, share: float
+) -> None:
+    """Of 10 % that came back as of 50 % the readout would say that the graph lost users."""
+    fill_served(FIRST, share=share, day=3)
+    fill_served(SECOND, share=0.5, day=4)
+    assert execute(experiment).success
+    assert content(SERVED) == ({FIRST, "sql"}, 3)
+    if share != 0.5:
+        with pytest.raises(MissingTableError):
+            tables().read_table("holley_serving", EXPOSURES_TABLE)
+        return
+    log = tables().read_table("holley_serving", EXPOSURES_TABLE)
+    served = tables().read_table(*SERVED)
+    assert log["share"].unique().to_pylist() == [0.5]
+    assert log.num_rows == served.num_rows and log["assigned_arm"].equals(served["assigned_arm"])
+
+
+def test_a_readout_of_harm_between_plan_and_replacement_holds(
+    experiment: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_served(FIRST, share=0.5, day=3)
+    fill_served(SECOND, share=0.5, day=4)
+    plan = rollback_module.plan_return
+
+    def harmed_then(*arguments: object) -> list[rollback_module.Return]:
+        planned = plan(*arguments)  # type: ignore[arg-type]
+        kept = tmp_path / "experiments" / "spring.json"
+        kept.parent.mkdir()
+        readout = {
+            "decision": {"outcome": "harm"},
+            "next_share": {"share": 0.0, "reason": "Clicks are fewer."},
+        }
+        kept.write_text(json.dumps(readout))
+        return planned
+
+    monkeypatch.setattr(rollback_module, "plan_return", harmed_then)
+    refused = failure_of(execute(experiment), "roll_back")
+    assert "others than are to get them: the readout takes the graph's parts from everybody" in refused
+    assert content(SERVED) == ({SECOND, "sql"}, 4)
 
 
 def test_only_a_version_within_the_present_share_comes_back(
