@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from holley_assets.experiment.declaration import Declaration
-from holley_assets.experiment.outcomes import OUTCOMES_SCHEMA
+from holley_assets.experiment.outcomes import OUTCOMES_SCHEMA, read_outcomes
+from holley_assets.experiment.readout import read_experiment, read_looks
+from holley_assets.experiment.traffic import sample_ratio
 
 START = datetime.date(2026, 3, 1)
 END = datetime.date(2026, 4, 26)
@@ -100,6 +103,39 @@ def shares(*groups: tuple[int, int, bool]) -> tuple[np.ndarray, np.ndarray]:
     clicks = np.concatenate([np.arange(users) < clicked for users, clicked, _ in groups]).astype(np.int64)
     graph = np.concatenate([np.full(users, of_graph) for users, _, of_graph in groups])
     return clicks, graph
+
+
+def crossed(looks: list[dict[str, Any]]) -> bool:
+    """Whether any look would stop the experiment."""
+    return any(look["statistic"] is not None and abs(look["statistic"]) >= look["bound"] for look in looks)
+
+
+def decide(outcomes: Callable[[datetime.date], pa.Table], declaration: Declaration) -> dict[str, Any]:
+    """The readout of the first declared look that decides, or of the last; ``outcomes`` gives those as of a day."""
+    readout: dict[str, Any] = {}
+    for day in declaration.look_dates():
+        table = outcomes(day)
+        # To read all of an experiment takes half a second; here a look that decides nothing is seen without it.
+        if day < declaration.planned_end and _stays_open(table, declaration, day):
+            continue
+        readout = read_experiment(declaration, table, as_of=day)
+        if readout["decision"]["outcome"] != "keep running":
+            break
+    return readout
+
+
+def _stays_open(table: pa.Table, declaration: Declaration, day: datetime.date) -> bool:
+    users = read_outcomes(table, declaration)
+    if sample_ratio(users.exposed)["mismatch"]:
+        return False
+    looks = read_looks(users.compared(declaration), declaration, day)
+    look = next(look for look in looks if look["date"] == day.isoformat())
+    return (
+        look["statistic"] is not None
+        and not crossed([look])
+        and look["relative_interval"] is not None
+        and look["relative_interval"][1] >= declaration.minimal_effect
+    )
 
 
 # What the graph does to the click rate of users who come in a week, relative; and the part of its users that is lost.

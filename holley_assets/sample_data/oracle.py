@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from holley_assets.sample_data import dirt
@@ -40,6 +41,29 @@ def oracle_user_scores(folder: Path) -> pa.Table:
     :func:`oracle_scores`. Probabilities sum to 1 over the parts that fit.
     """
     return pq.read_table(folder / ORACLE_FOLDER / USER_SCORES_FILE)
+
+
+def true_chances(folder: Path, shown: pa.Table) -> np.ndarray:
+    """The chance that a user's next click is for a part, float64 [rows], 0 where it cannot be.
+
+    Args:
+        folder: of the sample.
+        shown: email_lower, year, make, model and base_sku.
+    """
+    by_car, by_user = oracle_scores(folder), oracle_user_scores(folder)
+    known = pc.is_in(shown["email_lower"], value_set=pc.unique(by_user["email_lower"]))
+    of_car = _looked_up(by_car, shown, ("year", "make", "model", "base_sku"))
+    of_user = _looked_up(by_user, shown, ("email_lower", "base_sku"))
+    return np.where(known.to_numpy(), of_user, of_car)
+
+
+def _looked_up(scores: pa.Table, rows: pa.Table, key: tuple[str, ...]) -> np.ndarray:
+    def keys(table: pa.Table) -> pa.ChunkedArray:
+        texts = [pc.cast(table[name], pa.string()) for name in key]
+        return pc.binary_join_element_wise(*texts, "\x1f")
+
+    place = pc.fill_null(pc.index_in(keys(rows), value_set=keys(scores)), -1).to_numpy()
+    return np.where(place < 0, 0.0, np.exp(scores["score"].to_numpy())[place])
 
 
 def scores_table(shop: Shop, demand: Demand) -> pa.Table:

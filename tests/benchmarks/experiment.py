@@ -3,8 +3,10 @@
 ``PYTHONPATH="$PWD" python tests/benchmarks/experiment.py --hillstrom ../shared/data/hillstrom/hillstrom.parquet``
 reshuffles the 21,306 customers without mail 1,000 times into two arms, between which there is no difference, and reads
 each at one look and at five; then it reads 200 experiments of each kind of ``tests/experiment_world.py`` look by look
-until one decides. ``--reshuffles``, ``--simulations`` and ``--kinds`` choose others; without ``--hillstrom``, and with
-``--simulations 0``, one part is left out. Prints the tables of README.md. Ten minutes on one core.
+until one decides, and 200 of each world of ``tests/experiment_truth.py``: on a sample whose truth is known, by the
+queries of production. ``--reshuffles``, ``--simulations``, ``--kinds``, ``--truths`` and ``--users`` choose others;
+without ``--hillstrom``, with ``--simulations 0`` and with ``--truths 0``, a part is left out. Prints the tables of
+README.md. Half an hour on one core.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 from statistics import NormalDist
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -25,13 +28,13 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from experiment_world import END, KINDS, declare, outcome_table, simulate
+from experiment_truth import USERS_WITH_A_CAR, WORLDS, Sample
+from experiment_world import END, KINDS, START, crossed, decide, declare, outcome_table, simulate
 
-from holley_assets.experiment.declaration import Declaration
 from holley_assets.experiment.estimates import measure
 from holley_assets.experiment.metrics import TESTED
 from holley_assets.experiment.outcomes import read_outcomes
-from holley_assets.experiment.readout import read_experiment, read_looks
+from holley_assets.experiment.readout import read_looks
 from holley_assets.experiment.traffic import sample_ratio
 from holley_assets.experiment.verdict import DECISIONS
 
@@ -49,11 +52,6 @@ def reshuffled(
         clicks=customers["visit"].to_numpy(),
         **columns,
     )
-
-
-def crossed(looks: list[dict[str, Any]]) -> bool:
-    """Whether any look would stop the experiment."""
-    return any(look["statistic"] is not None and abs(look["statistic"]) >= look["bound"] for look in looks)
 
 
 def read_nothing(file: Path, reshuffles: int) -> None:
@@ -93,51 +91,58 @@ def read_nothing(file: Path, reshuffles: int) -> None:
     )
 
 
-def decide(table: pa.Table, declaration: Declaration) -> tuple[str, datetime.date]:
-    """The first decision other than to keep running, and its day."""
-    users = read_outcomes(table, declaration)
-    looks = read_looks(users.compared(declaration), declaration, END)
-    for look, day in zip(looks, declaration.look_dates(), strict=True):
-        # To read all of an experiment takes half a second; here a look that decides nothing is seen without it.
-        open_still = look["statistic"] is not None and not crossed([look])
-        if (
-            open_still
-            and look["relative_interval"][1] >= declaration.minimal_effect
-            and day < END
-            and look["number"] > 1
-        ):
-            continue
-        outcome = read_experiment(declaration, table, as_of=day)["decision"]["outcome"]
-        if outcome != "keep running":
-            return outcome, day
-    return outcome, day
+def show(decided: dict[str, list[dict[str, Any]]]) -> None:
+    """A row for each truth: how often it was decided in which way, and after how many days."""
+    print(f"| truth | {' | '.join(DECISIONS)} | mean days |")
+    print(f"| --- |{' ---: |' * (len(DECISIONS) + 1)}")
+    for truth, readouts in decided.items():
+        counts = Counter(readout["decision"]["outcome"] for readout in readouts)
+        days = [(datetime.date.fromisoformat(readout["as_of"]) - START).days for readout in readouts]
+        shares = " | ".join(f"{100.0 * counts[outcome] / len(readouts):.1f} %" for outcome in DECISIONS)
+        print(f"| {truth} | {shares} | {np.mean(days):.0f} |", flush=True)
 
 
 def simulate_all(kinds: list[str], simulations: int) -> None:
     """How often each kind of experiment is decided in which way."""
     declaration = declare(looks=4, guardrails={"unsubscribe_rate": 0.5})
-    print(f"{simulations} experiments of each kind\n\n| truth | {' | '.join(DECISIONS)} | mean days |")
-    print(f"| --- |{' ---: |' * (len(DECISIONS) + 1)}")
+    print(f"{simulations} experiments of each kind\n")
+    decided = {}
     for kind in kinds:
-        decided = [decide(simulate(kind, seed), declaration) for seed in range(simulations)]
-        counts = Counter(outcome for outcome, _ in decided)
-        days = np.mean([(day - declaration.start).days for _, day in decided])
-        shares = " | ".join(f"{100.0 * counts[outcome] / simulations:.1f} %" for outcome in DECISIONS)
-        print(f"| {kind} | {shares} | {days:.0f} |", flush=True)
+        tables = (simulate(kind, seed) for seed in range(simulations))
+        decided[kind] = [decide(lambda _, table=table: table, declaration) for table in tables]
+    show(decided)
+
+
+def simulate_truths(simulations: int, users: int) -> None:
+    """The same on the truth of a sample, by the queries of production."""
+    decided: dict[str, list[dict[str, Any]]] = {world: [] for world in WORLDS}
+    with TemporaryDirectory() as folder:
+        sample = Sample(Path(folder), math.ceil(users * len(WORLDS) / USERS_WITH_A_CAR))
+        for seed in range(simulations):
+            experiment = sample.experiment(WORLDS, users, seed)
+            for world, readouts in decided.items():
+                readouts.append(experiment.decide(world))
+            if (seed + 1) % 20 == 0 or seed + 1 == simulations:
+                print(f"\n{seed + 1} experiments of {users} users on each truth of a sample\n")
+                show(decided)
 
 
 def main() -> None:
-    """Both parts."""
+    """All parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hillstrom", type=Path)
     parser.add_argument("--reshuffles", type=int, default=1000)
     parser.add_argument("--simulations", type=int, default=200)
+    parser.add_argument("--truths", type=int, default=200)
+    parser.add_argument("--users", type=int, default=4000)
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     options = parser.parse_args()
     if options.hillstrom is not None:
         read_nothing(options.hillstrom, options.reshuffles)
     if options.simulations:
         simulate_all(options.kinds, options.simulations)
+    if options.truths:
+        simulate_truths(options.truths, options.users)
 
 
 if __name__ == "__main__":
