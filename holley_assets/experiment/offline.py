@@ -50,4 +50,8 @@ def agreement(rows: Sequence[Mapping[str, Any]]) -> str:
     if not compared:
         return "No model version has both figures yet."
     agreeing = sum(row["agree"] for row in compared)
-    return f"Of {len(compared)} model versions with both figures, {agreeing} point the same way offline and online."
+    if len(compared) == 1:
+        ways = "the same way" if agreeing else "different ways"
+        return f"The one model version with both figures points {ways} offline and online."
+    verb = "points" if agreeing == 1 else "point"
+    return f"Of {len(compared)} model versions with both figures, {agreeing} {verb} the same way offline and online."

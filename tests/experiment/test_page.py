@@ -168,8 +168,17 @@ def test_offline_lifts_stand_beside_online_ones() -> None:
     assert rows[0]["online"] == pytest.approx(0.5) and rows[0]["offline_interval"] == [0.02, 0.042]
     assert rows[0]["online_interval"][0] > 0 and rows[0]["experiment"] == "graph_spring"
     assert (
-        agreement(rows) == "Of 2 model versions with both figures, 1 point the same way offline and online."
+        agreement(rows) == "Of 2 model versions with both figures, 1 points the same way offline and online."
     )
+    assert (
+        agreement(rows[:1])
+        == "The one model version with both figures points the same way offline and online."
+    )
+    assert (
+        agreement(rows[1:])
+        == "The one model version with both figures points different ways offline and online."
+    )
+    assert agreement(rows[:1] * 2).startswith("Of 2 model versions with both figures, 2 point the same way")
     text = text_of(render(readout, lifts=rows))
     assert "Offline against online" in text and "+3.10 +2.00 to +4.20 +50.0 %" in text
 
@@ -219,6 +228,17 @@ def test_the_picture_of_intervals() -> None:
     drawn = str(draw_intervals([row]))
     assert "&lt;x&gt;" in drawn and 'cx="475.0"' in drawn
     assert 'x1="229.6"' in drawn and 'x2="720.4"' in drawn and 'x1="352.3"' in drawn
+
+
+def test_a_picture_scrolls_where_its_words_would_be_too_small_to_read() -> None:
+    page = render(small())
+    assert page.count("<svg") == page.count('<figure tabindex="0" aria-label="Picture;') == 2
+    narrow = page[page.index("@media (max-width: 560px)") : page.index("@media print")]
+    assert "figure { overflow-x: auto; }" in narrow and "figure svg { min-width: 720px;" in narrow
+    # Nobody clicks and nothing has an interval: there is no picture, and no empty frame.
+    _, graph = shares((100, 0, False), (100, 0, True))
+    idle = render(read_experiment(declare(), outcome_table(graph), as_of=END))
+    assert "<svg" not in idle and "<figure" not in idle
 
 
 def test_the_picture_of_looks() -> None:
