@@ -5,6 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from holley_assets.assets.kept_versions import name_beside
 from holley_assets.assets.step import Step
 from holley_assets.core.asset_keys import (
     DELIVERED_TABLE,
@@ -22,8 +23,11 @@ from holley_assets.core.metadata_keys import (
 )
 from holley_assets.core.output_tables import (
     OUTPUT_DATASET,
+    OUTPUT_TABLE,
 )
 from holley_assets.evaluation.vectors import vectors_of_view
+from holley_assets.resources.lease import LeaseError
+from holley_assets.resources.run_lease import require_lease
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource
@@ -121,7 +125,8 @@ def embedding_tables(
 
     Parts have a source and a target vector too, which tell what is bought with or after what. A row of users is one
     vector and all customers who share it: those with the same car and no history do. Each table is replaced as a whole,
-    without earlier versions beside it. The score of a part for a customer is the dot product.
+    without earlier versions beside it; vectors of an older day than the delivered table go beside them, as its rows do
+    (HOLLEY_SERVING_OLDER_DAY). The score of a part for a customer is the dot product.
     holley_assets/deploy/README.md has queries for VECTOR_SEARCH.
     """
     step = Step(context, settings, time_windows)
@@ -131,16 +136,25 @@ def embedding_tables(
             product_embeddings, ordered_pairs, step.settings.run.pair_dimensions, step.run_id
         ),
     }
-    with one_line(WarehouseError):
+    serving, rows = settings.load().serving, {}
+    with one_line(WarehouseError, LeaseError):
+        require_lease(step.run_id)
         opened = step.open(warehouse)
-        rows = {
-            name: opened.replace_table(OUTPUT_DATASET, name, table, keep_snapshot=False)
-            for name, table in tables.items()
-        }
+        for name, table in tables.items():
+            beside = name_beside(
+                opened, serving, OUTPUT_DATASET, name, step.windows.as_of, dated_by=OUTPUT_TABLE
+            )
+            if beside:
+                step.log.warning(
+                    f"{OUTPUT_DATASET}.{name} is of a later day and stays; these are in {beside}"
+                )
+            rows[beside or name] = opened.replace_table(
+                OUTPUT_DATASET, beside or name, table, keep_snapshot=False
+            )
     return dg.MaterializeResult(
         metadata={
             "rows": rows,
-            "dimensions": len(tables[PRODUCTS]["embedding"][0]) if rows[PRODUCTS] else 0,
+            "dimensions": len(tables[PRODUCTS]["embedding"][0]) if tables[PRODUCTS].num_rows else 0,
             **step.took(),
         }
     )

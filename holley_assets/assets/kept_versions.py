@@ -13,7 +13,7 @@ from holley_assets.core.metadata_keys import MODEL_VERSION
 from holley_assets.ranking.arms import SQL_ARM
 from holley_assets.resources.tracking.mlflow_store import TrackingError
 from holley_assets.resources.warehouse.interface import MissingTableError, Warehouse, WarehouseError
-from holley_assets.settings import Settings
+from holley_assets.settings import ServingSettings, Settings
 
 GENERATED_AT = "generated_at"
 
@@ -58,6 +58,29 @@ def latest_day(warehouse: Warehouse, dataset: str, table: str) -> datetime.date 
         return None
     days = [at for (at,) in warehouse.value_counts(dataset, table, [GENERATED_AT])]
     return max((at.date() for at in days if isinstance(at, datetime.datetime)), default=None)
+
+
+def name_beside(
+    warehouse: Warehouse,
+    serving: ServingSettings,
+    dataset: str,
+    table: str,
+    day: datetime.date,
+    *,
+    dated_by: str | None = None,
+) -> str | None:
+    """Name of the table for rows of ``day``, where the present rows of ``table`` are later and are to stay; else None.
+
+    Args:
+        dated_by: table of the dataset that tells the day of the present rows; None: ``table`` itself.
+
+    Raises:
+        WarehouseError: the present rows cannot be read.
+    """
+    if serving.older_day == "replace":
+        return None
+    held = latest_day(warehouse, dataset, dated_by or table)
+    return f"{table}_of_{day:%Y%m%d}" if held is not None and day < held else None
 
 
 def expired_versions(older: list[Version], previous_champion: str | None) -> list[str]:

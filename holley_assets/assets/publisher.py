@@ -15,7 +15,7 @@ import dagster as dg
 import pyarrow as pa
 
 from holley_assets.assets.experiment_log import DeclarationError, start_experiment
-from holley_assets.assets.kept_versions import drop_expired, latest_day
+from holley_assets.assets.kept_versions import drop_expired, name_beside
 from holley_assets.assets.publishing import ProvenTable, PublicationRefused, prove
 from holley_assets.assets.serving_plan import Present, buckets_of, present_plan
 from holley_assets.checks.provenance import Lineage
@@ -137,7 +137,7 @@ class PublisherResource(dg.ConfigurableResource):
             proven.sha256,
         )
         target = self.target(asset)
-        dated = _dated(opened, present.serving, target, windows.as_of)
+        dated = name_beside(opened, present.serving, target.dataset, target.table, windows.as_of)
         if dated is not None:
             rows = opened.publish_staged(name, target.dataset, dated, keep_snapshot=False)
             warning = (
@@ -273,14 +273,6 @@ class Serving(NamedTuple):
         return None, [
             f"{nothing}: the version that comes back assigned others to the graph than {share} of now"
         ]
-
-
-def _dated(opened: Warehouse, serving: ServingSettings, target: Target, day: datetime.date) -> str | None:
-    """Name of the table for rows of ``day``, where the target holds later ones and they are to stay."""
-    if serving.older_day == "replace":
-        return None
-    held = latest_day(opened, target.dataset, target.table)
-    return f"{target.table}_of_{day:%Y%m%d}" if held is not None and day < held else None
 
 
 def _require_plan(present: Present, staged: Mapping[str, object], serving: ServingSettings) -> None:

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import datetime
+from pathlib import Path
+
+import dagster as dg
 import numpy as np
 import pyarrow as pa
+import pytest
 
-from holley_assets.assets.embedding_tables import product_vectors, user_vectors
+from holley_assets.assets import embedding_tables as embedding_tables_module
+from holley_assets.assets.embedding_tables import embedding_tables, product_vectors, user_vectors
+from holley_assets.core.time_windows import TimeWindows
+from holley_assets.resources.lease import LeaseError
+from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.warehouse.interface import MissingTableError, Warehouse
+from holley_assets.resources.warehouse_resource import WarehouseResource
+
+DELIVERED = datetime.date(2026, 2, 8)
+SETTINGS = SettingsResource()
 
 
 def vectors(key: str, keys: list[object], values: list[list[float]], views: list[str]) -> pa.Table:
@@ -73,3 +87,89 @@ def test_without_any_order_no_part_leads_to_another() -> None:
     )
     (row,) = product_vectors(embeddings, pairs, 16, "run").to_pylist()
     assert (row["source_embedding"], row["target_embedding"]) == ([], [])
+
+
+class InMemory(dg.InMemoryIOManager):
+    """Gives an asset tables that no asset of the test makes."""
+
+    def __init__(self, tables: dict[str, pa.Table]) -> None:
+        super().__init__()
+        self.tables = tables
+
+    def load_input(self, context: dg.InputContext) -> pa.Table:
+        return self.tables[context.asset_key.to_user_string()]
+
+
+def opened() -> Warehouse:
+    settings = SETTINGS.load()
+    return WarehouseResource().open(settings, settings.run.data_dir)
+
+
+def published(day: datetime.date) -> dg.ExecuteInProcessResult:
+    """One user and one part with the vector of ``day``."""
+    windows = TimeWindows(
+        day, day - datetime.timedelta(30), day - datetime.timedelta(180), "parquet", "/none"
+    )
+    vector = [[float(day.day), 0.0]]
+    nothing = pa.array([], pa.string())
+    tables = {
+        "time_windows": windows.to_table(),
+        "user_profiles": pa.table({"email_lower": ["a"], "serving_profile": np.array([0], np.int32)}),
+        "user_embeddings": vectors("profile", [0], vector, ["serving"]),
+        "product_embeddings": vectors("base_sku", ["A"], vector, ["serving"]),
+        "ordered_pairs": pa.table(
+            {"base_sku": nothing, "other_base_sku": nothing, "serving_weight": pa.array([], pa.float64())}
+        ),
+    }
+    return dg.materialize(
+        [embedding_tables, *map(dg.AssetSpec, tables)],
+        selection=[embedding_tables],
+        resources={"io_manager": InMemory(tables), "settings": SETTINGS, "warehouse": WarehouseResource()},
+        raise_on_error=False,
+    )
+
+
+def held(name: str) -> list[float]:
+    (vector,) = opened().read_table("temp_holley_gnn", name)["embedding"].to_pylist()
+    return list(vector)
+
+
+@pytest.fixture
+def delivered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A delivered table, and the vectors of its day."""
+    monkeypatch.setenv("HOLLEY_DATA_DIR", str(tmp_path))
+    at = datetime.datetime.combine(DELIVERED, datetime.time(), datetime.UTC)
+    opened().replace_table("temp_holley_gnn", "recommendations", pa.table({"generated_at": [at]}))
+    assert published(DELIVERED).success
+
+
+@pytest.mark.usefixtures("delivered")
+def test_vectors_of_an_older_day_go_beside_those_of_the_delivered_table(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    result = published(DELIVERED - datetime.timedelta(1))
+    assert result.success
+    for name in ("user_embeddings", "product_embeddings"):
+        assert (held(name), held(f"{name}_of_20260207")) == ([8.0, 0.0], [7.0, 0.0])
+    (shown,) = result.asset_materializations_for_node("embedding_tables")
+    assert shown.metadata["rows"].value == {
+        "user_embeddings_of_20260207": 1,
+        "product_embeddings_of_20260207": 1,
+    }
+    assert shown.metadata["dimensions"].value == 2
+
+    monkeypatch.setenv("HOLLEY_SERVING_OLDER_DAY", "replace")
+    assert published(DELIVERED - datetime.timedelta(2)).success
+    assert held("product_embeddings") == [6.0, 0.0]
+    with pytest.raises(MissingTableError):
+        held("product_embeddings_of_20260206")
+
+
+@pytest.mark.usefixtures("delivered")
+def test_a_step_that_outlived_its_run_replaces_no_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken_over(run_id: str) -> None:
+        raise LeaseError(f"taken over; run {run_id[:8]} writes nothing more")
+
+    monkeypatch.setattr(embedding_tables_module, "require_lease", taken_over)
+    assert not published(DELIVERED + datetime.timedelta(1)).success
+    assert held("user_embeddings") == [8.0, 0.0]
