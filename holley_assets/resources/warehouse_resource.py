@@ -85,6 +85,7 @@ class WarehouseResource(dg.ConfigurableResource):
             sources={table: source_path(Path(source_location), table) for table in SOURCE_TABLES},
             assets={**written, **named_files, **(assets or {})},
             columns=columns,
+            dollars=settings.bigquery.dollars,
             database=data_dir / DATABASE_FILE,
             temporary_directory=data_dir / TEMPORARY_FOLDER,
             guarded=guarded,

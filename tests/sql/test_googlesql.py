@@ -22,6 +22,7 @@ from holley_assets.resources.warehouse.duckdb.transpile import to_duckdb
 from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
 from holley_assets.resources.warehouse.exposures import EXPOSURES_SCHEMA
 from holley_assets.resources.warehouse.interface import DUPLICATE_REASON
+from holley_assets.resources.warehouse.scans import Scan, find_scans
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 from holley_assets.resources.warehouse.sql_files import (
     Query,
@@ -30,6 +31,7 @@ from holley_assets.resources.warehouse.sql_files import (
     read_query,
     shared_functions,
 )
+from holley_assets.resources.warehouse.table_sizes import DAY_COLUMNS
 from holley_assets.settings import load_settings
 
 googlesql = pytest.importorskip("googlesql", reason="the package zetasql is not installed")
@@ -426,6 +428,48 @@ def test_both_engines_give_the_same_rows(
         assert list(found[0]) == list(expected[0])
     assert_same(found, expected, name)
     assert world.dropped[name] == dropped
+
+
+def as_scanned(table: pa.Table, scans: list[Scan], parameters: dict[str, object]) -> pa.Table:
+    """``table`` with nothing but what ``scans`` read: null in other columns, and no row of other days."""
+    read = {column for scan in scans for column in scan.columns}
+    for number, field in enumerate(table.schema):
+        if field.name.lower() not in read:
+            table = table.set_column(number, field.name, pa.nulls(table.num_rows, field.type))
+    ranges = {(scan.since, scan.before) for scan in scans if scan.columns}
+    day_column = DAY_COLUMNS.get(scans[0].table)
+    if len(ranges) == 1 and day_column in read:
+        (bounds,) = ranges
+        since, before = (parameters[name] if name else None for name in bounds)
+        days = [moment and moment.date() for moment in table[day_column].to_pylist()]
+        kept = [
+            day is None or ((since is None or day >= since) and (before is None or day < before))
+            for day in days
+        ]
+        table = table.filter(pa.array(kept, pa.bool_()))
+    return table
+
+
+@pytest.mark.parametrize("name", query_names())
+def test_nothing_but_what_is_scanned_matters(world: World, name: str, tmp_path: Path) -> None:
+    """What a query is said not to read, and not to pay for, changes no row of it."""
+    expected = world.table(name)
+    query = read_query(name)
+    tables = {table: world.table(table) for _, table in sorted(to_duckdb(query).tables)}
+    found = find_scans(query, {table: tuple(content.schema.names) for table, content in tables.items()})
+    assert {scan.table for scan in found} == tables.keys()
+    files = {table: tmp_path / f"{table}.parquet" for table in tables}
+    for table, content in tables.items():
+        scans = [scan for scan in found if scan.table == table]
+        pq.write_table(as_scanned(content, scans, world.parameters), files[table])
+    warehouse = DuckDBWarehouse(
+        sources={**world.sources, **files},
+        assets={**world.assets, **files},
+        database=tmp_path / "warehouse.duckdb",
+        temporary_directory=tmp_path / "tmp",
+    )
+    result = warehouse.query_to_parquet(name, world.parameters, tmp_path / "result.parquet")
+    assert_same(pq.read_table(result.path).to_pylist(), expected.to_pylist(), name)
 
 
 def strange_texts() -> list[str]:

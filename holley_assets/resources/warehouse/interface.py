@@ -84,7 +84,7 @@ class QueryResult(NamedTuple):
     dropped: dict[str, int]
     """Source rows that could not be used, by reason."""
     costs: Mapping[str, float]
-    """What was read and what it cost, by name; empty where nothing is billed."""
+    """What was read and what it cost, by name; on this machine what BigQuery would bill. Empty without a price."""
 
 
 class Warehouse(Protocol):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 import duckdb
+import pyarrow as pa
+from sqlglot.errors import SqlglotError
 
 from holley_assets.resources.warehouse.duckdb.files import PathError, parquet_relation, part_files, quote
 from holley_assets.resources.warehouse.duckdb.parquet_sources import describe_parquet, source_select
@@ -22,10 +24,20 @@ from holley_assets.resources.warehouse.interface import (
     QueryResult,
     WarehouseError,
 )
+from holley_assets.resources.warehouse.scans import billed_bytes, find_scans, scanned_bytes
 from holley_assets.resources.warehouse.source_tables import COMPANY, SOURCE_TABLES, TableDescription
-from holley_assets.resources.warehouse.sql_files import Datasets, QueryError, read_query
+from holley_assets.resources.warehouse.sql_files import (
+    Datasets,
+    Query,
+    QueryError,
+    query_dependencies,
+    read_query,
+)
+from holley_assets.resources.warehouse.table_sizes import TableSize, measure_table
 from holley_assets.texts import without_values
 
+# Enough to tell how long a table's values are; a few milliseconds to read.
+_ESTIMATED_ROWS = 20_000
 # DuckDB sums INT64 into HUGEINT and reads 1.0 as DECIMAL; BigQuery has INT64 and FLOAT64 for both.
 _BIGQUERY_WIDTHS = {"HUGEINT": "BIGINT", "INTEGER": "BIGINT", "FLOAT": "DOUBLE"}
 
@@ -42,6 +54,8 @@ class DuckDBWarehouse(DuckDBTables):
         lock_seconds: how long to wait for another process that holds the database.
         guarded: dataset and name of the output tables that are replaced under a condition alone.
         columns: of assets of these names queries see no others than these, by the names that the file has for them.
+        dollars: price of so many bytes read in BigQuery, by which each query says what it would cost there; unset: none
+            does.
 
     No connection outlives a call: DuckDB locks a database for as long as one process holds it open.
     """
@@ -57,6 +71,7 @@ class DuckDBWarehouse(DuckDBTables):
         lock_seconds: float = 10.0,
         guarded: Collection[tuple[str, str]] = (),
         columns: Mapping[str, Mapping[str, str]] | None = None,
+        dollars: Callable[[int], float] | None = None,
     ) -> None:
         super().__init__(database, lock_seconds=lock_seconds, guarded=guarded)
         self._sources = sources
@@ -64,6 +79,7 @@ class DuckDBWarehouse(DuckDBTables):
         self._columns = columns or {}
         self._temporary_directory = temporary_directory
         self._processes = processes
+        self._dollars = dollars
         self._datasets = Datasets()
         self._output: Mapping[str, tuple[str, str]] = {}
 
@@ -125,7 +141,31 @@ class DuckDBWarehouse(DuckDBTables):
             ) from None
         finally:
             partial.unlink(missing_ok=True)
-        return QueryResult(path, rows, dropped, costs={})
+        return QueryResult(path, rows, dropped, self._costs(read, values, path))
+
+    def _costs(self, query: Query, parameters: Mapping[str, object], path: Path) -> dict[str, float]:
+        """What BigQuery would bill for a query whose rows are in ``path``, its sources being partitioned by day.
+
+        Bytes are those of each file's first rows, in proportion. What cannot be estimated is left out: it ends no run.
+        """
+        names = query_dependencies(query.name) if self._dollars is not None else []
+        if self._dollars is None or any(name in self._output for name in names):
+            return {}
+        try:
+            sizes = {name: self._size(part_files(self._path(name)), name) for name in names}
+            scans = find_scans(query, {name: tuple(size.columns) for name, size in sizes.items()})
+            scanned = scanned_bytes(scans, sizes, parameters)
+            billed = billed_bytes(query, scanned, self._size([path], query.name))
+        except (pa.ArrowException, SqlglotError):
+            return {}
+        return {"bigquery_bytes": billed, "bigquery_dollars": round(self._dollars(billed), 4)}
+
+    def _path(self, table: str) -> Path:
+        return self._sources[table] if table in SOURCE_TABLES else self._assets[table]
+
+    @staticmethod
+    def _size(files: Sequence[Path], table: str) -> TableSize:
+        return measure_table(files, table, sample_rows=_ESTIMATED_ROWS)
 
     def _prepare(self, connection: duckdb.DuckDBPyConnection, name: str, query: DuckDBQuery) -> None:
         for dataset in sorted({dataset for dataset, _ in query.tables}):
