@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from holley_assets.settings import known_variables
+from holley_assets.settings import SECTIONS, known_variables
+from holley_assets.settings.loading import missing_in_production
 from holley_assets.settings.reference import settings_page
 
 PROJECT = Path(__file__).parent.parent
@@ -29,6 +30,19 @@ def test_the_page_of_settings_is_that_of_the_code() -> None:
         "renew it: python -m holley_assets.settings.reference > holley_assets/settings/README.md"
     )
     assert sorted(re.findall(r"^\| `(HOLLEY_\w+)` \|", page, flags=re.M)) == sorted(known_variables())
+
+
+def test_one_table_has_all_that_production_needs() -> None:
+    page = (PROJECT / "holley_assets" / "deploy" / "README.md").read_text(encoding="utf-8")
+    table = page.partition("## What production needs")[2].partition("\n## ")[0]
+    needed = {
+        name for row in re.findall(r"^\| (.+) \| yes \|", table, flags=re.M) for name in row.split(", ")
+    }
+    sections = [section.model_construct() for section in SECTIONS.values()]
+    assert needed == {
+        f"`{name}`" for name in missing_in_production({str(type(each)): each for each in sections})
+    }
+    assert {"HOLLEY_ALERT_URLS", "HOLLEY_SERVING_DATASET"} <= set(re.findall(r"HOLLEY_\w+", table))
 
 
 def test_no_page_names_a_variable_that_is_no_setting() -> None:
