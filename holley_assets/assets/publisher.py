@@ -17,7 +17,7 @@ import pyarrow as pa
 from holley_assets.assets.experiment_log import DeclarationError, start_experiment
 from holley_assets.assets.kept_versions import drop_expired, name_beside
 from holley_assets.assets.publishing import ProvenTable, PublicationRefused, prove
-from holley_assets.assets.serving_plan import Present, buckets_of, present_plan
+from holley_assets.assets.serving_plan import Present, buckets_of, ever_served, present_plan
 from holley_assets.checks.provenance import Lineage
 from holley_assets.checks.staged_table import judged_name
 from holley_assets.core.asset_keys import DELIVERED_TABLE, SERVING_TABLE, SIMILAR_PARTS_TABLE
@@ -30,9 +30,9 @@ from holley_assets.core.metadata_keys import (
 )
 from holley_assets.core.output_tables import OUTPUT_DATASET, OUTPUT_TABLE, SIMILAR_PARTS_OUTPUT
 from holley_assets.core.time_windows import TimeWindows
-from holley_assets.ranking.arms import ASSIGNED_ARM, BUCKETS, is_assigned_by
+from holley_assets.ranking.arms import ARM, ASSIGNED_ARM, BUCKETS, GRAPH_ARM, is_assigned_by
 from holley_assets.resources.run_lease import require_lease
-from holley_assets.resources.serving_switch import Switch, begin_record
+from holley_assets.resources.serving_switch import Switch, begin_record, read_switch
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import ChangedError, Exposures, Unchanged, Warehouse
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
@@ -137,7 +137,7 @@ class PublisherResource(dg.ConfigurableResource):
             proven.sha256,
         )
         target = self.target(asset)
-        dated = name_beside(opened, present.serving, target.dataset, target.table, windows.as_of)
+        dated = beside_target(opened, present, target, windows.as_of)
         if dated is not None:
             rows = opened.publish_staged(name, target.dataset, dated, keep_snapshot=False)
             warning = (
@@ -273,6 +273,23 @@ class Serving(NamedTuple):
         return None, [
             f"{nothing}: the version that comes back assigned others to the graph than {share} of now"
         ]
+
+
+def beside_target(opened: Warehouse, settings: Settings, target: Target, day: datetime.date) -> str | None:
+    """Name of the table for rows of ``day``, where the target holds later ones and they are to stay; else None.
+
+    While the kill switch is on no row of the graph stays, of whatever day it is: nobody else would take it away.
+
+    Raises:
+        WarehouseError: the target or the record of the switch cannot be read.
+    """
+    beside = name_beside(opened, settings.serving, target.dataset, target.table, day)
+    if beside is None or target.asset != SERVING_TABLE or not read_switch(opened, settings).is_on:
+        return beside
+    if not ever_served(opened, settings):
+        return beside
+    arms = opened.value_counts(target.dataset, target.table, [ARM])
+    return None if (GRAPH_ARM,) in arms else beside
 
 
 def _require_plan(present: Present, staged: Mapping[str, object], serving: ServingSettings) -> None:
