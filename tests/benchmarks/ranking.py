@@ -257,15 +257,20 @@ def compare(world: World, candidates: Candidates, runs: int, threads: int) -> It
     yield dataclasses.replace(loop, figures={**loop.figures, "agreement": agreement(arrays, ranking, lists)})
 
 
-def grow(runs: int) -> tuple[list[Measurement], float]:
-    """Our ranking at several numbers of users over one catalogue, and the exponent of its growth."""
+def grow(runs: int, largest: int) -> tuple[list[Measurement], float | None]:
+    """Our ranking at several numbers of users over one catalogue, and the exponent of its growth.
+
+    Sizes are those up to twice ``largest``; below two of them there is no exponent.
+    """
     rows = []
-    for users in GROWTH:
+    sizes = [users for users in GROWTH if users <= 2 * largest]
+    for users in sizes:
         world = make_world(users)
         candidates = build_candidates(world.fitment, world.parts, view="serving", apply_rules=True)
         rank = partial(ours, world, candidates)
         rows.append(measure(f"ours: {users:,} users", rank, runs=runs, requests=rank().request_count))
-    return rows, growth_exponent(GROWTH, [row.seconds for row in rows])
+    exponent = growth_exponent(sizes, [row.seconds for row in rows]) if len(sizes) > 1 else None
+    return rows, exponent
 
 
 def main() -> None:
@@ -283,7 +288,7 @@ def main() -> None:
         *steps(world, candidates, options.runs),
         *compare(world, candidates, options.runs, options.threads),
     ]
-    growth, exponent = grow(options.runs)
+    growth, exponent = grow(options.runs, options.users)
     full = next(row for row in rows if row.name == OURS)
     others = [row for row in rows if not row.name.startswith("ours")]
     ratios = {
@@ -294,11 +299,12 @@ def main() -> None:
         for row in others
     }
     host = machine("numpy", "pyarrow", "torch", "implicit")
-    print(table(rows), table(growth), sep="\n\n")
+    print(table(rows), *([table(growth)] if growth else []), sep="\n\n")
     print("\nour time with all rules, times:")
     for name, ratio in ratios.items():
         print(f"  {name}: {ratio['seconds']} (processor time: {ratio['cpu_seconds']})")
-    print(f"growth of ours with users: exponent {exponent:.2f}")
+    if exponent is not None:
+        print(f"growth of ours with users: exponent {exponent:.2f}")
     print(f"machine: {host}")
     write_json(
         options.json,
