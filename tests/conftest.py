@@ -13,7 +13,9 @@ import dagster as dg
 import pytest
 from bigquery_emulator import BigQueryEmulator, running_emulator
 from filelock import FileLock
+from jaxtyping import install_import_hook
 from mlflow_server import MlflowServer, running_mlflow
+from shape_checks import SHAPED
 from small_run import SMALL_RUN, FinishedRun, execute_cli
 from sqlalchemy import Engine, event
 from storage_emulator import StorageEmulator, running_storage
@@ -21,6 +23,8 @@ from webhook import Webhook, running_webhook
 
 # Tests run side by side: more threads would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Before any of them is imported. What a test starts as a process of its own runs unchecked, as in production.
+install_import_hook(SHAPED, "shape_checks.checked")
 
 
 @event.listens_for(Engine, "connect")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from holley_assets.gnn.ragged import row_offsets
@@ -15,33 +16,33 @@ class Adjacency:
     """Edges of one relation in compressed rows, by target and by source.
 
     Attributes:
-        source: source node of each edge, ordered by target, ``[num_edges]``.
-        target: target node of each edge, ascending, ``[num_edges]``.
+        source: source node of each edge, ordered by target.
+        target: target node of each edge, ascending.
         num_sources, num_targets: nodes at either end.
-        features: edge features, ordered by target, ``[num_edges, edge_dim]``.
-        log_multiplicity: ``ln n`` of an edge whose source stands for ``n`` nodes, ``[num_edges]``, or None.
-        order: position of each edge in the ``edge_index`` it was built from, ``[num_edges]``.
+        features: edge features, ordered by target.
+        log_multiplicity: ``ln n`` of an edge whose source stands for ``n`` nodes.
+        order: position of each edge in the ``edge_index`` it was built from.
     """
 
-    source: Tensor
-    target: Tensor
+    source: Int[Tensor, "edges"]
+    target: Int[Tensor, "edges"]
     num_sources: int
     num_targets: int
-    features: Tensor
-    log_multiplicity: Tensor | None
-    order: Tensor
+    features: Float[Tensor, "edges features"]
+    log_multiplicity: Float[Tensor, "edges"] | None
+    order: Int[Tensor, "edges"]
     _heads: dict[int, HeadEdges] = field(default_factory=dict, repr=False)
 
     @classmethod
     def build(
         cls,
-        edge_index: Tensor,
-        features: Tensor,
+        edge_index: Int[Tensor, "2 edges"],
+        features: Float[Tensor, "edges features"],
         num_sources: int,
         num_targets: int,
-        multiplicity: Tensor | None = None,
+        multiplicity: Float[Tensor, "edges"] | None = None,
     ) -> Adjacency:
-        """Order ``edge_index`` ``[2, num_edges]`` for both directions of the sparse product."""
+        """Order ``edge_index`` for both directions of the sparse product."""
         order = torch.argsort(edge_index[1], stable=True)
         return cls(
             source=edge_index[0, order],
@@ -53,11 +54,11 @@ class Adjacency:
             order=order,
         )
 
-    def with_features(self, features: Tensor) -> Adjacency:
+    def with_features(self, features: Float[Tensor, "edges features"]) -> Adjacency:
         """The same edges with other ``features``, given in the order of the original ``edge_index``."""
         return replace(self, features=features[self.order])
 
-    def of_targets(self, targets: Tensor) -> Adjacency:
+    def of_targets(self, targets: Int[Tensor, "targets"]) -> Adjacency:
         """The edges into ``targets``, ascending, which become targets ``0, 1, 2, …``."""
         place = self.target.new_full((self.num_targets,), -1)
         place[targets] = torch.arange(len(targets), device=place.device)
@@ -88,22 +89,22 @@ class HeadEdges:
     in memory: one sparse product then serves all heads, and neither side is copied or cut up.
 
     Attributes:
-        edge: edge and head of each entry, ``edge · heads + head``, ordered by target row, ``[num_entries]``.
-        source: source row of each entry, ``[num_entries]``.
-        target: target row of each entry, ascending, ``[num_entries]``.
-        offsets: first entry of each target row, ``[num_targets · heads]``.
-        by_source: positions of the entries when ordered by source row, ``[num_entries]``.
-        target_by_source: target row of each entry in that order, ``[num_entries]``.
-        source_offsets: first of ``by_source`` of each source row, ``[num_sources · heads]``.
+        edge: edge and head of each entry, ``edge · heads + head``, ordered by target row.
+        source: source row of each entry.
+        target: target row of each entry, ascending.
+        offsets: first entry of each target row.
+        by_source: positions of the entries when ordered by source row.
+        target_by_source: target row of each entry in that order.
+        source_offsets: first of ``by_source`` of each source row.
     """
 
-    edge: Tensor
-    source: Tensor
-    target: Tensor
-    offsets: Tensor
-    by_source: Tensor
-    target_by_source: Tensor
-    source_offsets: Tensor
+    edge: Int[Tensor, "entries"]
+    source: Int[Tensor, "entries"]
+    target: Int[Tensor, "entries"]
+    offsets: Int[Tensor, "target_rows"]
+    by_source: Int[Tensor, "entries"]
+    target_by_source: Int[Tensor, "entries"]
+    source_offsets: Int[Tensor, "source_rows"]
 
     @classmethod
     def of(cls, adjacency: Adjacency, heads: int) -> HeadEdges:

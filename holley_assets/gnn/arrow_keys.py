@@ -8,26 +8,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from numpy.typing import NDArray
-
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.floating]
+from jaxtyping import Float32, Float64, Int64, Integer, Num, Shaped
+from torch import Tensor
 
 # Separates the parts of a composite key; no make, model or SKU holds the ASCII unit separator.
 SEPARATOR = "\x1f"
 
 
-def stacked(*columns: FloatArray) -> torch.Tensor:
-    """Columns side by side, float32 ``[num_rows, num_columns]``."""
+def stacked(*columns: Num[np.ndarray, "rows"]) -> Float32[Tensor, "rows columns"]:
+    """Columns side by side."""
     return torch.from_numpy(np.stack([np.asarray(column, np.float32) for column in columns], axis=1))
 
 
-def integers(values: NDArray[np.int64]) -> torch.Tensor:
+def integers(values: Integer[np.ndarray, "*shape"]) -> Int64[Tensor, "*shape"]:
     """``values`` as an int64 tensor."""
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64))
 
 
-def to_numpy(column: pa.ChunkedArray) -> FloatArray:
+def to_numpy(column: pa.ChunkedArray) -> Shaped[np.ndarray, "rows"]:
     """``column`` as an array; nulls of a number are NaN."""
     return column.to_numpy(zero_copy_only=False)
 
@@ -42,14 +40,18 @@ def vocabulary(column: pa.ChunkedArray) -> list[str]:
     return sorted(pc.unique(pc.fill_null(_plain(column), "")).to_pylist())
 
 
-def index_of(column: pa.ChunkedArray | pa.Array, vocabulary: pa.ChunkedArray | pa.Array) -> IntArray:
+def index_of(
+    column: pa.ChunkedArray | pa.Array, vocabulary: pa.ChunkedArray | pa.Array
+) -> Int64[np.ndarray, "rows"]:
     """Position of each value in ``vocabulary``, −1 where it is not there."""
     values = pc.fill_null(_plain(column), "")
     found = pc.index_in(values, value_set=_plain(vocabulary))
     return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
-def known_index(column: pa.ChunkedArray | pa.Array, vocabulary: pa.Array, table: str) -> IntArray:
+def known_index(
+    column: pa.ChunkedArray | pa.Array, vocabulary: pa.ChunkedArray | pa.Array, table: str
+) -> Int64[np.ndarray, "rows"]:
     """Like :func:`index_of`, for keys that must be nodes."""
     index = index_of(column, vocabulary)
     if (index < 0).any():
@@ -64,6 +66,6 @@ def joined_key(table: pa.Table, *columns: str) -> pa.Array:
     return pc.binary_join_element_wise(*[_plain(table[column]) for column in columns], SEPARATOR)
 
 
-def days_before(end: datetime.date, dates: pa.ChunkedArray) -> NDArray[np.float64]:
+def days_before(end: datetime.date, dates: pa.ChunkedArray) -> Float64[np.ndarray, "rows"]:
     """Days from each date to ``end``."""
     return np.asarray(np.datetime64(end, "D") - to_numpy(dates).astype("datetime64[D]"), np.float64)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from holley_assets.gnn.demand import FittingPairs
@@ -25,33 +26,33 @@ class AskedParts:
     """Parts that were met, each with the cars that it could be for.
 
     Attributes:
-        position: pair of a class and the part among the fitting pairs, ``[num_entries]``.
-        row: the question that the pair is a part of, ascending, ``[num_entries]``.
-        log_share: ``ln P(class | visitor)``, ``[num_entries]``.
-        weight: visitors who ask, ``[num_rows]``.
+        position: pair of a class and the part among the fitting pairs.
+        row: the question that the pair is a part of, ascending.
+        log_share: ``ln P(class | visitor)``.
+        weight: visitors who ask each question.
     """
 
-    position: Tensor
-    row: Tensor
-    log_share: Tensor
-    weight: Tensor
+    position: Int[Tensor, "entries"]
+    row: Int[Tensor, "entries"]
+    log_share: Float[Tensor, "entries"]
+    weight: Float[Tensor, "questions"]
 
     @classmethod
     def of(
         cls,
         hidden: HiddenCars,
-        posterior: Tensor,
+        posterior: Float[Tensor, "set_pairs"],
         fold: int,
         fitting: FittingPairs,
-        classes: Tensor,
-        products: Tensor,
+        classes: Int[Tensor, "customer_parts"],
+        products: Int[Tensor, "customer_parts"],
         generator: torch.Generator,
     ) -> AskedParts:
         """What visitors of ``fold`` met, of at most :data:`MOST_SETS` sets, and customers whose class is known.
 
         Args:
             posterior: ``P(class | set)`` of each pair of ``hidden``.
-            classes, products: class of each customer and what was met, ``[num_customer_parts]``.
+            classes, products: class of each customer and what was met.
         """
         device = posterior.device
         visitors = torch.from_numpy(hidden.visitors[:, fold]).to(device)
@@ -82,20 +83,23 @@ class AskedParts:
     def __len__(self) -> int:
         return len(self.weight)
 
-    def loss(self, log_probability: Tensor) -> Tensor:
-        """``−ln P`` of each part that was met, ``[num_rows]``; ``log_probability`` is of all fitting pairs."""
+    def loss(self, log_probability: Float[Tensor, "fitting_pairs"]) -> Float[Tensor, "questions"]:
+        """``−ln P`` of each part that was met; ``log_probability`` is of all fitting pairs."""
         return -ragged_logsumexp(self.log_share + log_probability[self.position], self.row, len(self))
 
     def expected_reciprocal_ranks(
-        self, log_probability: Tensor, fitting: FittingPairs, eligible: Tensor
-    ) -> Tensor:
-        """Expected reciprocal rank of each part that was met among the eligible parts of its car, ``[num_rows]``.
+        self,
+        log_probability: Float[Tensor, "fitting_pairs"],
+        fitting: FittingPairs,
+        eligible: Bool[Tensor, "products"],
+    ) -> Float[Tensor, "questions"]:
+        """Expected reciprocal rank of each part that was met among the eligible parts of its car.
 
         A part that is not eligible has no rank and counts as zero. Ties go by position.
 
         Args:
             log_probability: of each pair of ``fitting``.
-            eligible: whether a part may be recommended, ``[num_products]``.
+            eligible: whether a part may be recommended.
         """
         allowed = eligible[fitting.products]
         order = torch.argsort(log_probability.masked_fill(~allowed, -torch.inf), descending=True, stable=True)

@@ -14,6 +14,7 @@ The mathematics is ``GATConv``'s (Veličković et al. 2018, arXiv:1710.10903), w
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from holley_assets.gnn.adjacency import Adjacency, HeadEdges
@@ -85,8 +86,13 @@ class SparseGATConv(nn.Module):
         self.edge_attention = nn.Linear(edge_dim, heads, bias=False)
         nn.init.xavier_uniform_(self.source_attention)
 
-    def attention(self, x_source: Tensor, x_target: Tensor, adjacency: Adjacency) -> Tensor:
-        """Attention coefficients ``[num_edges · heads]`` in the order of ``adjacency.heads``."""
+    def attention(
+        self,
+        x_source: Float[Tensor, "sources channels"],
+        x_target: Float[Tensor, "targets channels"],
+        adjacency: Adjacency,
+    ) -> Float[Tensor, "entries"]:
+        """Attention coefficients of each edge and head, in the order of ``adjacency.heads``."""
         edges = adjacency.heads(self.heads)
         # The product of a projected source with its attention vector is one of the source with both in one.
         projection = self.source.weight.view(self.heads, self.channels, -1)
@@ -105,8 +111,13 @@ class SparseGATConv(nn.Module):
             logits = logits + adjacency.log_multiplicity[edges.edge // self.heads]
         return _EdgeSoftmax.apply(logits, edges.target, len(edges.offsets))
 
-    def forward(self, x: Tensor | tuple[Tensor, Tensor], adjacency: Adjacency) -> Tensor:
-        """Messages to the targets, ``[num_targets, out_dim]``; zero for a target without neighbours.
+    def forward(
+        self,
+        x: Float[Tensor, "nodes channels"]
+        | tuple[Float[Tensor, "sources channels"], Float[Tensor, "targets channels"]],
+        adjacency: Adjacency,
+    ) -> Float[Tensor, "_ out_channels"]:
+        """Messages to each target; zero for a target without neighbours.
 
         ``x`` holds the source and the target nodes, or the nodes that are both, as ``HeteroConv`` passes them.
         """
@@ -134,14 +145,14 @@ class HeteroAttention(nn.Module):
 
     def forward(
         self,
-        sources: dict[str, Tensor],
-        targets: dict[str, Tensor],
+        sources: dict[str, Float[Tensor, "_ channels"]],
+        targets: dict[str, Float[Tensor, "_ channels"]],
         adjacencies: dict[tuple[str, str, str], Adjacency],
-    ) -> dict[str, Tensor]:
-        """Messages by node type, ``[num_targets, out_dim]``.
+    ) -> dict[str, Float[Tensor, "_ out_channels"]]:
+        """Messages by node type.
 
         Args:
-            sources: the nodes that messages come from, by node type, ``[num_nodes, in_dim]``.
+            sources: the nodes that messages come from, by node type.
             targets: the nodes that messages go to, likewise; ``adjacencies`` number them.
         """
         messages: dict[str, Tensor] = {}

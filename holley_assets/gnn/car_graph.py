@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -80,8 +81,8 @@ class CarGraph:
         self.back_weight = self.weight[order]
         self.back_offsets = row_offsets(self.source[order], count)
 
-    def spread(self, x: Tensor) -> Tensor:
-        """What each class hears of ``x`` ``[num_classes, channels]``: the weighted mean of its neighbours."""
+    def spread(self, x: Float[Tensor, "classes channels"]) -> Float[Tensor, "classes channels"]:
+        """What each class hears of ``x``: the weighted mean of its neighbours."""
         return _Spread.apply(x.contiguous(), self)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -183,7 +184,7 @@ def copy_weights(checkpoint: Checkpoint, model: HeteroGAT, data: HeteroData) -> 
     model.load_state_dict(merged)
 
 
-def _rows_of_keys(known: list[str], wanted: list[str]) -> tuple[Tensor, Tensor]:
+def _rows_of_keys(known: list[str], wanted: list[str]) -> tuple[Int[Tensor, "pairs"], Int[Tensor, "pairs"]]:
     """Row among ``known`` and row among ``wanted`` of each key that is in both."""
     position = {key: row for row, key in enumerate(known)}
     pairs = [(position[key], row) for row, key in enumerate(wanted) if key in position]
@@ -191,7 +192,9 @@ def _rows_of_keys(known: list[str], wanted: list[str]) -> tuple[Tensor, Tensor]:
     return known_rows, wanted_rows
 
 
-def _rows_of_classes(known: list[str], wanted: list[str]) -> tuple[Tensor, Tensor]:
+def _rows_of_classes(
+    known: list[str], wanted: list[str]
+) -> tuple[Int[Tensor, "pairs"], Int[Tensor, "pairs"]]:
     """The same for each car of each class: a class of other years is the mean of those that its cars were in."""
     of_known = {car: row for row, key in enumerate(known) for car in cars_of(key)}
     pairs = [

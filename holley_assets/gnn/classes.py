@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Int, Int64
 from torch_geometric.data import HeteroData
 
-from holley_assets.gnn.arrow_keys import SEPARATOR, IntArray, index_of, integers
+from holley_assets.gnn.arrow_keys import SEPARATOR, index_of, integers
 
 # Seed of the numbers whose sum names a list of parts.
 _LIST_SEED = 0
@@ -48,7 +49,9 @@ def add_classes(data: HeteroData, candidate_keys: pa.Array, vehicle_keys: pa.Arr
     )
 
 
-def _list_codes(offsets: IntArray, products: IntArray) -> IntArray:
+def _list_codes(
+    offsets: Int[np.ndarray, "starts"], products: Int[np.ndarray, "entries"]
+) -> Int64[np.ndarray, "starts-1"]:
     """A number for each list, equal for equal lists; two others agree by chance once in 2^64."""
     numbers = np.random.default_rng(_LIST_SEED).integers(0, 2**63, int(products.max(initial=0)) + 1)
     with np.errstate(over="ignore"):
@@ -56,7 +59,9 @@ def _list_codes(offsets: IntArray, products: IntArray) -> IntArray:
         return np.asarray(total[offsets[1:]] - total[offsets[:-1]])
 
 
-def _class_keys(class_of_row: IntArray, year: IntArray, names: pa.Array) -> list[str]:
+def _class_keys(
+    class_of_row: Int[np.ndarray, "cars"], year: Int[np.ndarray, "cars"], names: pa.Array
+) -> list[str]:
     """Key of each class, ``make, model, years``; the rows are in order of vehicle and year."""
     order = np.argsort(class_of_row, kind="stable")
     start = np.flatnonzero(np.diff(class_of_row[order], prepend=-1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float32
 from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.checkpoint import Checkpoint
@@ -12,14 +12,14 @@ from holley_assets.gnn.fit_sequence import POPULARITY
 from holley_assets.gnn.graph_schema import LOG_VISITORS
 
 
-def counted_popularity(data: HeteroData) -> NDArray[np.float32]:
-    """``ln(1 + visitors)`` of each part and its season, ``[num_products]``."""
+def counted_popularity(data: HeteroData) -> Float32[np.ndarray, "products"]:
+    """``ln(1 + visitors)`` of each part and its season."""
     return (data["product"].features[:, LOG_VISITORS] + data["product"].season).numpy()
 
 
 @torch.no_grad()
-def fitted_popularity(data: HeteroData, checkpoint: Checkpoint) -> NDArray[np.float32]:
-    """Popularity of each part among those that fit the same car, and its season, ``[num_products]``.
+def fitted_popularity(data: HeteroData, checkpoint: Checkpoint) -> Float32[np.ndarray, "products"]:
+    """Popularity of each part among those that fit the same car, and its season.
 
     The first fit of the training: one number a part, from everything the model learns from, without tastes. Where
     nothing was fitted it is :func:`counted_popularity`.

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -27,15 +28,15 @@ class FittingPairs:
     """Each class of cars with each part that fits it, in compressed rows.
 
     Attributes:
-        products: part of each pair, ``[num_pairs]``.
-        offsets: first pair of each class, ``[num_classes]``.
-        rows: class of each pair, ascending, ``[num_pairs]``.
+        products: part of each pair.
+        offsets: first pair of each class.
+        rows: class of each pair, ascending.
         num_products: of the graph.
     """
 
-    products: Tensor
-    offsets: Tensor
-    rows: Tensor
+    products: Int[Tensor, "pairs"]
+    offsets: Int[Tensor, "classes"]
+    rows: Int[Tensor, "pairs"]
     num_products: int
     _pairs: list[RaggedPairs] = field(default_factory=list, repr=False)
 
@@ -60,25 +61,24 @@ class FittingPairs:
             self._pairs.append(RaggedPairs(self.products, self.offsets, self.rows))
         return self._pairs[0]
 
-    def positions(self, row: Tensor, product: Tensor) -> Tensor:
+    def positions(self, row: Int[Tensor, "asked"], product: Int[Tensor, "asked"]) -> Int[Tensor, "asked"]:
         """Position of each pair of a class and a part that fits it."""
         keys = self.rows * self.num_products + self.products
         return torch.searchsorted(keys, row * self.num_products + product)
 
-    def take(self, classes: Tensor, weights: Tensor) -> tuple[FittingPairs, Tensor]:
+    def take(
+        self, classes: Int[Tensor, "taken"], weights: Float[Tensor, "pairs"]
+    ) -> tuple[FittingPairs, Float[Tensor, "taken_pairs"]]:
         """The pairs of ``classes``, which become rows 0, 1, 2, …, and their ``weights``."""
         sizes = torch.diff(self.offsets, append=self.offsets.new_tensor([len(self)]))[classes]
         offsets, rows, place = ragged_rows(sizes)
         position = place + self.offsets[classes][rows]
         return FittingPairs(self.products[position], offsets, rows, self.num_products), weights[position]
 
-    def log_probability(self, car: Tensor, product: Tensor) -> Tensor:
-        """``ln P(part | class)`` of each pair.
-
-        Args:
-            car: ``[num_classes, dim]``.
-            product: ``[num_products, dim]``.
-        """
+    def log_probability(
+        self, car: Float[Tensor, "classes channels"], product: Float[Tensor, "products channels"]
+    ) -> Float[Tensor, "pairs"]:
+        """``ln P(part | class)`` of each pair."""
         scores = ragged_scores(car, product, self.pairs)
         total = ragged_logsumexp(scores, self.rows, self.num_classes)
         return scores - total.index_select(0, self.rows)
@@ -101,7 +101,7 @@ def fit_demand(
     model: HeteroGAT,
     data: HeteroData,
     fitting: FittingPairs,
-    weights: Tensor,
+    weights: Float[Tensor, "pairs"],
     strength: float,
     generator: torch.Generator,
     *,
@@ -110,7 +110,7 @@ def fit_demand(
     options: FitOptions | None = None,
     group: ProcessGroup = ALONE,
 ) -> None:
-    """Fit ``model`` to the demand ``weights`` ``[num_pairs]`` for each class and part.
+    """Fit ``model`` to the demand ``weights`` for each class and part.
 
     Args:
         strength: what the precisions of vectors are multiplied by; infinity fits the biases alone.

@@ -7,6 +7,7 @@ the layers around it. Sixteen bits of a number are enough for one entry.
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 _LEVELS = 1 << 16
@@ -27,7 +28,7 @@ class _Dropout(torch.autograd.Function):
         return (grad * ctx.scale).masked_fill_(ctx.drop, 0.0), None
 
 
-def dropout(x: Tensor, probability: float, training: bool) -> Tensor:
+def dropout(x: Float[Tensor, "*shape"], probability: float, training: bool) -> Float[Tensor, "*shape"]:
     """``torch.nn.functional.dropout``, with the probability rounded to 1/65536 on a CPU."""
     if not training or not 0.0 < probability < 1.0 or x.device.type != "cpu":
         return nn.functional.dropout(x, probability, training)
@@ -37,6 +38,6 @@ def dropout(x: Tensor, probability: float, training: bool) -> Tensor:
 class Dropout(nn.Dropout):
     """``torch.nn.Dropout`` by :func:`dropout`."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Drop entries of ``x`` while training."""
         return dropout(x, self.p, self.training)

@@ -8,6 +8,7 @@ is the one that 98 % of the delivered rankings answer.
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import HeteroData
@@ -32,9 +33,9 @@ class EdgeTraining:
         model: HeteroGAT,
         data: HeteroData,
         positives: Positives,
-        held_out: Tensor,
+        held_out: Int[Tensor, "held_out"],
         candidates: FittingParts,
-        known: Tensor,
+        known: Int[Tensor, "known"],
         options: EdgeOptions,
         seed: int,
         generator: torch.Generator,
@@ -91,7 +92,7 @@ class EdgeTraining:
     def _vectors(self, batch: Positives, adjacencies: Adjacencies) -> Vectors:
         return self.model(self.data, adjacencies, self._asked(batch))
 
-    def _asked(self, batch: Positives) -> Tensor:
+    def _asked(self, batch: Positives) -> Int[Tensor, "asked"]:
         """The user nodes that a loss reads, filled up to a multiple of :data:`USERS_ASKED`.
 
         Those of all processes, so that dropout is the same in each.
@@ -103,7 +104,7 @@ class EdgeTraining:
         asked[torch.nonzero(~asked).flatten()[:missing]] = True
         return torch.nonzero(asked).flatten()
 
-    def _loss(self, vectors: Vectors, batch: Positives) -> Tensor:
+    def _loss(self, vectors: Vectors, batch: Positives) -> Float[Tensor, ""]:
         """Weighted loss of a batch, for users as they are and as users without history.
 
         With several processes, this one's share of it: the shares sum to the loss.
@@ -123,8 +124,12 @@ class EdgeTraining:
 
 
 def _pair_loss(
-    user: Tensor, product: Tensor, batch: Positives, negatives: Negatives, drawn: RaggedPairs
-) -> Tensor:
+    user: Float[Tensor, "positives channels"],
+    product: Float[Tensor, "products channels"],
+    batch: Positives,
+    negatives: Negatives,
+    drawn: RaggedPairs,
+) -> Float[Tensor, ""]:
     """Sum of the positives' losses, each times its weight."""
     # Subtracting ln of the expected number of draws leaves the score an estimate of ln P(part | user),
     # however the negatives were drawn (noise-contrastive estimation, Gutmann & Hyvärinen 2012). Without it,

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Float32
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.checkpoint import Checkpoint
@@ -21,24 +22,24 @@ class Embeddings(NamedTuple):
     """Vectors of length one; a score is a dot product.
 
     Attributes:
-        user: ``[num_profiles, embedding_dim]`` float32.
-        product: ``[num_products, embedding_dim]`` float32.
+        user: of each user node.
+        product: of each part.
         temperature: what a score is multiplied by to give the logit of a choice.
-        user_norm: length of each user's vector before it was brought to one, ``[num_profiles]`` float32.
-        product_norm: the same of each product's, with its bias, ``[num_products]`` float32.
+        user_norm: length of each user's vector before it was brought to one.
+        product_norm: the same of each product's, with its bias.
         shop_popularity: see :func:`holley_assets.gnn.shop_popularity.share_of_shop_popularity`.
     """
 
-    user: NDArray[np.float32]
-    product: NDArray[np.float32]
+    user: Float32[np.ndarray, "profiles dimension"]
+    product: Float32[np.ndarray, "products dimension"]
     temperature: float
-    user_norm: NDArray[np.float32]
-    product_norm: NDArray[np.float32]
+    user_norm: Float32[np.ndarray, "profiles"]
+    product_norm: Float32[np.ndarray, "products"]
     shop_popularity: float
 
 
-def in_season(vectors: Vectors, shift: torch.Tensor) -> Vectors:
-    """``vectors`` with ``shift`` ``[num_products]`` added to the products' biases."""
+def in_season(vectors: Vectors, shift: Float[Tensor, "products"]) -> Vectors:
+    """``vectors`` with ``shift`` added to the products' biases."""
     product = vectors.product.clone()
     product[:, -1] += shift
     return Vectors(vectors.user, product)

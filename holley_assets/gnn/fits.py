@@ -6,7 +6,7 @@ import copy
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Float64
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -85,11 +85,11 @@ class Fits:
         return self._graph if stage == MESSAGES else None
 
     @torch.no_grad()
-    def log_probability(self, stage: str) -> Tensor:
-        """``ln P(part | class)`` by the network as it is, ``[num_fitting_pairs]``."""
+    def log_probability(self, stage: str) -> Float[Tensor, "fitting_pairs"]:
+        """``ln P(part | class)`` by the network as it is."""
         return self._pairs.log_probability(*self._vectors(stage))
 
-    def losses(self, log_probability: Tensor) -> tuple[float | None, float | None]:
+    def losses(self, log_probability: Float[Tensor, "fitting_pairs"]) -> tuple[float | None, float | None]:
         """Mean ``−ln P`` of what was met in each fold, as the first process has it; None where nobody was asked."""
         training, held_out = (
             self.group.of_first(
@@ -101,15 +101,20 @@ class Fits:
         )
         return training, held_out
 
-    def held_out_ranks(self, log_probability: Tensor) -> Tensor:
-        """Reciprocal rank of what those held out met, as the first process has it, ``[num_rows]``."""
+    def held_out_ranks(self, log_probability: Float[Tensor, "fitting_pairs"]) -> Float[Tensor, "questions"]:
+        """Reciprocal rank of what those held out met, as the first process has it."""
         eligible = self.data["product"].eligible
         return self.group.of_first(
             self.asked[HELD_OUT].expected_reciprocal_ranks(log_probability, self._pairs, eligible)
         )
 
     def _fit(
-        self, data: HeteroData, demand: Tensor, stage: str, strength: float, bias_strength: float
+        self,
+        data: HeteroData,
+        demand: Float[Tensor, "fitting_pairs"],
+        stage: str,
+        strength: float,
+        bias_strength: float,
     ) -> None:
         fit_demand(
             self.model,
@@ -124,37 +129,39 @@ class Fits:
             group=self.group,
         )
 
-    def _visitors_of_folds(self) -> NDArray[np.float64]:
-        """Visitors of each set of parts, by fold, ``[num_sets, 2]``."""
+    def _visitors_of_folds(self) -> Float64[np.ndarray, "sets 2"]:
+        """Visitors of each set of parts, by fold."""
         visitors = self._everything.set_visitors.double()
         share = torch.full_like(visitors, self.options.validation_share)
         held_out = torch.binomial(visitors, share, generator=self.generator)
         return torch.stack([visitors - held_out, held_out], dim=1).cpu().numpy()
 
     @torch.no_grad()
-    def _infer_cars(self, stage: str) -> Tensor:
+    def _infer_cars(self, stage: str) -> Float[Tensor, "set_pairs"]:
         """``P(class | set)`` of each pair of a set of parts and a class, by the network as it is."""
         car, product = self._vectors(stage)
         scores = ragged_scores(car, product, self._pairs.pairs)
         total = ragged_logsumexp(scores, self._pairs.rows, self._pairs.num_classes)
         return self._hidden.log_likelihood(car, product, total)[1]
 
-    def _vectors(self, stage: str) -> tuple[Tensor, Tensor]:
+    def _vectors(
+        self, stage: str
+    ) -> tuple[Float[Tensor, "classes channels"], Float[Tensor, "products channels"]]:
         """Vectors of classes and of parts by the network as it is."""
         return self.model.cars(self.data, self.graph_of(stage)), self.model.levels.products(self.data)
 
-    def _demand(self, posterior: Tensor, fold: int) -> Tensor:
-        """Expected demand of the visitors and customers of ``fold``, ``[num_fitting_pairs]``."""
+    def _demand(self, posterior: Float[Tensor, "set_pairs"], fold: int) -> Float[Tensor, "fitting_pairs"]:
+        """Expected demand of the visitors and customers of ``fold``."""
         demand = self._hidden.demand(posterior, fold, self._pairs)
         position = self._pairs.positions(*self._customers[fold])
         return demand.index_add_(0, position, demand.new_ones(len(position)))
 
 
-def _without(data: HeteroData, visitors: NDArray[np.float64], edges: Positives) -> HeteroData:
+def _without(data: HeteroData, visitors: Float64[np.ndarray, "sets"], edges: Positives) -> HeteroData:
     """``data`` without the visits of those held out in the popularity of parts: who chooses is not learned from.
 
     Args:
-        visitors: held out of each set of parts, ``[num_sets]``.
+        visitors: held out of each set of parts.
         edges: held out of customers.
     """
     features = data["product"].features.clone()

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Int32
 from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.arrow_keys import joined_key, vocabulary
@@ -40,11 +40,11 @@ class BuiltGraph:
 
     Attributes:
         data: the graph; see :func:`build_graph`.
-        user_profiles: user node of each row of ``user_nodes``, ``[num_users]``.
+        user_profiles: user node of each row of ``user_nodes``.
     """
 
     data: HeteroData
-    user_profiles: NDArray[np.int32]
+    user_profiles: Int32[np.ndarray, "users"]
 
 
 def build_graph(

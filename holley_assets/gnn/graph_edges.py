@@ -9,12 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Float32, Float64, Int, Int32, Int64
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.arrow_keys import (
-    FloatArray,
-    IntArray,
     days_before,
     index_of,
     joined_key,
@@ -39,10 +38,10 @@ from holley_assets.gnn.graph_schema import (
 class Interactions:
     """Distinct pairs of a user (row of ``user_nodes``) and a product, with their strength."""
 
-    user: IntArray
-    product: IntArray
-    weight: FloatArray
-    orders: FloatArray
+    user: Int64[np.ndarray, "pairs"]
+    product: Int64[np.ndarray, "pairs"]
+    weight: Float64[np.ndarray, "pairs"]
+    orders: Float64[np.ndarray, "pairs"]
 
 
 def interactions_of(
@@ -73,7 +72,9 @@ def interactions_of(
     known = (user >= 0) & (product >= 0)
     pair, inverse = np.unique(user[known] * len(product_vocabulary) + product[known], return_inverse=True)
 
-    def total(edge_values: FloatArray, purchase_values: FloatArray) -> FloatArray:
+    def total(
+        edge_values: Float[np.ndarray, "events"], purchase_values: Float[np.ndarray, "purchases"]
+    ) -> Float64[np.ndarray, "pairs"]:
         values = np.concatenate([edge_values, purchase_values])[known]
         return np.asarray(np.bincount(inverse, weights=values, minlength=len(pair)), np.float64)
 
@@ -92,7 +93,7 @@ def add_edges(
     tables: GraphTables,
     prefix: str,
     pairs: Interactions,
-    user_profiles: NDArray[np.int32],
+    user_profiles: Int32[np.ndarray, "users"],
     product_vocabulary: pa.Array,
     vehicle_keys: pa.Array,
 ) -> None:
@@ -130,17 +131,20 @@ def add_edges(
 
 
 def vehicle_demand(
-    fits: torch.Tensor, vehicle_of_user: torch.Tensor, interactions: object, num_vehicles: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+    fits: Int[Tensor, "2 fits"],
+    vehicle_of_user: Int[Tensor, "profiles"],
+    interactions: object,
+    num_vehicles: int,
+) -> tuple[Float32[Tensor, "fits"], Float32[Tensor, "fits"]]:
     """Demand of each vehicle's owners for each part that fits it.
 
     Args:
-        fits: product and vehicle of each fits edge, ``[2, num_fits]``.
+        fits: product and vehicle of each fits edge.
         vehicle_of_user: vehicle of each user node.
         interactions: a store with ``edge_index``, ``weight`` and ``orders`` of user–product edges.
 
     Returns:
-        ``ln(1 + Σ weight)`` and ``ln(1 + Σ orders)`` over the owners, each ``[num_fits]``.
+        ``ln(1 + Σ weight)`` and ``ln(1 + Σ orders)`` over the owners.
     """
     edge_index, weight, orders = interactions.edge_index, interactions.weight, interactions.orders  # type: ignore[attr-defined]
     pair = edge_index[1] * num_vehicles + vehicle_of_user[edge_index[0]]
@@ -176,8 +180,8 @@ def _add_relation(
     data: HeteroData,
     forward: tuple[str, str, str],
     reverse: tuple[str, str, str],
-    edge_index: IntArray,
-    *features: FloatArray,
+    edge_index: Int[np.ndarray, "2 edges"],
+    *features: Float[np.ndarray, "edges"],
 ) -> None:
     data[forward].edge_index = torch.from_numpy(np.ascontiguousarray(edge_index))
     data[forward].edge_attr = stacked(*features)

@@ -8,11 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Int, Int32
 from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.arrow_keys import (
-    IntArray,
     days_before,
     index_of,
     integers,
@@ -111,10 +110,10 @@ def add_users(
     data: HeteroData,
     users: pa.Table,
     prefix: str,
-    active_users: IntArray,
+    active_users: Int[np.ndarray, "active"],
     vehicle_keys: pa.Array,
     candidate_keys: pa.Array,
-) -> NDArray[np.int32]:
+) -> Int32[np.ndarray, "users"]:
     """User nodes: first one for each car (no history), then one for each user with history."""
     vehicle = known_index(joined_key(users, "make", "model"), vehicle_keys, "user_nodes")
     year = to_numpy(users["year"]).astype(np.int64)

@@ -15,11 +15,10 @@ from itertools import pairwise
 import numpy as np
 import scipy.sparse as sp
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float, Float64, Int, Int64, UInt8
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
-from holley_assets.gnn.arrow_keys import IntArray
 from holley_assets.gnn.car_graph import class_fitment
 from holley_assets.gnn.demand import FittingPairs
 from holley_assets.gnn.ragged import (
@@ -40,19 +39,19 @@ class PartSets:
     """Distinct sets of parts, in compressed rows.
 
     Attributes:
-        offsets: first part of each set, and their number, ``[num_sets + 1]``.
-        products: the parts, ``[num_entries]``.
+        offsets: first part of each set, and their number.
+        products: the parts.
     """
 
-    offsets: IntArray
-    products: IntArray
+    offsets: Int[np.ndarray, "starts"]
+    products: Int[np.ndarray, "entries"]
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     @property
-    def sizes(self) -> IntArray:
-        """Parts of each set, ``[num_sets]``."""
+    def sizes(self) -> Int[np.ndarray, "sets"]:
+        """Parts of each set."""
         return np.diff(self.offsets)
 
     def matrix(self, num_products: int) -> sp.csr_array:
@@ -60,7 +59,7 @@ class PartSets:
         ones = np.ones(len(self.products), np.float32)
         return sp.csr_array((ones, self.products, self.offsets), shape=(len(self), num_products))
 
-    def take(self, keep: NDArray[np.bool_]) -> PartSets:
+    def take(self, keep: Bool[np.ndarray, "sets"]) -> PartSets:
         """The sets of ``keep``."""
         sizes = self.sizes
         offsets = np.concatenate([[0], np.cumsum(sizes[keep])])
@@ -77,11 +76,11 @@ class HiddenCars:
 
     Attributes:
         sets: distinct sets that some class fits; parts of the others stand alone, as sets of one.
-        visitors: visitors of each set, ``[num_sets, num_folds]``.
+        visitors: visitors of each set by fold, ``[sets, folds]``.
     """
 
-    def __init__(self, data: HeteroData, visitors: NDArray[np.float64]) -> None:
-        """``visitors`` ``[num_sets, num_folds]`` are those of the sets of ``data``, split as one likes."""
+    def __init__(self, data: HeteroData, visitors: Float64[np.ndarray, "sets folds"]) -> None:
+        """``visitors`` are those of the sets of ``data``, split as one likes."""
         device = data.candidate_offsets.device
         fits = class_fitment(data)
         self.num_classes, self.num_products = fits.shape
@@ -115,13 +114,18 @@ class HiddenCars:
     def __len__(self) -> int:
         return len(self.sets)
 
-    def log_likelihood(self, car: Tensor, product: Tensor, log_total: Tensor) -> tuple[Tensor, Tensor]:
-        """``ln P(set)`` ``[num_sets]`` and ``P(class | set)`` of each pair ``[num_pairs]``.
+    def log_likelihood(
+        self,
+        car: Float[Tensor, "classes channels"],
+        product: Float[Tensor, "products channels"],
+        log_total: Float[Tensor, "classes"],
+    ) -> tuple[Float[Tensor, "sets"], Float[Tensor, "set_pairs"]]:
+        """``ln P(set)`` of each set and ``P(class | set)`` of each pair.
 
         Args:
-            car: vectors of classes with a last channel of 1, ``[num_classes, dim]``.
-            product: vectors of parts with the bias as last channel, ``[num_products, dim]``.
-            log_total: ``ln Σ exp(car · part)`` over the parts that fit each class, ``[num_classes]``.
+            car: vectors of classes with a last channel of 1.
+            product: vectors of parts with the bias as last channel.
+            log_total: ``ln Σ exp(car · part)`` over the parts that fit each class.
         """
         device, dtype = car.device, car.dtype
         offsets = torch.from_numpy(self.sets.offsets[:-1]).to(device)
@@ -144,8 +148,10 @@ class HiddenCars:
             posterior[pairs] = (score - total.index_select(0, row)).exp()
         return likelihood, posterior
 
-    def demand(self, posterior: Tensor, fold: int, fitting: FittingPairs) -> Tensor:
-        """Expected number of visitors of ``fold`` who wanted each part for each class, ``[num_fitting_pairs]``."""
+    def demand(
+        self, posterior: Float[Tensor, "set_pairs"], fold: int, fitting: FittingPairs
+    ) -> Float[Tensor, "fitting_pairs"]:
+        """Expected number of visitors of ``fold`` who wanted each part for each class."""
         result = torch.zeros(len(fitting), dtype=torch.float64, device=posterior.device)
         shape = (self.num_classes, len(self))
         for first, last in _blocks(self.bounds):
@@ -162,13 +168,15 @@ class HiddenCars:
         return result.to(posterior.dtype)
 
 
-def _blocks(bounds: IntArray) -> list[tuple[int, int]]:
+def _blocks(bounds: Int[np.ndarray, "starts"]) -> list[tuple[int, int]]:
     """Ranges of sets with about :data:`PAIRS_IN_BLOCK` pairs; ``bounds`` are the sets' first pairs, and the end."""
     starts = np.flatnonzero(np.diff(bounds[:-1] // PAIRS_IN_BLOCK, prepend=-1)).tolist()
     return list(pairwise([*starts, len(bounds) - 1]))
 
 
-def _possible_classes(sets: PartSets, fits: sp.csr_array, by_part: sp.csr_array) -> tuple[IntArray, IntArray]:
+def _possible_classes(
+    sets: PartSets, fits: sp.csr_array, by_part: sp.csr_array
+) -> tuple[Int64[np.ndarray, "set_pairs"], Int64[np.ndarray, "set_pairs"]]:
     """Set and class of each pair where all parts of the set fit the class, ordered by both."""
     num_products = fits.shape[1]
     breadth = np.diff(by_part.indptr).astype(np.int64)
@@ -180,7 +188,7 @@ def _possible_classes(sets: PartSets, fits: sp.csr_array, by_part: sp.csr_array)
     fit = _packed(fits)
     rarest = breadth[products[start]]
     total = np.concatenate([[0], np.cumsum(rarest)])
-    found: list[tuple[IntArray, IntArray]] = []
+    found: list[tuple[np.ndarray, np.ndarray]] = []
     for first, last in _blocks(total):
         count = rarest[first:last]
         member = np.repeat(np.arange(first, last), count)
@@ -199,7 +207,7 @@ def _possible_classes(sets: PartSets, fits: sp.csr_array, by_part: sp.csr_array)
     return member, possible
 
 
-def _packed(fits: sp.csr_array) -> NDArray[np.uint8]:
+def _packed(fits: sp.csr_array) -> UInt8[np.ndarray, "bytes"]:
     """Whether each part fits each class, a bit for each, class by class: to look one up costs one access."""
     bits = np.zeros(fits.shape[0] * fits.shape[1], bool)
     bits[np.repeat(np.arange(fits.shape[0]), np.diff(fits.indptr)) * fits.shape[1] + fits.indices] = True
@@ -207,8 +215,8 @@ def _packed(fits: sp.csr_array) -> NDArray[np.uint8]:
 
 
 def _single_parts(
-    sets: PartSets, visitors: NDArray[np.float64], of: NDArray[np.bool_]
-) -> tuple[PartSets, NDArray[np.float64]]:
+    sets: PartSets, visitors: Float64[np.ndarray, "sets folds"], of: Bool[np.ndarray, "sets"]
+) -> tuple[PartSets, Float64[np.ndarray, "single folds"]]:
     """Each part of the sets in ``of`` as a set of its own, and the visitors of each."""
     alone = np.repeat(of, sets.sizes)
     parts, inverse = np.unique(sets.products[alone], return_inverse=True)

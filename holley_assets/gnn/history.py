@@ -19,14 +19,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Bool, Float, Float32, Float64, Int, Int64, Num
 from scipy.sparse import csr_matrix
+from torch import Tensor
 
 from holley_assets.arrays import find_sorted
 from holley_assets.gnn.ragged import RaggedPairs, ragged_logsumexp, ragged_rows, ragged_scores
-
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
 
 VIEW, CART, ORDER = 0, 1, 2
 # Days after which a memory has faded to 1/e: within a week, within a month, never.
@@ -44,14 +42,14 @@ PAIRS_IN_BLOCK = 2_000_000
 
 
 class HistoryEvents(NamedTuple):
-    """Who met which part on which day, and how; ``[num_events]`` each, sorted by owner."""
+    """Who met which part on which day, and how; sorted by owner."""
 
-    owner: IntArray
-    product: IntArray
-    day: IntArray
-    kind: IntArray
+    owner: Int64[np.ndarray, "events"]
+    product: Int64[np.ndarray, "events"]
+    day: Int64[np.ndarray, "events"]
+    kind: Int64[np.ndarray, "events"]
 
-    def take(self, which: NDArray[np.bool_] | IntArray) -> HistoryEvents:
+    def take(self, which: Bool[np.ndarray, "events"] | Int[np.ndarray, "taken"]) -> HistoryEvents:
         return HistoryEvents(*(column[which] for column in self))
 
 
@@ -60,12 +58,12 @@ class Parts:
     """What is known of parts, and of which go together.
 
     Attributes:
-        conversion: buyers by visitors of each part, relative to all parts, ``[num_products]``.
+        conversion: buyers by visitors of each part, relative to all parts.
         co_viewed, co_purchased: similarity of parts, ``[num_products, num_products]``, no diagonal.
         exclusion_days: a part ordered on one of so many days is not shown again.
     """
 
-    conversion: FloatArray
+    conversion: Float64[np.ndarray, "products"]
     co_viewed: csr_matrix
     co_purchased: csr_matrix
     exclusion_days: int = 365
@@ -75,41 +73,45 @@ class Base(NamedTuple):
     """The two towers' vectors, and the eligible parts that fit each owner's car.
 
     Attributes:
-        user: ``[num_owners, dim]``; the dot product with ``product`` is a logit.
-        product: ``[num_products, dim]``.
-        row: row of the candidates of each owner, −1 where nothing fits, ``[num_owners]``.
+        user: of each owner; the dot product with ``product`` is a logit.
+        product: of each part.
+        row: row of the candidates of each owner, −1 where nothing fits.
         offsets, candidates: eligible parts that fit each car, in compressed rows, ascending in each.
     """
 
-    user: torch.Tensor
-    product: torch.Tensor
-    row: IntArray
-    offsets: IntArray
-    candidates: IntArray
+    user: Float[Tensor, "owners channels"]
+    product: Float[Tensor, "products channels"]
+    row: Int64[np.ndarray, "owners"]
+    offsets: Int64[np.ndarray, "starts"]
+    candidates: Int64[np.ndarray, "entries"]
 
 
 class Pairs(NamedTuple):
     """Owner and part of each pair that history says something of, its components and its chance without them.
 
-    ``bought`` is what the base alone would give to parts that the rules exclude, ``[num_owners]``.
+    ``bought`` is what the base alone would give to parts that the rules exclude.
     """
 
-    owner: IntArray
-    product: IntArray
-    components: NDArray[np.float32]
-    base: FloatArray
-    bought: FloatArray
+    owner: Int64[np.ndarray, "pairs"]
+    product: Int64[np.ndarray, "pairs"]
+    components: Float32[np.ndarray, "pairs components"]
+    base: Float64[np.ndarray, "pairs"]
+    bought: Float64[np.ndarray, "owners"]
 
 
 def similarity(
-    one: IntArray, other: IntArray, together: FloatArray, alone: FloatArray, keep: int = NEIGHBOURS
+    one: Int[np.ndarray, "pairs"],
+    other: Int[np.ndarray, "pairs"],
+    together: Num[np.ndarray, "pairs"],
+    alone: Num[np.ndarray, "products"],
+    keep: int = NEIGHBOURS,
 ) -> csr_matrix:
     """Cosine of the sets of people who met each part: ``together / sqrt(alone · alone)``, the ``keep`` nearest.
 
     Args:
-        one, other: the two parts of each pair, which stands here once, ``[num_pairs]``.
-        together: people who met both, ``[num_pairs]``.
-        alone: people who met each part, ``[num_products]``.
+        one, other: the two parts of each pair, which stands here once.
+        together: people who met both.
+        alone: people who met each part.
     """
     count = len(alone)
     value = together / np.sqrt(np.maximum(alone[one], 1.0) * np.maximum(alone[other], 1.0))
@@ -120,7 +122,9 @@ def similarity(
     return csr_matrix((value[order], (row[order], column[order])), shape=(count, count))
 
 
-def conversion(buyers: FloatArray, visitors: FloatArray) -> FloatArray:
+def conversion(
+    buyers: Num[np.ndarray, "products"], visitors: Num[np.ndarray, "products"]
+) -> Float64[np.ndarray, "products"]:
     """Buyers by visitors of each part, relative to all parts; few visitors are drawn to the average."""
     average = buyers.sum() / max(visitors.sum(), 1.0)
     if average <= 0:
@@ -130,17 +134,17 @@ def conversion(buyers: FloatArray, visitors: FloatArray) -> FloatArray:
 
 def pairs_of(
     events: HistoryEvents,
-    end: IntArray,
+    end: Int[np.ndarray, "owners"],
     parts: Parts,
     base: Base,
     owners: slice,
-    asked: IntArray | None = None,
+    asked: Int[np.ndarray, "asked"] | None = None,
 ) -> Pairs:
     """Components of every pair that the history of ``owners`` says something of.
 
     Args:
         events: of all owners; those at or after ``end`` are not looked at.
-        end: first day that each owner's history does not see, ``[num_owners]``.
+        end: first day that each owner's history does not see.
         owners: neighbours, so few that their candidates fit into memory.
         asked: ascending ``owner · num_products + part`` of pairs that are wanted as well, if they may be shown.
     """
@@ -190,7 +194,7 @@ def pairs_of(
         "taste": chance[shown] * choices[owner],
     }
 
-    columns: dict[str, FloatArray] = {}
+    columns: dict[str, np.ndarray] = {}
     own = np.zeros(len(pair), bool)
     for kind, (_, ages) in seen.items():
         rows = row_of[position[kind]]
@@ -219,7 +223,9 @@ def blocks_of(events: HistoryEvents, base: Base) -> list[slice]:
     return [slice(start, stop) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
 
 
-def _chances(base: Base, owners: slice) -> tuple[IntArray, FloatArray]:
+def _chances(
+    base: Base, owners: slice
+) -> tuple[Int64[np.ndarray, "candidates"], Float64[np.ndarray, "candidates"]]:
     """Ascending ``owner · num_products + part`` of the candidates of each owner, counted from the first, and the
     softmax of their logits."""
     row = base.row[owners]
@@ -232,7 +238,9 @@ def _chances(base: Base, owners: slice) -> tuple[IntArray, FloatArray]:
     return (owner * len(base.product) + candidate).numpy(), chance.numpy()
 
 
-def _newest(key: IntArray, age: FloatArray, which: NDArray[np.bool_]) -> tuple[IntArray, FloatArray]:
+def _newest(
+    key: Int64[np.ndarray, "events"], age: Float64[np.ndarray, "events"], which: Bool[np.ndarray, "events"]
+) -> tuple[Int64[np.ndarray, "pairs"], Float64[np.ndarray, "pairs"]]:
     """Distinct keys, ascending, and the least age of each."""
     key, age = key[which], age[which]
     order = np.lexsort((age, key))
@@ -240,7 +248,9 @@ def _newest(key: IntArray, age: FloatArray, which: NDArray[np.bool_]) -> tuple[I
     return key[first], age[first]
 
 
-def _neighbours(key: IntArray, owners: int, similar: csr_matrix) -> tuple[IntArray, FloatArray]:
+def _neighbours(
+    key: Int64[np.ndarray, "pairs"], owners: int, similar: csr_matrix
+) -> tuple[Int64[np.ndarray, "found"], Float64[np.ndarray, "found"]]:
     """Keys of the parts that go with those of ``key``, ascending, and their mean similarity to these."""
     num_products = similar.shape[0]
     owner = key // num_products

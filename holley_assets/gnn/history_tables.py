@@ -10,13 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
+from jaxtyping import Float32, Float64, Int64
+from torch import Tensor
 
-from holley_assets.gnn.arrow_keys import IntArray, index_of, joined_key, known_index, to_numpy
+from holley_assets.gnn.arrow_keys import index_of, joined_key, known_index, to_numpy
 from holley_assets.gnn.history import (
     COMPONENTS,
     VIEW,
     Base,
-    FloatArray,
     HistoryEvents,
     Parts,
     blocks_of,
@@ -87,15 +88,15 @@ class Histories:
     """Histories of one view, ready to be learned from or scored.
 
     Attributes:
-        profile: of each owner, ascending, ``[num_owners]``.
-        user: row of ``user_profiles`` of each owner, ``[num_owners]``.
+        profile: of each owner, ascending.
+        user: row of ``user_profiles`` of each owner.
         temperature: what a score is multiplied by to give a logit.
     """
 
     events: HistoryEvents
     base: Base
-    profile: IntArray
-    user: IntArray
+    profile: Int64[np.ndarray, "owners"]
+    user: Int64[np.ndarray, "owners"]
     temperature: float
 
 
@@ -118,7 +119,7 @@ def learn(
     tables: HistoryTables,
     *,
     cutoff: datetime.date,
-    kind_weight: FloatArray,
+    kind_weight: Float64[np.ndarray, "kinds"],
     exclusion_days: int,
     held_out_days: int,
 ) -> Learned:
@@ -165,11 +166,11 @@ def learn(
 def _visits(
     tables: HistoryTables,
     histories: Histories,
-    owner: IntArray,
-    product: IntArray,
-    weight: FloatArray,
-    tier: IntArray,
-    day: IntArray,
+    owner: Int64[np.ndarray, "choices"],
+    product: Int64[np.ndarray, "choices"],
+    weight: Float64[np.ndarray, "choices"],
+    tier: Int64[np.ndarray, "owners"],
+    day: Int64[np.ndarray, "owners"],
     since: int,
 ) -> pa.Table:
     """Choices of one visit an owner, on ``day`` of each; of many visits in a tier evenly spaced ones."""
@@ -221,7 +222,7 @@ def _added(
     weights: HistoryWeights,
     histories: Histories,
     parts: Parts,
-    end: IntArray,
+    end: Int64[np.ndarray, "owners"],
     view: str,
 ) -> Iterator[pa.RecordBatch]:
     """Pairs that a history speaks for: what it adds, and how similar the part is to what the user met."""
@@ -306,7 +307,9 @@ def read_parts(tables: HistoryTables, view: View, exclusion_days: int, *, earlie
     return Parts(conversion(buyers, visitors), **together, exclusion_days=exclusion_days)
 
 
-def _candidates(tables: HistoryTables, prefix: str, users: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+def _candidates(
+    tables: HistoryTables, prefix: str, users: Int64[np.ndarray, "owners"]
+) -> tuple[Int64[np.ndarray, "owners"], Int64[np.ndarray, "starts"], Int64[np.ndarray, "entries"]]:
     """Row of each of ``users``, and the eligible parts of each row: every year, make and model of ``fitment``."""
     fitment = tables.fitment
     keys = joined_key(fitment, "year", "make", "model").dictionary_encode()
@@ -324,7 +327,7 @@ def _of_view(table: pa.Table, view: View) -> pa.Table:
     return table.filter(pc.equal(table["view"].cast(pa.string()), view))
 
 
-def _matrix(column: pa.ChunkedArray) -> torch.Tensor:
+def _matrix(column: pa.ChunkedArray) -> Float32[Tensor, "rows channels"]:
     array = column.combine_chunks()
     values = array.flatten().to_numpy(zero_copy_only=False)
     return torch.from_numpy(np.array(values, np.float32).reshape(len(array), array.type.list_size))

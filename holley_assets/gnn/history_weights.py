@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Float64, Int64
 from scipy.optimize import minimize
 
 from holley_assets.arrays import find_sorted
 from holley_assets.gnn.history import (
     COMPONENTS,
     Base,
-    FloatArray,
     HistoryEvents,
-    IntArray,
     Parts,
     blocks_of,
     pairs_of,
@@ -32,7 +31,7 @@ PRIOR_MEANS = np.array(
 
 @dataclass(frozen=True)
 class HistoryWeights:
-    """Weight of each component, ``[len(COMPONENTS)]``, and what it was learned from.
+    """Weight of each component, and what it was learned from.
 
     Attributes:
         visits: last visits with a part that could have been recommended.
@@ -41,7 +40,7 @@ class HistoryWeights:
         log_likelihood_gain: mean gain of a choice's log-likelihood over the vectors alone.
     """
 
-    values: FloatArray
+    values: Float64[np.ndarray, "components"]
     visits: int
     choices: int
     returns: int
@@ -53,31 +52,31 @@ class HeldOut:
     """What each last visit chose, and the sums that the likelihood needs.
 
     Attributes:
-        owner, product: of each choice, ``[num_choices]``.
-        components: of each choice, ``[num_choices, len(COMPONENTS)]``.
-        base: chance of each choice by the vectors alone, ``[num_choices]``.
-        weight: of each choice, ``[num_choices]``.
-        totals: sums of the components over all that each owner may be shown, ``[num_owners, len(COMPONENTS)]``.
-        rest: what the vectors alone leave to these parts, ``[num_owners]``.
+        owner, product, components, weight: of each choice.
+        base: chance of each choice by the vectors alone.
+        totals: sums of the components over all that each owner may be shown.
+        rest: what the vectors alone leave to these parts.
     """
 
-    owner: IntArray
-    product: IntArray
-    components: FloatArray
-    base: FloatArray
-    weight: FloatArray
-    totals: FloatArray
-    rest: FloatArray
+    owner: Int64[np.ndarray, "choices"]
+    product: Int64[np.ndarray, "choices"]
+    components: Float64[np.ndarray, "choices components"]
+    base: Float64[np.ndarray, "choices"]
+    weight: Float64[np.ndarray, "choices"]
+    totals: Float64[np.ndarray, "owners components"]
+    rest: Float64[np.ndarray, "owners"]
 
 
-def last_visits(events: HistoryEvents, owners: int) -> IntArray:
-    """Day of each owner's last event; 0 for an owner without one, ``[owners]``."""
+def last_visits(events: HistoryEvents, owners: int) -> Int64[np.ndarray, "{owners}"]:
+    """Day of each owner's last event; 0 for an owner without one."""
     last = np.zeros(owners, np.int64)
     np.maximum.at(last, events.owner, events.day)
     return last
 
 
-def hold_out(events: HistoryEvents, parts: Parts, base: Base, kind_weight: FloatArray) -> HeldOut:
+def hold_out(
+    events: HistoryEvents, parts: Parts, base: Base, kind_weight: Float[np.ndarray, "kinds"]
+) -> HeldOut:
     """The last visit of each owner, seen from what the owner did before.
 
     Args:
@@ -122,8 +121,8 @@ def hold_out(events: HistoryEvents, parts: Parts, base: Base, kind_weight: Float
 
 
 def first_visits(
-    events: HistoryEvents, base: Base, kind_weight: FloatArray
-) -> tuple[IntArray, IntArray, FloatArray]:
+    events: HistoryEvents, base: Base, kind_weight: Float[np.ndarray, "kinds"]
+) -> tuple[Int64[np.ndarray, "choices"], Int64[np.ndarray, "choices"], Float64[np.ndarray, "choices"]]:
     """Owner, part and weight of what each owner met on its first day, of parts that may be shown."""
     num_products, owners = len(base.product), len(base.row)
     first = np.full(owners, np.iinfo(np.int64).max)
@@ -140,16 +139,18 @@ def first_visits(
     return key // num_products, key % num_products, weight
 
 
-def fit_weights(held: HeldOut, prior_means: FloatArray = PRIOR_MEANS) -> HistoryWeights:
+def fit_weights(
+    held: HeldOut, prior_means: Float64[np.ndarray, "components"] = PRIOR_MEANS
+) -> HistoryWeights:
     """Posterior mode of the weights: bounded below by zero, where most of them stay.
 
     Args:
-        prior_means: mean of the exponential prior of each weight, ``[len(COMPONENTS)]``.
+        prior_means: mean of the exponential prior of each weight.
     """
     components, totals = held.components, held.totals[held.owner]
     rest = held.rest[held.owner]
 
-    def loss(values: FloatArray) -> tuple[float, FloatArray]:
+    def loss(values: Float64[np.ndarray, "components"]) -> tuple[float, Float64[np.ndarray, "components"]]:
         chosen, total = held.base + components @ values, rest + totals @ values
         log_likelihood = held.weight @ (np.log(chosen) - np.log(total))
         gradient = (held.weight / chosen) @ components - (held.weight / total) @ totals

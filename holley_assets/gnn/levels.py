@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
@@ -47,22 +48,22 @@ class Levels(nn.Module):
         for table in (self.part_type, self.product, self.part_type_bias, self.product_bias):
             nn.init.zeros_(table.weight)
 
-    def vehicles(self, data: HeteroData) -> Tensor:
-        """Vectors of makes and models, ``[num_vehicles, dim]``."""
+    def vehicles(self, data: HeteroData) -> Float[Tensor, "vehicles dimension"]:
+        """Vectors of makes and models."""
         return self.vehicle.weight + self.make(data["vehicle"].make)
 
-    def classes(self, data: HeteroData) -> Tensor:
-        """Vectors of classes of cars, without their neighbours, ``[num_classes, dim]``."""
+    def classes(self, data: HeteroData) -> Float[Tensor, "classes dimension"]:
+        """Vectors of classes of cars, without their neighbours."""
         return self.vehicle_class.weight + self.vehicles(data).index_select(0, data.class_vehicle)
 
-    def products(self, data: HeteroData) -> Tensor:
-        """Vectors of parts with the bias as last channel, ``[num_products, dim + 1]``."""
+    def products(self, data: HeteroData) -> Float[Tensor, "products channels"]:
+        """Vectors of parts with the bias as last channel."""
         part_type = data["product"].part_type
         vectors = self.product.weight + self.part_type(part_type)
         return torch.cat([vectors, self.bias(data)[:, None]], dim=1)
 
-    def bias(self, data: HeteroData) -> Tensor:
-        """Bias of each part, ``[num_products]``."""
+    def bias(self, data: HeteroData) -> Float[Tensor, "products"]:
+        """Bias of each part."""
         bias = self.product_bias.weight[:, 0] + self.part_type_bias(data["product"].part_type)[:, 0]
         return bias + self.popularity * data["product"].features[:, LOG_VISITORS]
 
@@ -70,7 +71,7 @@ class Levels(nn.Module):
         """What is learned where there are no vectors."""
         return [self.part_type_bias.weight, self.product_bias.weight, self.popularity]
 
-    def negative_log_prior(self, strength: float, bias_strength: float = 1.0) -> Tensor:
+    def negative_log_prior(self, strength: float, bias_strength: float = 1.0) -> Float[Tensor, ""]:
         """``−ln`` of the density of the priors, but for a constant; without vectors where ``strength`` is infinite."""
         terms = [
             (bias_strength * PART_TYPE_BIAS_PRECISION, self.part_type_bias),

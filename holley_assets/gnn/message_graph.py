@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -18,9 +19,9 @@ Adjacencies = dict[tuple[str, str, str], Adjacency]
 
 @dataclass(frozen=True)
 class _Interactions:
-    edge_index: Tensor
-    weight: Tensor
-    orders: Tensor
+    edge_index: Int[Tensor, "2 edges"]
+    weight: Float[Tensor, "edges"]
+    orders: Float[Tensor, "edges"]
 
 
 class MessageGraph:
@@ -30,8 +31,8 @@ class MessageGraph:
         self.data = data
         self.full: Adjacencies = adjacencies_of(data)
 
-    def keeping(self, keep: Tensor) -> Adjacencies:
-        """Adjacencies with the interacts edges of ``keep`` ``[num_edges]`` alone.
+    def keeping(self, keep: Bool[Tensor, "edges"]) -> Adjacencies:
+        """Adjacencies with the interacts edges of ``keep`` alone.
 
         Their reverses go with them, and so does what they add to the demand that fits edges carry: a part
         that the network is asked about must not be named by any edge.

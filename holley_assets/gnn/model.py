@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import HeteroData
@@ -47,15 +48,17 @@ class Vectors(NamedTuple):
     """Vectors before they are brought to length one; their dot product is the logit of a choice.
 
     Attributes:
-        user: ``[num_profiles, embedding_dim − 2]``; the last channel is 1 and meets the product's bias.
-        product: ``[num_products, embedding_dim − 2]``; the last channel is the bias.
+        user: the last channel is 1 and meets the product's bias.
+        product: the last channel is the bias.
     """
 
-    user: Tensor
-    product: Tensor
+    user: Float[Tensor, "profiles channels"]
+    product: Float[Tensor, "products channels"]
 
-    def unit(self) -> tuple[Tensor, Tensor, float]:
-        """Vectors ``[·, embedding_dim]`` of length one, and the temperature.
+    def unit(
+        self,
+    ) -> tuple[Float[Tensor, "profiles dimension"], Float[Tensor, "products dimension"], float]:
+        """Vectors of length one, and the temperature; they have two channels more.
 
         Each side is divided by its longest vector's length and filled up to length one in a channel where the
         other side is zero (Neyshabur & Srebro 2015, arXiv:1410.5518). So ``temperature · cosine`` is the logit
@@ -94,14 +97,11 @@ class HeteroGAT(nn.Module):
             return self.levels.biases()
         return [*self.levels.parameters(), *([self.hops] if messages else [])]
 
-    def cars(self, data: HeteroData, graph: CarGraph | None) -> Tensor:
+    def cars(self, data: HeteroData, graph: CarGraph | None) -> Float[Tensor, "classes channels"]:
         """Vectors of classes of cars with a last channel of 1, which meets the part's bias.
 
         Args:
             graph: the paths over which they exchange messages; None for none.
-
-        Returns:
-            ``[num_classes, embedding_dim − 2]``.
         """
         car = self.levels.classes(data)
         if graph is not None:
@@ -123,7 +123,7 @@ class HeteroGAT(nn.Module):
         self,
         data: HeteroData,
         adjacencies: dict[tuple[str, str, str], Adjacency] | None = None,
-        users: Tensor | None = None,
+        users: Int[Tensor, "asked"] | None = None,
     ) -> Vectors:
         """Vectors of user nodes and product nodes.
 
@@ -140,7 +140,7 @@ class HeteroGAT(nn.Module):
         return Vectors(_with_one(user), product)
 
 
-def _with_one(x: Tensor) -> Tensor:
+def _with_one(x: Float[Tensor, "rows dimension"]) -> Float[Tensor, "rows dimension+1"]:
     return torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
 
 

@@ -9,6 +9,7 @@ concave function, found in a few steps for all active users at once.
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -61,17 +62,17 @@ def add_personal_vectors(
 
 
 def _deviations(
-    base: Tensor,
-    product: Tensor,
+    base: Float[Tensor, "users channels"],
+    product: Float[Tensor, "products channels"],
     data: HeteroData,
-    row: Tensor,
-    owner: Tensor,
-    chosen: Tensor,
+    row: Int[Tensor, "users"],
+    owner: Int[Tensor, "choices"],
+    chosen: Int[Tensor, "choices"],
     precision: float,
-    curvature: Tensor,
+    curvature: Float[Tensor, ""],
     steps: int,
-) -> Tensor:
-    """Deviations ``[num_users, dim]`` of users with vectors ``base`` who chose ``chosen`` ``[num_choices]``."""
+) -> Float[Tensor, "users channels-1"]:
+    """Deviations of users with vectors ``base`` who chose ``chosen``."""
     pairs = take_rows(data.candidate_products, data.candidate_offsets, row)
     deviation = base.new_zeros(len(base), base.shape[1] - 1)
     target = torch.zeros_like(deviation).index_add_(0, owner, product[chosen, :-1])

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Shaped
 from torch import Tensor, distributed
 
 
@@ -35,7 +36,7 @@ class ProcessGroup:
         """This process's part of ``count`` terms; the parts of all are disjoint and are all."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
-    def sum(self, value: Tensor) -> Tensor:
+    def sum(self, value: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
         """Sum of ``value``, which has no gradient, over all processes."""
         if self.size > 1:
             value = value.clone()
@@ -54,7 +55,7 @@ class ProcessGroup:
         ):
             gradient.copy_(summed.view_as(gradient))
 
-    def of_first(self, value: Tensor) -> Tensor:
+    def of_first(self, value: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
         """The first process's ``value``, which has one shape and type in all."""
         if self.size > 1:
             value = value.clone()

@@ -10,30 +10,41 @@ import functools
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
-def row_offsets(rows: Tensor, count: int) -> Tensor:
-    """First entry of each of ``count`` rows, ``[count]``, where entries of ``rows`` are ordered by it."""
+def row_offsets(rows: Int[Tensor, "entries"], count: int) -> Int[Tensor, "{count}"]:
+    """First entry of each of ``count`` rows, where entries of ``rows`` are ordered by it."""
     counts = torch.bincount(rows, minlength=count)
     return counts.cumsum(0) - counts
 
 
-def weighted_sum(x: Tensor, index: Tensor, offsets: Tensor, weight: Tensor) -> Tensor:
-    """``Σ weight[i] · x[index[i]]`` over the entries ``i`` of each row, ``[rows, channels]``; no gradient here.
+def weighted_sum(
+    x: Float[Tensor, "nodes channels"],
+    index: Int[Tensor, "entries"],
+    offsets: Int[Tensor, "rows"],
+    weight: Float[Tensor, "entries"],
+) -> Float[Tensor, "rows channels"]:
+    """``Σ weight[i] · x[index[i]]`` over the entries ``i`` of each row; no gradient here.
 
     Args:
-        x: ``[num_x, channels]``.
-        index, weight: grouped by row, ``[num_entries]``.
-        offsets: first entry of each row, ``[rows]``.
+        index, weight: grouped by row.
+        offsets: first entry of each row.
     """
     if not len(index):
         return x.new_zeros(len(offsets), x.shape[1])
     return nn.functional.embedding_bag(index, x, offsets, mode="sum", per_sample_weights=weight)
 
 
-def sampled_products(left: Tensor, right: Tensor, index: Tensor, offsets: Tensor, row: Tensor) -> Tensor:
-    """``left[row[i]] · right[index[i]]`` for each ``i``, ``[num_entries]``; no gradient here."""
+def sampled_products(
+    left: Float[Tensor, "rows channels"],
+    right: Float[Tensor, "nodes channels"],
+    index: Int[Tensor, "entries"],
+    offsets: Int[Tensor, "rows"],
+    row: Int[Tensor, "entries"],
+) -> Float[Tensor, "entries"]:
+    """``left[row[i]] · right[index[i]]`` for each ``i``; no gradient here."""
     if not len(index):
         return left.new_zeros(0)
     # The gradient of an embedding bag's weights is this very product; it is the fused kernel PyTorch has.
@@ -45,30 +56,30 @@ class RaggedPairs:
     """Pairs of a row on the left and any number of rows on the right, laid end to end.
 
     Attributes:
-        index: row of the right side of each pair, grouped by row of the left side, ``[num_pairs]``.
-        offsets: first pair of each row of the left side, ``[rows]``.
-        row: row of the left side of each pair, ascending, ``[num_pairs]``.
+        index: row of the right side of each pair, grouped by row of the left side.
+        offsets: first pair of each row of the left side.
+        row: row of the left side of each pair, ascending.
     """
 
-    index: Tensor
-    offsets: Tensor
-    row: Tensor
+    index: Int[Tensor, "pairs"]
+    offsets: Int[Tensor, "rows"]
+    row: Int[Tensor, "pairs"]
 
     @functools.cached_property
-    def by_index(self) -> Tensor:
-        """Positions of the pairs when ordered by ``index``; found once for all gradients, ``[num_pairs]``."""
+    def by_index(self) -> Int[Tensor, "pairs"]:
+        """Positions of the pairs when ordered by ``index``; found once for all gradients."""
         # Sorting short integers takes a quarter of the time.
         short = len(self.index) > 0 and int(self.index.max()) <= torch.iinfo(torch.int16).max
         return torch.argsort(self.index.to(torch.int16 if short else torch.int32), stable=True)
 
     @functools.cached_property
-    def row_by_index(self) -> Tensor:
-        """``row`` in that order, ``[num_pairs]``."""
+    def row_by_index(self) -> Int[Tensor, "pairs"]:
+        """``row`` in that order."""
         return self.row[self.by_index]
 
     @classmethod
-    def of_table(cls, index: Tensor) -> RaggedPairs:
-        """Each row of the left side with the same number of others, ``[rows, count]``."""
+    def of_table(cls, index: Int[Tensor, "rows count"]) -> RaggedPairs:
+        """Each row of the left side with the same number of others."""
         rows, count = index.shape
         row = torch.arange(rows, device=index.device)
         return cls(index.reshape(-1), row * count, row.repeat_interleave(count))
@@ -97,42 +108,44 @@ class _RaggedScores(torch.autograd.Function):
         return grad_left, grad_right, None
 
 
-def ragged_scores(left: Tensor, right: Tensor, pairs: RaggedPairs) -> Tensor:
-    """``left[row[i]] · right[index[i]]`` for each ``i`` of ``pairs``, without gathering either side.
-
-    Args:
-        left: ``[rows, dim]``.
-        right: ``[num_right, dim]``.
-    """
+def ragged_scores(
+    left: Float[Tensor, "rows channels"], right: Float[Tensor, "nodes channels"], pairs: RaggedPairs
+) -> Float[Tensor, "pairs"]:
+    """``left[row[i]] · right[index[i]]`` for each ``i`` of ``pairs``, without gathering either side."""
     return _RaggedScores.apply(left.contiguous(), right.contiguous(), pairs)
 
 
-def ragged_rows(counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows of ``counts`` ``[rows]`` entries laid end to end.
+def ragged_rows(
+    counts: Int[Tensor, "rows"],
+) -> tuple[Int[Tensor, "rows"], Int[Tensor, "entries"], Int[Tensor, "entries"]]:
+    """Rows of ``counts`` entries laid end to end.
 
     Returns:
-        The first entry of each row, ``[rows]``; the row of each entry and its place in that row, each
-        ``[num_entries]``.
+        The first entry of each row; the row of each entry and its place in that row.
     """
     offsets = counts.cumsum(0) - counts
     rows = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
     return offsets, rows, torch.arange(len(rows), device=counts.device) - offsets[rows]
 
 
-def take_rows(values: Tensor, offsets: Tensor, rows: Tensor) -> RaggedPairs:
+def take_rows(
+    values: Int[Tensor, "entries"], offsets: Int[Tensor, "starts"], rows: Int[Tensor, "taken"]
+) -> RaggedPairs:
     """Each of ``rows`` with its entries in compressed rows; they become rows 0, 1, 2, ….
 
     Args:
-        values: entries of all rows, ``[num_values]`` integers.
-        offsets: first entry of each row; the last one is their number, ``[num_rows + 1]``.
+        values: entries of all rows.
+        offsets: first entry of each row; the last one is their number.
         rows: which are taken; they may repeat.
     """
     starts, row, place = ragged_rows(offsets.diff()[rows])
     return RaggedPairs(values[place + offsets[rows][row]].long(), starts, row)
 
 
-def ragged_logsumexp(values: Tensor, row: Tensor, num_rows: int) -> Tensor:
-    """``ln Σ exp(values)`` over the entries of each row, ``[num_rows]``; 0 for a row without entries."""
+def ragged_logsumexp(
+    values: Float[Tensor, "entries"], row: Int[Tensor, "entries"], num_rows: int
+) -> Float[Tensor, "{num_rows}"]:
+    """``ln Σ exp(values)`` over the entries of each row; 0 for a row without entries."""
     top = values.new_zeros(num_rows).scatter_reduce_(0, row, values.detach(), "amax", include_self=False)
     total = values.new_zeros(num_rows).index_add_(0, row, (values - top.index_select(0, row)).exp())
     return torch.where(total > 0, total, torch.ones_like(total)).log() + top

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -24,30 +25,32 @@ class FittingParts:
     """Parts that fit each year, make and model, in compressed rows."""
 
     def __init__(self, data: HeteroData) -> None:
-        self.offsets = data.candidate_offsets  # [num_vehicle_years + 1]
-        self.products = data.candidate_products.long()  # [num_fitting_pairs]
+        self.offsets = data.candidate_offsets  # [starts]
+        self.products = data.candidate_products.long()  # [fitting_pairs]
         self.num_products = data["product"].num_nodes
         counts = self.offsets.diff()
         rows = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
         self.keys = rows * self.num_products + self.products  # ascending
 
-    def count(self, row: Tensor) -> Tensor:
+    def count(self, row: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
         """Parts that fit each row; 0 for row −1, a vehicle without fitment."""
         known = row.clamp_min(0)
         return (self.offsets[known + 1] - self.offsets[known]) * (row >= 0)
 
-    def fits(self, row: Tensor, product: Tensor) -> Tensor:
+    def fits(self, row: Int[Tensor, "*shape"], product: Int[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
         """Whether ``product`` fits the vehicle of ``row``, elementwise."""
         return contains(self.keys, row * self.num_products + product)
 
-    def draw(self, row: Tensor, count: int, generator: torch.Generator) -> Tensor:
-        """``[len(row), count]`` products drawn uniformly, with replacement, from those that fit each row."""
+    def draw(
+        self, row: Int[Tensor, "positives"], count: int, generator: torch.Generator
+    ) -> Int[Tensor, "positives {count}"]:
+        """``count`` products for each row, drawn uniformly, with replacement, from those that fit each row."""
         share = torch.rand(len(row), count, generator=generator, device=row.device)
         position = (share * self.count(row)[:, None]).long()
         return self.products[self.offsets[row][:, None] + position]
 
 
-def contains(keys: Tensor, values: Tensor) -> Tensor:
+def contains(keys: Int[Tensor, "keys"], values: Int[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
     """Whether each of ``values`` is among the ascending ``keys``."""
     if not len(keys):
         return torch.zeros_like(values, dtype=torch.bool)
@@ -60,17 +63,17 @@ class Positives:
     """User–product edges a model can learn from: the product fits the user's vehicle.
 
     Attributes:
-        edge: position among the interacts edges, ``[num_positives]``.
+        edge: position among the interacts edges.
         user, product: its ends.
         row: the user's row of the candidate lists.
         weight: weight in the loss.
     """
 
-    edge: Tensor
-    user: Tensor
-    product: Tensor
-    row: Tensor
-    weight: Tensor
+    edge: Int[Tensor, "positives"]
+    user: Int[Tensor, "positives"]
+    product: Int[Tensor, "positives"]
+    row: Int[Tensor, "positives"]
+    weight: Float[Tensor, "positives"]
 
     @classmethod
     def of(cls, data: HeteroData, candidates: FittingParts, minimum_weight: float) -> Positives:
@@ -85,7 +88,7 @@ class Positives:
     def __len__(self) -> int:
         return len(self.edge)
 
-    def take(self, index: Tensor | slice) -> Positives:
+    def take(self, index: Int[Tensor, "taken"] | slice) -> Positives:
         """The positives at ``index``."""
         return Positives(
             self.edge[index], self.user[index], self.product[index], self.row[index], self.weight[index]
@@ -97,16 +100,16 @@ class Negatives:
     """Negatives of a batch.
 
     Attributes:
-        product: drawn products, ``[batch, count]``.
-        log_expected: ln of the number of times each was to be expected among the draws, ``[batch, count]``.
-        positive_log_expected: the same of the positive, ``[batch]``.
-        valid: False where the draw is a true positive of the user, ``[batch, count]``.
+        product: drawn products.
+        log_expected: ln of the number of times each was to be expected among the draws.
+        positive_log_expected: the same of the positive.
+        valid: False where the draw is a true positive of the user.
     """
 
-    product: Tensor
-    log_expected: Tensor
-    positive_log_expected: Tensor
-    valid: Tensor
+    product: Int[Tensor, "positives draws"]
+    log_expected: Float[Tensor, "positives draws"]
+    positive_log_expected: Float[Tensor, "positives"]
+    valid: Bool[Tensor, "positives draws"]
 
     def take(self, index: slice) -> Negatives:
         """The negatives of the positives at ``index``."""
@@ -120,7 +123,7 @@ class Negatives:
 
 def draw_negatives(
     batch: Positives,
-    known: Tensor,
+    known: Int[Tensor, "known"],
     candidates: FittingParts,
     options: NegativeOptions,
     generator: torch.Generator,
@@ -144,7 +147,7 @@ def draw_negatives(
     )
     frequency = torch.bincount(batch.product, minlength=num_products) / size
 
-    def log_expected(row: Tensor, of: Tensor) -> Tensor:
+    def log_expected(row: Int[Tensor, "*shape"], of: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         share = 1.0 / candidates.count(row)
         if fitting == options.count:  # what was drawn fits, and so does a positive
             return (fitting * share).log()

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from jaxtyping import Float, Float64, Int, Int64
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -33,16 +33,16 @@ class ScoreTerms(NamedTuple):
     """Terms of the logits of one user and some parts.
 
     Attributes:
-        logits: ``[num_parts, len(TERMS)]``; their sum over a row is the logit of the vectors.
-        neighbours: classes of cars that the user's car hears of, over all hops, strongest first, ``[num_neighbours]``.
+        logits: their sum over a row is the logit of the vectors.
+        neighbours: classes of cars that the user's car hears of, over all hops, strongest first.
         strength: how strongly it hears each: the sum over hops of the hop's weight and the paths' weights.
-        from_neighbours: what each adds to each logit; a row sums to term ``messages``, ``[num_parts, num_neighbours]``.
+        from_neighbours: what each adds to each logit; a row sums to term ``messages``.
     """
 
-    logits: NDArray[np.float64]
-    neighbours: NDArray[np.int64]
-    strength: NDArray[np.float64]
-    from_neighbours: NDArray[np.float64]
+    logits: Float64[np.ndarray, "parts terms"]
+    neighbours: Int64[np.ndarray, "neighbours"]
+    strength: Float64[np.ndarray, "neighbours"]
+    from_neighbours: Float64[np.ndarray, "parts neighbours"]
 
 
 class ScoreModel:
@@ -102,8 +102,8 @@ class ScoreModel:
         )
 
 
-def _levels(model: HeteroGAT, data: HeteroData, profile: int) -> dict[str, Tensor]:
-    """Vectors of the make, the model and the class of the user's car, ``[dim]`` each."""
+def _levels(model: HeteroGAT, data: HeteroData, profile: int) -> dict[str, Float[Tensor, "dimension"]]:
+    """Vectors of the make, the model and the class of the user's car."""
     vehicle, car = int(data["user"].vehicle[profile]), int(data["user"].vehicle_class[profile])
     levels = model.levels
     of_class = levels.vehicle_class.weight[car] if car >= 0 else torch.zeros_like(levels.vehicle.weight[0])
@@ -114,8 +114,10 @@ def _levels(model: HeteroGAT, data: HeteroData, profile: int) -> dict[str, Tenso
     }
 
 
-def _neighbours(model: HeteroGAT, data: HeteroData, car: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Classes that a class hears of, how strongly, and what each says: ``[n]``, ``[n]`` and ``[n, dim]``."""
+def _neighbours(
+    model: HeteroGAT, data: HeteroData, car: int
+) -> tuple[Int[Tensor, "neighbours"], Float[Tensor, "neighbours"], Float[Tensor, "neighbours dimension"]]:
+    """Classes that a class hears of, how strongly, and what each says."""
     vectors = model.levels.classes(data)
     total = vectors.new_zeros(len(vectors))
     if car >= 0 and model.hops.any():
@@ -131,5 +133,5 @@ def _neighbours(model: HeteroGAT, data: HeteroData, car: int) -> tuple[Tensor, T
     return order, total[order], total[order, None] * vectors[order]
 
 
-def _logits(vectors: Vectors, rows: Tensor, profile: int) -> Tensor:
+def _logits(vectors: Vectors, rows: Int[Tensor, "parts"], profile: int) -> Float[Tensor, "parts"]:
     return vectors.product[rows] @ vectors.user[profile]

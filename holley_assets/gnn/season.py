@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float32, Float64, Int64
 
 # Decays of the recent past, in units of ``decay_days``: a week, a month and a quarter by default.
 DECAYS = (0.25, 1.0, 3.0)
@@ -30,25 +30,23 @@ ALL_TIME_ORDERS = 10.0
 # Steps of the expectation–maximisation; the likelihood is concave in the mixture's shares.
 STEPS = 100
 
-FloatArray = NDArray[np.float64]
-
 
 class Season(NamedTuple):
     """What recent orders say beyond those of all time.
 
     Attributes:
-        shift: ``ln(expected share of orders / share of all time)``, ``[num_products]``.
+        shift: ``ln(expected share of orders / share of all time)``.
         mixture: share of each decay of :data:`DECAYS` and, last, of all time; sums to 1.
     """
 
-    shift: NDArray[np.float32]
-    mixture: FloatArray
+    shift: Float32[np.ndarray, "products"]
+    mixture: Float64[np.ndarray, "decays"]
 
 
 def season(
-    product: NDArray[np.int64],
-    age: FloatArray,
-    orders: FloatArray,
+    product: Int64[np.ndarray, "entries"],
+    age: Float64[np.ndarray, "entries"],
+    orders: Float64[np.ndarray, "entries"],
     *,
     num_products: int,
     horizon: int,
@@ -57,9 +55,9 @@ def season(
     """Shift of every product's popularity from daily orders; none where nothing can be predicted.
 
     Args:
-        product: product of each entry, ``[num_entries]``.
-        age: days from the entry to the end of the view, at least 1, ``[num_entries]``.
-        orders: orders of that product on that day, ``[num_entries]``.
+        product: product of each entry.
+        age: days from the entry to the end of the view, at least 1.
+        orders: orders of that product on that day.
         horizon: the newest days, which are predicted to find the mixture; 0 for no season.
     """
     newest = age <= horizon
@@ -74,9 +72,13 @@ def season(
 
 
 def _sources(
-    product: NDArray[np.int64], age: FloatArray, orders: FloatArray, num_products: int, decay_days: float
-) -> FloatArray:
-    """Share of each product in the orders of each decay and, last, of all time, ``[4, num_products]``."""
+    product: Int64[np.ndarray, "entries"],
+    age: Float64[np.ndarray, "entries"],
+    orders: Float64[np.ndarray, "entries"],
+    num_products: int,
+    decay_days: float,
+) -> Float64[np.ndarray, "decays {num_products}"]:
+    """Share of each product in the orders of each decay and, last, of all time."""
     total = np.bincount(product, orders, num_products) + UNSEEN_ORDERS
     shares = [total / total.sum()]
     for decay in reversed(DECAYS):
@@ -85,7 +87,9 @@ def _sources(
     return np.stack(shares)
 
 
-def _mixture(sources: FloatArray, target: FloatArray) -> FloatArray:
+def _mixture(
+    sources: Float64[np.ndarray, "decays products"], target: Float64[np.ndarray, "products"]
+) -> Float64[np.ndarray, "decays"]:
     """Shares of ``sources`` that give ``target`` the highest likelihood; the last starts with :data:`ALL_TIME_ORDERS`.
 
     They keep it from vanishing too, so that no part is ruled out by a few weeks without orders.

@@ -10,6 +10,7 @@ so is what they chose among the parts that fit it.
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -73,7 +74,7 @@ def with_shop_popularity(vectors: Vectors, data: HeteroData, share: float) -> Ve
     return Vectors(vectors.user, product)
 
 
-def _shift(vectors: Vectors, data: HeteroData) -> Tensor:
-    """From each product's bias to its popularity in the whole shop, but for a constant, ``[num_products]``."""
+def _shift(vectors: Vectors, data: HeteroData) -> Float[Tensor, "products"]:
+    """From each product's bias to its popularity in the whole shop, but for a constant."""
     shift = data["product"].features[:, LOG_VISITORS].to(vectors.product.dtype) - vectors.product[:, -1]
     return shift - shift.mean()

@@ -11,9 +11,9 @@ import math
 
 import numpy as np
 import scipy.sparse as sp
+from jaxtyping import Int64
 from torch_geometric.data import HeteroData
 
-from holley_assets.gnn.arrow_keys import IntArray
 from holley_assets.gnn.car_graph import class_fitment
 
 # Owners who look for parts for several cars, such as a household with two. They are no visitors of the whole shop.
@@ -47,12 +47,14 @@ def share_of_shop_visitors(data: HeteroData) -> float:
     return min(1.0, max(0.0, (independent - SEVERAL_CARS) / (1.0 - SEVERAL_CARS)))
 
 
-def _share_without_a_car(by_part: sp.csr_array, one: IntArray, other: IntArray) -> float:
+def _share_without_a_car(
+    by_part: sp.csr_array, one: Int64[np.ndarray, "pairs"], other: Int64[np.ndarray, "pairs"]
+) -> float:
     """Share of the pairs of parts that fit no common class.
 
     Args:
         by_part: ones where a part fits a class, ``[num_products, num_classes]``.
-        one, other: the two parts of each pair, ``[num_pairs]``.
+        one, other: the two parts of each pair.
     """
     common = by_part[one].multiply(by_part[other]).sum(axis=1)
     return float(np.mean(np.asarray(common) == 0))

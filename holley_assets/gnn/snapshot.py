@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch_geometric.data import HeteroData
 
@@ -26,7 +27,7 @@ class Resumable(Protocol):
     generator: torch.Generator
     history: list[Epoch]
     best_epoch: int
-    best_ranks: Tensor
+    best_ranks: Float[Tensor, "positives"]
     best_state: dict[str, Tensor]
     stages: dict[str, dict[str, Tensor]]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.data import HeteroData
@@ -85,16 +86,16 @@ class AttentionTowers(nn.Module):
         self,
         data: HeteroData,
         adjacencies: dict[tuple[str, str, str], Adjacency],
-        user: Tensor,
-        product: Tensor,
-        vehicle: Tensor,
-        users: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        """Vectors of users ``[num_users, dim]`` and, with the bias, of parts ``[num_products, dim + 1]``.
+        user: Float[Tensor, "profiles channels"],
+        product: Float[Tensor, "products channels"],
+        vehicle: Float[Tensor, "vehicles channels-1"],
+        users: Int[Tensor, "asked"] | None,
+    ) -> tuple[Float[Tensor, "profiles channels-1"], Float[Tensor, "products channels"]]:
+        """Vectors of users and, with the bias, of parts.
 
         Args:
             user, product: vectors without attention, each with a last channel for the bias.
-            vehicle: vectors of makes and models, ``[num_vehicles, dim]``.
+            vehicle: vectors of makes and models.
             users: the user nodes whose vectors are asked for, ascending; what only others would need is not computed,
                 and their rows stay zero. All users where it is None.
         """
@@ -125,9 +126,13 @@ class AttentionTowers(nn.Module):
         return everyone.index_copy(0, users, asked), products
 
     def _start(
-        self, data: HeteroData, user: Tensor, product: Tensor, vehicle: Tensor
-    ) -> tuple[dict[str, Tensor], Tensor]:
-        """Vectors with their features ``[num_nodes, dim]`` by node type, and the bias of each part."""
+        self,
+        data: HeteroData,
+        user: Float[Tensor, "profiles dimension"],
+        product: Float[Tensor, "products dimension+1"],
+        vehicle: Float[Tensor, "vehicles dimension"],
+    ) -> tuple[dict[str, Float[Tensor, "_ dimension"]], Float[Tensor, "products"]]:
+        """Vectors with their features by node type, and the bias of each part."""
         features = (data["product"].features - self.product_mean) / self.product_scale
         product = product + self.product_features(
             torch.cat([self.part_type(data["product"].part_type), features], dim=1)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
@@ -291,7 +292,7 @@ class Training:
             self.best_ranks = ranks if ranks is not None else torch.empty(0)
             self.best_state = _copy(self.model.state_dict())
 
-    def _is_chosen(self, log_probability: Tensor) -> bool:
+    def _is_chosen(self, log_probability: Float[Tensor, "fitting_pairs"]) -> bool:
         """Whether the last epoch is better than the best before it; ``log_probability`` is of all fitting pairs."""
         epoch = self.history[-1]
         if epoch.stage != MESSAGES:
@@ -334,7 +335,7 @@ class Training:
             self.best_ranks = torch.stack([cold, history]).mean(0)
             self.best_state = _copy(self.model.state_dict())
 
-    def _ranks(self, vectors: Vectors, users: Tensor) -> Tensor:
+    def _ranks(self, vectors: Vectors, users: Int[Tensor, "positives"]) -> Float[Tensor, "positives"]:
         """Reciprocal rank of each validation edge for the vectors of ``users``, as the first process has it."""
         eligible = self.data["product"].eligible
         ranks = reciprocal_ranks(*vectors, self.validation, users, self.candidates, eligible, self.known)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from holley_assets.gnn.ragged import RaggedPairs, ragged_rows, ragged_scores
@@ -12,24 +13,23 @@ from holley_assets.gnn.sampling import FittingParts, Positives, contains
 
 
 def reciprocal_ranks(
-    user: Tensor,
-    product: Tensor,
+    user: Float[Tensor, "profiles channels"],
+    product: Float[Tensor, "products channels"],
     positives: Positives,
-    user_rows: Tensor,
+    user_rows: Int[Tensor, "positives"],
     candidates: FittingParts,
-    eligible: Tensor,
-    known: Tensor,
-) -> Tensor:
-    """Reciprocal rank of each positive among the eligible parts that fit, ``[num_positives]``.
+    eligible: Bool[Tensor, "products"],
+    known: Int[Tensor, "known"],
+) -> Float[Tensor, "positives"]:
+    """Reciprocal rank of each positive among the eligible parts that fit.
 
     Parts that the user is known to like otherwise are left out. A tie counts half a rank, so that a constant
     score is not rewarded.
 
     Args:
-        user: user vectors, ``[num_profiles, dim]``.
-        product: product vectors, ``[num_products, dim]``.
-        user_rows: the row of ``user`` that stands for the user of each positive, ``[num_positives]``.
-        eligible: whether a product may be recommended, ``[num_products]``.
+        user, product: their vectors.
+        user_rows: the row of ``user`` that stands for the user of each positive.
+        eligible: whether a product may be recommended.
         known: ascending ``user · num_products + product`` of other positives to leave out.
     """
     count = candidates.count(positives.row)
@@ -49,16 +49,20 @@ def reciprocal_ranks(
 
 
 def is_better(
-    candidate: Tensor, best: Tensor, standard_errors: float, *, weight: Tensor | None = None
+    candidate: Float[Tensor, "positives"],
+    best: Float[Tensor, "positives"],
+    standard_errors: float,
+    *,
+    weight: Float[Tensor, "positives"] | None = None,
 ) -> bool:
     """Whether reciprocal ranks ``candidate`` are above ``best`` by more than the error of that difference.
 
-    Both are ``[num_positives]`` of the same positives, so that the error is the paired one. With a thousand
+    Both are of the same positives, so that the error is the paired one. With a thousand
     validation edges the best of many epochs is largely the luckiest; asking for a lead of one standard error
     is the rule of Breiman et al. 1984 (see Hastie et al. 2009, section 7.10).
 
     Args:
-        weight: how often each was asked, ``[num_positives]``; once where it is None.
+        weight: how often each was asked; once where it is None.
     """
     weight = torch.ones_like(candidate) if weight is None else weight
     difference, total = candidate - best, float(weight.sum())

@@ -31,7 +31,7 @@ def test_a_part_is_ranked_among_the_eligible_parts_that_fit(scores, eligible, kn
     candidates = FittingParts(graph)
     row = graph["user"].vehicle_year[:1]
     none = torch.zeros(1)
-    positives = Positives(edge=none, user=torch.tensor([1]), product=torch.tensor([0]), row=row, weight=none)
+    positives = Positives(edge=row, user=torch.tensor([1]), product=torch.tensor([0]), row=row, weight=none)
     ranks = reciprocal_ranks(
         torch.tensor([[0.0], [1.0]]),
         torch.tensor(scores)[:, None],
