@@ -280,6 +280,30 @@ def test_every_made_asset_comes_after_the_time_windows(graph: dg.AssetGraph) -> 
             assert windows in graph.get_ancestor_asset_keys(node.key), node.key
 
 
+def test_the_time_windows_are_drawn_to_what_reads_a_source_and_to_nothing_else(graph: dg.AssetGraph) -> None:
+    """An edge to every asset would hide in the UI how the data flow."""
+    windows = dg.AssetKey("time_windows")
+    sources = {dg.AssetKey(name) for name in EXTERNAL}
+    assert graph.get(windows).child_keys == {
+        node.key for node in graph.asset_nodes if node.is_materializable and node.parent_keys & sources
+    }
+
+
+@pytest.mark.parametrize("job", ["weekly_retrain", "daily_score", "serve_sql_only", "serve_graph_again"])
+def test_every_step_of_a_job_waits_for_the_time_windows(job: str) -> None:
+    """Dagster keeps no order between two assets without those in between: each job holds a whole way to each."""
+    graph = definitions.resolve_job_def(job).asset_layer
+    selected = graph.selected_asset_keys
+    reached, waiting = set(), [dg.AssetKey("time_windows")]
+    assert waiting[0] in selected
+    while waiting:
+        key = waiting.pop()
+        if key in selected and key not in reached:
+            reached.add(key)
+            waiting.extend(graph.asset_graph.get(key).child_keys)
+    assert selected - reached == {SWITCH} & selected
+
+
 def test_weekly_retrain_is_everything(graph: dg.AssetGraph) -> None:
     job = definitions.resolve_job_def("weekly_retrain")
     assert job.asset_layer.selected_asset_keys == {

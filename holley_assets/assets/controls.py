@@ -107,7 +107,6 @@ def _demand_scorer(visitor_demand: pa.Table, cars: pa.Array) -> ProfileScorer:
 def control_rankings(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
-    time_windows: pa.Table,
     user_nodes: pa.Table,
     user_profiles: pa.Table,
     product_embeddings: pa.Table,
@@ -134,7 +133,7 @@ def control_rankings(
     newest first) and `item_to_item` (what visitors met together with what they met); everybody else is ranked by
     `counted_popularity` there.
     """
-    step = Step(context, settings, time_windows)
+    step = Step(context, settings)
     labels = ground_truth(step.settings.evaluation.labels, test_clicks, test_interactions)
     users = labelled_users(users_with_profiles(user_nodes, user_profiles, "profile"), labels)
     counts = vectors_of_view(product_embeddings, "training")

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
 
 from holley_assets.assets.model_choice import is_first_delivery
 from holley_assets.assets.publisher import Publication, PublisherResource
@@ -63,7 +62,6 @@ def build_recommendations_table(
         context: dg.AssetExecutionContext,
         settings: SettingsResource,
         publisher: PublisherResource,
-        time_windows: pa.Table,
     ) -> dg.MaterializeResult:
         """The delivered table `temp_holley_gnn.recommendations`: one row a customer, replaced as a whole.
 
@@ -75,7 +73,7 @@ def build_recommendations_table(
         older day than the table holds go beside it. A model that is delivered for the first time becomes the challenger
         in the model registry.
         """
-        step = Step(context, settings, time_windows)
+        step = Step(context, settings)
         # All that can fail is asked before the table is replaced: nothing stands between that and the record of it.
         staged = newest_materialization(step.instance, STAGED)
         first_delivery = staged is not None and is_first_delivery(

@@ -115,7 +115,6 @@ def embedding_tables(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     warehouse: WarehouseResource,
-    time_windows: pa.Table,
     user_profiles: pa.Table,
     user_embeddings: pa.Table,
     product_embeddings: pa.Table,
@@ -129,7 +128,7 @@ def embedding_tables(
     (HOLLEY_SERVING_OLDER_DAY). The score of a part for a customer is the dot product.
     holley_assets/deploy/README.md has queries for VECTOR_SEARCH.
     """
-    step = Step(context, settings, time_windows)
+    step = Step(context, settings)
     tables = {
         USERS: user_vectors(user_embeddings, user_profiles, step.run_id),
         PRODUCTS: product_vectors(

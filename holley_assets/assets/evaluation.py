@@ -67,10 +67,9 @@ def _evaluation_rankings(
         context: dg.AssetExecutionContext,
         settings: SettingsResource,
         warehouse: WarehouseResource,
-        time_windows: pa.Table,
         **loaded: pa.Table,
     ) -> dg.MaterializeResult:
-        step, tables = Step(context, settings, time_windows), tables_of(**loaded)
+        step, tables = Step(context, settings), tables_of(**loaded)
         users = _ranked_users(tables, step.settings)
         gnn = HistoryScorer.from_tables(
             tables.user_embeddings, tables.product_embeddings, tables.history_scores, "training"

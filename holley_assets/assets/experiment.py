@@ -19,7 +19,7 @@ from holley_assets.assets.experiment_log import (
 from holley_assets.assets.experiment_sends import exposure_source, shown_exposures
 from holley_assets.assets.report import JSON_FILE as REPORT_FILE
 from holley_assets.assets.rollout_limit import KEPT_READOUTS, NEXT_SHARE, kept_readout
-from holley_assets.assets.step import Step
+from holley_assets.assets.step import Step, with_windows
 from holley_assets.checks.experiment_checks import EXPERIMENT_CHECKS, experiment_verdicts
 from holley_assets.core.asset_keys import EXPERIMENT_OUTCOMES, EXPERIMENT_READOUT, SERVING_TABLE
 from holley_assets.core.failures import one_line
@@ -54,7 +54,7 @@ _BEFORE = {
     owners=OWNERS,
     kinds={"sql", "duckdb", "bigquery"},
     # The log is written with the serving table.
-    deps=[SERVING_TABLE, *sorted(set(query_dependencies("experiment_outcomes")) - {SHOWN_EXPOSURES})],
+    deps=[SERVING_TABLE, *with_windows(set(query_dependencies("experiment_outcomes")) - {SHOWN_EXPOSURES})],
     # Without an experiment there is nothing to count, and the readout is skipped.
     output_required=False,
     dagster_type=dg.Any,
@@ -63,7 +63,6 @@ def experiment_outcomes(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     warehouse: WarehouseResource,
-    time_windows: pa.Table,
 ) -> Iterator[dg.MaterializeResult]:
     """One row a user whom the experiment showed parts: arm, first exposure, and clicks and orders in the days after.
 
@@ -71,7 +70,7 @@ def experiment_outcomes(
     counted apart; what was before the first exposure counts nowhere but as the covariate. Made only while
     `HOLLEY_EXPERIMENT_DECLARATION` names an experiment that has started; by the declaration as it was frozen then.
     """
-    step = Step(context, settings, time_windows)
+    step = Step(context, settings)
     with one_line(WarehouseError, DeclarationError):
         frozen, reason = _running(step, warehouse)
         if frozen is None:
@@ -143,7 +142,6 @@ def experiment_readout(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     warehouse: WarehouseResource,
-    time_windows: pa.Table,
     experiment_outcomes: pa.Table,
 ) -> dg.MaterializeResult:
     """Is the graph better for customers? One decision with its reason: ship, keep running, stop for no effect, harm,
@@ -159,7 +157,7 @@ def experiment_readout(
     from holley_assets.experiment.readout import read_experiment
     from holley_assets.experiment.rollout import next_share
 
-    step = Step(context, settings, time_windows)
+    step = Step(context, settings)
     with one_line(WarehouseError, DeclarationError):
         frozen, reason = _running(step, warehouse)
         if frozen is None:

@@ -1,7 +1,6 @@
 """The notebook of ``holley_assets/explore``, run on the tables of the newest run."""
 
 import dagster as dg
-import pyarrow as pa
 
 from holley_assets.assets.step import Step
 from holley_assets.core.asset_keys import EXPLORATION
@@ -44,16 +43,14 @@ EXPLORED = (
     op_tags={"notebook_path": str(NOTEBOOK), "kind": "ipynb"},
     kinds={"jupyter"},
 )
-def exploration(
-    context: dg.AssetExecutionContext, settings: SettingsResource, time_windows: pa.Table
-) -> dg.MaterializeResult:
+def exploration(context: dg.AssetExecutionContext, settings: SettingsResource) -> dg.MaterializeResult:
     """What the tables and the model hold: demand, fitment, cold customers, pairs, vectors, one car's ranking.
 
     Reference to `exploration.ipynb`, the executed notebook; beside it lies `exploration.html`, one page that needs
     nothing else. Neither holds an e-mail address. Where a cell fails, both are kept as far as they came. Job `explore`
     makes it, and no other.
     """
-    step = Step(context, settings, time_windows)
+    step = Step(context, settings)
     # Both freeze the settings where no step did before: the kernel comes second and reads them.
     step.log.info(f"The notebook reads {step.settings.run.data_dir}")
     executed = execute(context, NOTEBOOK)

@@ -1,9 +1,8 @@
 """One asset a SQL file: the tables that the graph, the rules and the evaluation are made of."""
 
 import dagster as dg
-import pyarrow as pa
 
-from holley_assets.assets.step import Step
+from holley_assets.assets.step import Step, with_windows
 from holley_assets.checks.table_checks import check_table, table_check_specs
 from holley_assets.core.event_log import (
     previous_rows,
@@ -38,7 +37,7 @@ def build_graph_table(spec: TableSpec) -> dg.AssetsDefinition:
         group_name=GRAPH_TABLES,
         owners=OWNERS,
         kinds={"sql", "duckdb", "bigquery"},
-        deps=sorted({*query_dependencies(spec.name), *spec.referenced_tables}),
+        deps=with_windows({*query_dependencies(spec.name), *spec.referenced_tables}),
         check_specs=table_check_specs(spec),
         # With checks of its own, an asset annotated as MaterializeResult is taken to have no value.
         dagster_type=dg.Any,
@@ -47,9 +46,8 @@ def build_graph_table(spec: TableSpec) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
         settings: SettingsResource,
         warehouse: WarehouseResource,
-        time_windows: pa.Table,
     ) -> dg.MaterializeResult:
-        step = Step(context, settings, time_windows)
+        step = Step(context, settings)
         with one_line(WarehouseError):
             result = step.open(warehouse).query_to_parquet(
                 spec.name,

@@ -31,10 +31,7 @@ KINDS = {"pytorch"}
 # A customer's vehicle is a column of user_nodes too; the graph is built once this table's checks have passed. What the
 # leak check recounts is read as files, and must have been written before. Nothing is learned from sources whose rows do
 # not add up.
-_INPUTS = [
-    "time_windows",
-    *dict.fromkeys([*GRAPH_TABLE_NAMES, "owns_edges", *recounted_tables(), SOURCE_ROWS]),
-]
+_INPUTS = list(dict.fromkeys([*GRAPH_TABLE_NAMES, "owns_edges", *recounted_tables(), SOURCE_ROWS]))
 
 
 def graph_statistics(data: "HeteroData") -> dict[str, dict[str, float]]:
@@ -83,17 +80,16 @@ of its car without any history.
 and rankings are computed once a node and not once a customer.""",
         ),
     ],
-    ins={name: dg.AssetIn(name) for name in ("time_windows", *GRAPH_TABLE_NAMES)},
+    ins={name: dg.AssetIn(name) for name in GRAPH_TABLE_NAMES},
     check_specs=TRAINING_GRAPH_CHECKS,
 )
 def graphs(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
-    time_windows: pa.Table,
     **loaded: pa.Table,
 ) -> Iterator[dg.MaterializeResult]:
     """Build both graphs in one process, which loads tables and PyTorch once."""
-    step = Step(context, settings, time_windows)
+    step = Step(context, settings)
     relations = relations_in_use(step.settings.model)
     optional = step.asset_paths(relation.table for relation in relations if relation.optional)
     tables = GraphTables(**loaded, **{name: read_parquet(path) for name, path in optional.items()})

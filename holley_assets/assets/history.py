@@ -33,7 +33,6 @@ HISTORY_TABLE_NAMES = (
     "user_embeddings",
     "product_embeddings",
 )
-_INPUTS = ["time_windows", *HISTORY_TABLE_NAMES]
 
 
 @dg.multi_asset(
@@ -42,7 +41,7 @@ _INPUTS = ["time_windows", *HISTORY_TABLE_NAMES]
     specs=[
         table_spec(
             "history_weights",
-            deps=_INPUTS,
+            deps=HISTORY_TABLE_NAMES,
             group=MODEL,
             kinds={"numpy"},
             description="""One row a component of what a user's own history says, with its weight.
@@ -53,7 +52,7 @@ returns it is 0. The same weights score the evaluation and the delivery.""",
         ),
         table_spec(
             "held_out_visits",
-            deps=_INPUTS,
+            deps=HISTORY_TABLE_NAMES,
             group=MODEL,
             kinds={"arrow"},
             description="""One row a part that a customer met on a visit before the cutoff that mixtures of systems
@@ -64,7 +63,7 @@ days before the cutoff as clicks are taken after it, at most 600 a tier; where t
         ),
         table_spec(
             "held_out_scores",
-            deps=["history_weights", *_INPUTS],
+            deps=["history_weights", *HISTORY_TABLE_NAMES],
             group=MODEL,
             kinds={"numpy"},
             description="""What the histories before the last visits of `held_out_visits` add: as `history_scores`.""",
@@ -72,25 +71,24 @@ days before the cutoff as clicks are taken after it, at most 600 a tier; where t
         table_spec(
             HISTORY_SCORES.name,
             # One step makes all four: a job that needs these scores runs the whole step.
-            deps=["history_weights", "held_out_visits", "held_out_scores", *_INPUTS],
+            deps=["history_weights", "held_out_visits", "held_out_scores", *HISTORY_TABLE_NAMES],
             group=MODEL,
             kinds={"numpy"},
             description=HISTORY_SCORES.description,
         ),
     ],
-    ins={name: dg.AssetIn(name) for name in _INPUTS},
+    ins={name: dg.AssetIn(name) for name in HISTORY_TABLE_NAMES},
     check_specs=table_check_specs(HISTORY_SCORES),
 )
 def history(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
-    time_windows: pa.Table,
     **loaded: pa.Table,
 ) -> Iterator[dg.MaterializeResult]:
     """Learn the weights as of the cutoff, and score both views with them."""
     from holley_assets.gnn.history_tables import HistoryTables, learn
 
-    step, tables = Step(context, settings, time_windows), HistoryTables(**loaded)
+    step, tables = Step(context, settings), HistoryTables(**loaded)
     run, rules = step.settings.run, step.settings.rules
     learned = learn(
         tables,

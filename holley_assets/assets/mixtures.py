@@ -25,7 +25,7 @@ def mixture_weights(
     reciprocal rank for beta) with its paired standard error; a value must be better by two of them to be chosen.
     """
     step, tables = Step(context, settings), MixtureTables(**loaded)
-    choices = read_held_out_choices(tables, tier_minimums(step.settings))
+    choices = read_held_out_choices(tables, tier_minimums(step.settings), cutoff=step.windows.cutoff)
     table = choose_mixtures(choices, temperature_of(tables.user_embeddings, tables.product_embeddings))
     return dg.MaterializeResult(
         value=table,

@@ -51,7 +51,6 @@ MODEL_FILE = "model.pt"
 def trained_checkpoint(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
-    time_windows: pa.Table,
     training_graph: pa.Table,
 ) -> dg.MaterializeResult:
     """Reference to `model.pt`: the weights of the epoch that predicts held-out visitors best, and its history.
@@ -64,7 +63,7 @@ def trained_checkpoint(
     """
     from holley_assets.gnn.graph import load_graph
 
-    step = Step(context, settings, time_windows)
+    step = Step(context, settings)
     graph_path = step.artifacts.locate(Reference.from_table(training_graph))
     graph = load_graph(graph_path)
     start = _start(step)

@@ -78,7 +78,6 @@ def recommendations_of_users(
 def recommendations(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
-    time_windows: pa.Table,
     user_nodes: pa.Table,
     user_profiles: pa.Table,
     user_embeddings: pa.Table,
@@ -98,7 +97,7 @@ def recommendations(
     history share a ranking, which is computed once. A customer with fewer than three parts gets no row and is counted.
     `generated_at` is the start of the run's day, so that a repeated run gives the same table.
     """
-    step = Step(context, settings, time_windows)
+    step = Step(context, settings)
     vectors = (user_embeddings, product_embeddings)
     model_version = product_embeddings["model_version"][0].as_py()
     system = delivered_system(model_version)

@@ -53,7 +53,6 @@ def eval_report(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     warehouse: WarehouseResource,
-    time_windows: pa.Table,
     **loaded: pa.Table,
 ) -> dg.MaterializeResult:
     """Did the graph beat the SQL pipeline, for whom, and how sure is that? One decision, with its reason.
@@ -62,8 +61,8 @@ def eval_report(
     Rate@4 on cold users decides; the other documents' gates stand beside it. The decision respects its
     interval: too few clicks, or an interval that covers both sides of the threshold, is `inconclusive`.
     """
-    step, tables = Step(context, settings, time_windows), ReportTables(**loaded)
-    examples = _examples(step, tables, time_windows)
+    step, tables = Step(context, settings), ReportTables(**loaded)
+    examples = _examples(step, tables)
     report = _report(step, tables, serving=_serving(step, warehouse), examples=examples)
     page = step.artifacts.publish_text(_page(report, tables), HTML_FILE)
     reference = step.artifacts.publish_text(to_json(report), JSON_FILE)
@@ -88,7 +87,7 @@ def _serving(step: Step, warehouse: WarehouseResource) -> dict[str, Any]:
         return {**mode, "kill_switch": None, "kill_switch_state": f"unknown: {error}"}
 
 
-def _examples(step: Step, tables: ReportTables, time_windows: pa.Table) -> dict[str, Any] | None:
+def _examples(step: Step, tables: ReportTables) -> dict[str, Any] | None:
     """A few cars with what their owners would see; None where the vectors are not of the model that was evaluated."""
     from holley_assets.gnn.checkpoint import Checkpoint
     from holley_assets.gnn.graph import load_graph
@@ -107,7 +106,7 @@ def _examples(step: Step, tables: ReportTables, time_windows: pa.Table) -> dict[
     )
     rules = step.settings.rules
     return example_section(
-        {**vars(tables), "time_windows": time_windows},
+        {**vars(tables), "time_windows": step.windows.to_table()},
         ScoreModel(load_graph(graph), Checkpoint.load(weights)),
         ExampleOptions(
             ranking=ranking_options(step.settings, rules.maximum_parts),

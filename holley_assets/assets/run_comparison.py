@@ -94,7 +94,6 @@ class ComparedTables:
 def run_comparison(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
-    time_windows: pa.Table,
     **loaded: pa.Table,
 ) -> dg.MaterializeResult:
     """One row a measure: this run, the run before it, and what is too much.
@@ -106,7 +105,7 @@ def run_comparison(
     brought to one. The run before is the newest successful one on the same kind of source that was not itself
     worse, or whose model was promoted all the same.
     """
-    step, tables = Step(context, settings, time_windows), ComparedTables(**loaded)
+    step, tables = Step(context, settings), ComparedTables(**loaded)
     memory, values = _remember(step, tables)
     previous, measures, users_compared = _compare(step, memory, values)
     memory.save(step.artifacts)

@@ -51,7 +51,6 @@ RECEIVED_AS_ASSIGNED = "received_as_assigned"
 def sql_recommendations(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
-    time_windows: pa.Table,
     user_nodes: pa.Table,
     fitment: pa.Table,
     parts: pa.Table,
@@ -63,7 +62,7 @@ def sql_recommendations(
     What everyone gets who is not given the graph's parts, and all that the kill switch needs: no graph and no
     model is behind it. `model_version` is `sql`; a score is that of popularity's three tiers.
     """
-    step = Step(context, settings, time_windows)
+    step = Step(context, settings)
     table, metadata = recommendations_of_users(
         user_nodes.select(["email_lower", "year", "make", "model"]),
         PairScorer(pair_scores(popularity, "serving_sql_score"), name="sql"),
@@ -91,7 +90,6 @@ def mixed_recommendations(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     warehouse: WarehouseResource,
-    time_windows: pa.Table,
     sql_recommendations: pa.Table,
 ) -> Iterator[dg.MaterializeResult]:
     """One row a customer, of the graph or of the SQL pipeline: what the e-mail system will read.
@@ -103,7 +101,7 @@ def mixed_recommendations(
     another model than the champion.
     """
     present = settings.load()
-    windows = TimeWindows.from_table(time_windows)
+    windows = Step(context, settings).windows
     asked = _ask(context, warehouse, present, windows)
     plan = asked.plan
     context.log.info(plan.reason)
@@ -197,7 +195,6 @@ def build_serving_table(
         context: dg.AssetExecutionContext,
         settings: SettingsResource,
         publisher: PublisherResource,
-        time_windows: pa.Table,
     ) -> dg.MaterializeResult:
         """The table that the e-mail system reads (`HOLLEY_SERVING_PROJECT`, `HOLLEY_SERVING_DATASET`,
         `HOLLEY_SERVING_TABLE`): one row a customer, replaced as a whole.
@@ -208,7 +205,7 @@ def build_serving_table(
         and the champion again: the switch once more within the statement that replaces the table. The table as it was
         stays beside it as a snapshot, to which job `rollback` returns.
         """
-        step = Step(context, settings, time_windows)
+        step = Step(context, settings)
         newest = newest_materialization(step.instance, MIXED)
         with_graph = newest is None or bool(newest.metadata.get(GRAPH_BUCKETS))
         checks = required_checks if with_graph else required_without_graph

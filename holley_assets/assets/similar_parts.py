@@ -50,7 +50,6 @@ def similar_parts(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     warehouse: WarehouseResource,
-    time_windows: pa.Table,
     product_embeddings: pa.Table,
     ordered_pairs: pa.Table,
     fitment: pa.Table,
@@ -66,7 +65,7 @@ def similar_parts(
     """
     from holley_assets.ranking.similar_parts import eligible_parts, find_similar_parts
 
-    step = Step(context, settings, time_windows)
+    step = Step(context, settings)
     vectors = vectors_of_view(product_embeddings, "serving")
     table = find_similar_parts(
         vector_matrix(vectors),
@@ -145,7 +144,6 @@ def build_similar_parts_table(
         context: dg.AssetExecutionContext,
         settings: SettingsResource,
         publisher: PublisherResource,
-        time_windows: pa.Table,
     ) -> dg.MaterializeResult:
         """The published table `temp_holley_gnn.similar_parts`, replaced as a whole, with earlier versions beside it.
 
@@ -153,7 +151,7 @@ def build_similar_parts_table(
         rows, the inputs, the settings and the day as they are now. Made by `weekly_retrain` alone: what is similar
         changes slowly.
         """
-        step = Step(context, settings, time_windows)
+        step = Step(context, settings)
         with one_line(*REFUSALS):
             publication = publisher.publish(
                 context,

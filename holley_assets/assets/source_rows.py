@@ -1,9 +1,8 @@
 """What became of each row of the seven source tables."""
 
 import dagster as dg
-import pyarrow as pa
 
-from holley_assets.assets.step import Step
+from holley_assets.assets.step import Step, with_windows
 from holley_assets.checks.known_part_checks import KNOWN_PART_CHECKS, NAMING_TABLES, check_known_parts
 from holley_assets.checks.source_row_checks import SOURCE_ROW_CHECKS, SOURCE_ROWS, check_source_rows, outcomes
 from holley_assets.core.failures import one_line
@@ -22,7 +21,7 @@ from holley_assets.resources.warehouse_resource import WarehouseResource
     group_name=GRAPH_TABLES,
     owners=OWNERS,
     kinds={"sql", "duckdb", "bigquery"},
-    deps=query_dependencies(SOURCE_ROWS),
+    deps=with_windows(query_dependencies(SOURCE_ROWS)),
     check_specs=[*SOURCE_ROW_CHECKS, *KNOWN_PART_CHECKS],
     # With checks of its own, an asset annotated as MaterializeResult is taken to have no value.
     dagster_type=dg.Any,
@@ -31,7 +30,6 @@ def source_rows(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     warehouse: WarehouseResource,
-    time_windows: pa.Table,
 ) -> dg.MaterializeResult:
     """One row a source table, outcome and reason: rows in, rows kept, and rows dropped by reason.
 
@@ -39,7 +37,7 @@ def source_rows(
     outside of the window, have reasons of their own. What has no reason and is in no table is `lost`, and stops the
     run. The tables made of the sources count what they drop in their own units: accounts, parts of an event, labels.
     """
-    step = Step(context, settings, time_windows)
+    step = Step(context, settings)
     with one_line(WarehouseError):
         result = step.open(warehouse).query_to_parquet(
             SOURCE_ROWS,

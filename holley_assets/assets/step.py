@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
 
+from holley_assets.core.asset_keys import TIME_WINDOWS
+from holley_assets.core.event_log import newest_materialization
+from holley_assets.core.failures import one_line
 from holley_assets.core.time_windows import TimeWindows
-from holley_assets.resources.io_manager import asset_file
+from holley_assets.resources.io_manager import asset_file, read_windows
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.artifacts import ArtifactStore
 from holley_assets.resources.storage.interface import FileStore
 from holley_assets.resources.tracking.journal import Receipt, TrackingJournal
 from holley_assets.resources.warehouse.interface import Warehouse
+from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 from holley_assets.resources.warehouse_resource import WarehouseResource, origin_of
 from holley_assets.settings import Settings
 
@@ -28,25 +31,28 @@ def inputs_of(tables: type) -> dict[str, dg.AssetIn]:
     return {field.name: dg.AssetIn(field.name) for field in dataclasses.fields(tables)}
 
 
+def with_windows(inputs: Iterable[str]) -> list[str]:
+    """``inputs``, and ``time_windows`` where a source table is among them; sorted.
+
+    What reads a source comes after the asset that validated it. All else comes after these and takes the run's day
+    from its record: an edge from the first asset to every other would hide the flow of the data in the UI.
+    """
+    names = set(inputs)
+    return sorted(names | {TIME_WINDOWS.to_user_string()} if names & SOURCE_TABLES.keys() else names)
+
+
 class Step:
     """Made from the context of an asset when its function starts; everything else is read when it is asked for.
 
     Args:
         context: of the asset.
         settings: the resource of that name.
-        time_windows: asset of that name; steps that have no use for the run's day leave it out.
     """
 
-    def __init__(
-        self,
-        context: dg.AssetExecutionContext,
-        settings: SettingsResource,
-        time_windows: pa.Table | None = None,
-    ) -> None:
+    def __init__(self, context: dg.AssetExecutionContext, settings: SettingsResource) -> None:
         self.context, self.instance, self.log = context, context.instance, context.log
         self.run_id = context.run.run_id
         self._resource = settings
-        self._time_windows = time_windows
         self.begin()
 
     @functools.cached_property
@@ -56,14 +62,31 @@ class Step:
 
     @functools.cached_property
     def windows(self) -> TimeWindows:
-        """The run's day and what follows from it.
+        """The run's day and what follows from it, as the run's first step fixed them, or the newest run's.
+
+        The last is for a run of a part of the graph, without its first asset.
 
         Raises:
-            ValueError: the step was made without asset ``time_windows``.
+            dg.Failure: the run makes ``time_windows`` and has not done so yet, or no run ever did.
         """
-        if self._time_windows is None:
-            raise ValueError(f"step {self.context.op_execution_context.op.name} does not read time_windows")
-        return TimeWindows.from_table(self._time_windows)
+        self._require_windows()
+        with one_line(FileNotFoundError):
+            return read_windows(self.store)
+
+    def _require_windows(self) -> None:
+        """Dagster keeps no order between two assets of a run without those in between."""
+        run, key = self.context.run, TIME_WINDOWS.to_user_string()
+        if TIME_WINDOWS not in self.context.job_def.asset_layer.selected_asset_keys:
+            return
+        if run.step_keys_to_execute is not None and key not in run.step_keys_to_execute:
+            return
+        made = newest_materialization(self.instance, TIME_WINDOWS)
+        if made is None or made.run_id != run.run_id:
+            raise dg.Failure(
+                f"{self.context.op_execution_context.op.name} started before {key} of its run was there: leave {key} "
+                "out of the selection, or select what lies between them too",
+                allow_retries=False,
+            )
 
     @functools.cached_property
     def store(self) -> FileStore:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import dagster as dg
 from pydantic import BaseModel
 
+from holley_assets.core.asset_keys import TIME_WINDOWS
 from holley_assets.core.event_log import Materialization, materialization_at, newest_materialization
-from holley_assets.core.metadata_keys import AS_OF, CHECKSUM
+from holley_assets.core.metadata_keys import AS_OF, CHECKSUM, WINDOWS_CHECKSUM
 from holley_assets.settings import Section, Settings, variable_name
 
 Lineage = Mapping[dg.AssetKey, Sequence[dg.AssetKey]]
@@ -61,10 +62,13 @@ def stale_inputs(instance: dg.DagsterInstance, lineage: Lineage) -> list[str]:
             seen = made.inputs.get(parent)
             if seen == now.materialization.storage_id or _same_content(instance, parent, seen, now):
                 continue
-            problems.append(
-                f"{asset.to_user_string()} (run {_short(made)}) was made from another version of "
-                f"{parent.to_user_string()} than the newest (run {_short(now)})"
-            )
+            problems.append(_another_version(asset, made, parent, now))
+        windows = newest.get(TIME_WINDOWS)
+        if asset == TIME_WINDOWS or TIME_WINDOWS in parents or windows is None:
+            continue
+        # Whoever depends on them through others alone has no pointer to them, and a record of its own.
+        if made.materialization.metadata.get(WINDOWS_CHECKSUM) != windows.materialization.metadata[CHECKSUM]:
+            problems.append(_another_version(asset, made, TIME_WINDOWS, windows))
     return problems
 
 
@@ -147,6 +151,13 @@ def _same_content(instance: dg.DagsterInstance, asset: dg.AssetKey, seen: int | 
     before = materialization_at(instance, asset, seen)
     checksum = before.metadata.get(CHECKSUM) if before is not None else None
     return checksum is not None and checksum == now.materialization.metadata.get(CHECKSUM)
+
+
+def _another_version(asset: dg.AssetKey, made: _Made, parent: dg.AssetKey, now: _Made) -> str:
+    return (
+        f"{asset.to_user_string()} (run {_short(made)}) was made from another version of "
+        f"{parent.to_user_string()} than the newest (run {_short(now)})"
+    )
 
 
 def _short(made: _Made) -> str:

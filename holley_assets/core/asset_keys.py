@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
+# The first of every run: the day, and which source tables stand behind it.
+TIME_WINDOWS = dg.AssetKey("time_windows")
 TRAINED_CHECKPOINT = dg.AssetKey("trained_checkpoint")
 CHAMPION_MODEL = dg.AssetKey("champion_model")
 EMBEDDING_TABLES = dg.AssetKey("embedding_tables")

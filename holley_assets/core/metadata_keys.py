@@ -9,6 +9,8 @@ LAST_UPDATED = "dagster/last_updated_timestamp"
 SOURCE_KIND = "source_kind"
 # SHA-256 of the file that an asset was written to.
 CHECKSUM = "sha256"
+# Of the time windows that an asset was made in: most assets depend on them through others alone.
+WINDOWS_CHECKSUM = "time_windows_sha256"
 MODEL_VERSION = "model_version"
 # On the materialization of a table that a rollback put in place: the model that it took away.
 ROLLED_BACK_FROM = "rolled_back_from"

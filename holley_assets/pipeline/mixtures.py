@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from holley_assets.core.time_windows import TimeWindows
 from holley_assets.evaluation.vectors import vector_matrix, vectors_of_view
 from holley_assets.ranking import EmbeddingScorer, HistoryScorer, PairScorer, Scorer, build_candidates
 from holley_assets.ranking.comparison import pair_scores
@@ -38,11 +38,15 @@ class MixtureTables:
     parts: pa.Table
     order_lines: pa.Table
     user_nodes: pa.Table
-    time_windows: pa.Table
 
 
-def read_held_out_choices(tables: MixtureTables, minimums: TierMinimums) -> Choices:
-    """What was chosen on each held-out visit, with the scores of all systems that are mixed."""
+def read_held_out_choices(tables: MixtureTables, minimums: TierMinimums, *, cutoff: datetime.date) -> Choices:
+    """What was chosen on each held-out visit, with the scores of all systems that are mixed.
+
+    Args:
+        minimums: orders before a tier of the SQL pipeline counts.
+        cutoff: no order of this day or later counts in the SQL pipeline.
+    """
     visits = tables.held_out_visits
     users = vectors_of_view(tables.user_embeddings, "training").sort_by("profile")
     products = vectors_of_view(tables.product_embeddings, "training")
@@ -59,7 +63,7 @@ def read_held_out_choices(tables: MixtureTables, minimums: TierMinimums) -> Choi
     candidates = build_candidates(tables.fitment, tables.parts, view="training", apply_rules=True)
     choices = read_choices(visits, candidates, scorers)
     lines = tables.order_lines
-    before = pc.less(lines["order_date"], pa.scalar(TimeWindows.from_table(tables.time_windows).cutoff))
+    before = pc.less(lines["order_date"], pa.scalar(cutoff))
     counted = pc.and_(pc.and_(lines["counts_as_order"], lines["counts_in_popularity"]), before)
     sql = sql_without_own_orders(
         visits,

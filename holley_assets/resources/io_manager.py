@@ -8,11 +8,12 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from holley_assets.core.metadata_keys import AS_OF, CHECKSUM
+from holley_assets.core.asset_keys import TIME_WINDOWS
+from holley_assets.core.metadata_keys import AS_OF, CHECKSUM, WINDOWS_CHECKSUM
 from holley_assets.core.time_windows import SAMPLE_SOURCE, TimeWindows
 from holley_assets.resources.lease import FolderLease
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.storage.interface import checksum
+from holley_assets.resources.storage.interface import FileStore, checksum
 from holley_assets.resources.table_metadata import parquet_metadata
 
 # Few distinct values over many rows: a dictionary-encoded column is a tenth of the memory, and joins and
@@ -34,8 +35,6 @@ LOW_CARDINALITY_COLUMNS = frozenset(
         "vehicle_problem",
     }
 )
-
-TIME_WINDOWS = dg.AssetKey("time_windows")
 
 
 class ParquetIOManager(dg.ConfigurableIOManager):
@@ -72,6 +71,7 @@ class ParquetIOManager(dg.ConfigurableIOManager):
 
     def _of_the_run(self, key: dg.AssetKey, obj: object) -> dict[str, dg.MetadataValue]:
         """Day and source of the run: tables of two days, or of a sample and of customers, look alike otherwise."""
+        made_in = {}
         if key == TIME_WINDOWS and isinstance(obj, pa.Table):
             windows = obj
         else:
@@ -80,11 +80,13 @@ class ParquetIOManager(dg.ConfigurableIOManager):
             except FileNotFoundError:
                 return {}
             windows = read_parquet(path)
+            made_in = {WINDOWS_CHECKSUM: dg.MetadataValue.text(checksum(path))}
         found = TimeWindows.from_table(windows)
         invented = {"generated_sample": dg.MetadataValue.bool(True)} if found.source == SAMPLE_SOURCE else {}
         return {
             AS_OF: dg.MetadataValue.text(found.as_of.isoformat()),
             "source": dg.MetadataValue.text(found.source),
+            **made_in,
             **invented,
         }
 
@@ -93,6 +95,15 @@ class ParquetIOManager(dg.ConfigurableIOManager):
         path = self.settings.store().local_path(asset_file(context.asset_key))
         columns = (context.definition_metadata or {}).get("columns")
         return read_parquet(path, columns=columns)
+
+
+def read_windows(store: FileStore) -> TimeWindows:
+    """The windows that the newest run fixed.
+
+    Raises:
+        FileNotFoundError: no run did; the message says what to materialize.
+    """
+    return TimeWindows.from_table(read_parquet(store.local_path(asset_file(TIME_WINDOWS))))
 
 
 def asset_file(key: dg.AssetKey) -> str:

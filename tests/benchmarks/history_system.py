@@ -29,13 +29,13 @@ def mixed_systems(study: Study, vectors: Embeddings) -> dict[str, Scorer]:
             held_out_scores=learned.scores,
             user_embeddings=tables.user_embeddings,
             product_embeddings=tables.product_embeddings,
-            time_windows=study.windows.to_table(),
             **{
                 name: study.tables[name]
                 for name in ("popularity", "fitment", "parts", "order_lines", "user_nodes")
             },
         ),
         tier_minimums(study.settings),
+        cutoff=study.windows.cutoff,
     )
     temperature = temperature_of(tables.user_embeddings, tables.product_embeddings)
     mixtures = choose_mixtures(choices, temperature)

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from holley_assets.core.time_windows import TimeWindows
 from holley_assets.pipeline.mixtures import (
     MixtureTables,
     delivered_scorer,
@@ -24,7 +23,6 @@ from holley_assets.ranking.mixtures import MIXTURE_SCHEMA
 SKUS = ["A", "B", "C"]
 CAR = {"make": "FORD", "model": "GT"}
 CUTOFF = datetime.date(2026, 1, 2)
-WINDOWS = TimeWindows(datetime.date(2026, 2, 1), CUTOFF, datetime.date(2025, 9, 1), "parquet", "/")
 FITMENT = pa.table(
     {
         "year": [1967] * 3,
@@ -125,13 +123,12 @@ def tables() -> MixtureTables:
             }
         ),
         user_nodes=pa.table({"email_lower": ["anna"], **{name: [value] for name, value in CAR.items()}}),
-        time_windows=WINDOWS.to_table(),
     )
 
 
 def test_a_visitor_is_judged_by_what_was_known_before_the_visit(tables: MixtureTables) -> None:
     """By the vector of a visitor without history, and by the pipeline without what the visitor ordered."""
-    found = read_held_out_choices(tables, TierMinimums(segment=0, make=99, pair=2))
+    found = read_held_out_choices(tables, TierMinimums(segment=0, make=99, pair=2), cutoff=CUTOFF)
     assert found.scores["gnn"].tolist() == [0.5, 0.25 + 0.125, 0.0]
     assert found.scores["similarity"].tolist() == [0.0, 0.75, 0.0]
     # One order of A is left out: six of seven.
@@ -142,7 +139,7 @@ def test_a_visitor_is_judged_by_what_was_known_before_the_visit(tables: MixtureT
 def test_orders_of_a_car_are_those_that_popularity_counts(tables: MixtureTables) -> None:
     """Anna's one order that counts is left out, so that nobody with the car has ordered anything."""
     for least, tier in ((0, 10), (1, 2)):
-        found = read_held_out_choices(tables, TierMinimums(segment=least, make=99, pair=2))
+        found = read_held_out_choices(tables, TierMinimums(segment=least, make=99, pair=2), cutoff=CUTOFF)
         assert found.scores["sql"][0] == pytest.approx(tier * math.log(7))
 
 

@@ -93,6 +93,9 @@ def test_every_table_says_of_which_day_and_source_it_is(data_dir: Path, source: 
     for metadata in (own, beside):
         assert metadata["as_of"].value == "2026-02-01" and metadata["source"].value == source
         assert ("generated_sample" in metadata) == invented
+    # What was made in which windows is told by their file.
+    assert beside["time_windows_sha256"].value == own["sha256"].value
+    assert "time_windows_sha256" not in own
 
 
 def test_downstream_receives_the_table_and_may_ask_for_columns(data_dir: Path) -> None:
