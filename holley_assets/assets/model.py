@@ -15,6 +15,7 @@ from holley_assets.assets.graphs import KINDS, graph_statistics
 from holley_assets.assets.model_choice import choose_checkpoint, reference_metadata
 from holley_assets.assets.starting_weights import StartingWeights, choose_starting_weights
 from holley_assets.assets.step import Step
+from holley_assets.assets.training_curves import curves_metadata
 from holley_assets.core.asset_keys import CHAMPION_MODEL, TRAINED_CHECKPOINT
 from holley_assets.core.failures import one_line
 from holley_assets.core.groups import MODEL, OWNERS, table_spec
@@ -80,7 +81,13 @@ def trained_checkpoint(
         "history": [epoch._asdict() for epoch in result.history],
     }
     tracked = step.shown(step.journal.record(_record(step, reference, row, start, graph_statistics(graph))))
-    metadata = {**_shown(step, reference, row, start), **_how_it_ended(result), **tracked, **step.took()}
+    metadata = {
+        **_shown(step, reference, row, start),
+        **curves_metadata(row["history"], row["best_epoch"]),
+        **_how_it_ended(result),
+        **tracked,
+        **step.took(),
+    }
     return dg.MaterializeResult(value=pa.Table.from_pylist([row]), metadata=metadata)
 
 
