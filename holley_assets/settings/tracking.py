@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from holley_assets.settings.section import PREFIX, Name, Section, names_a_user
+
+_ADDRESS = re.compile(
+    r"(https?|(postgresql|mysql|mssql)(\+\w+)?)://[^/]|sqlite:///.|databricks(-uc)?(://.+)?$"
+)
 
 
 class TrackingSettings(Section):
@@ -19,7 +24,8 @@ class TrackingSettings(Section):
     tracking_uri: str | None = Field(
         None,
         max_length=1000,
-        description="MLflow tracking server; unset: a SQLite store under HOLLEY_DATA_DIR",
+        description="MLflow tracking server, such as https://mlflow.example.com; unset: a SQLite store under "
+        "HOLLEY_DATA_DIR",
     )
     experiment: Name = Field("holley-gnn", description="MLflow experiment")
     timeout_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
@@ -31,7 +37,10 @@ class TrackingSettings(Section):
 
     @field_validator("tracking_uri")
     @classmethod
-    def _holds_no_password(cls, value: str | None) -> str | None:
+    def _is_an_address_without_a_password(cls, value: str | None) -> str | None:
+        # Without a scheme MLflow takes it for a folder, and refuses for ever what is recorded there.
+        if value is not None and not _ADDRESS.match(value):
+            raise ValueError("an address such as https://mlflow.example.com, or a database's")
         if value is not None and names_a_user(value):
             raise ValueError(
                 "an address without a user or password; MLflow takes them from MLFLOW_TRACKING_USERNAME and "

@@ -153,6 +153,20 @@ def test_a_python_without_any_package(tmp_path: Path) -> None:
     assert line.endswith("pip install --constraint holley_assets/deploy/constraints.txt .")
 
 
+def test_a_python_that_is_too_old() -> None:
+    """As whoever forgets the virtual environment, where the system's Python is an old one."""
+    old = "import runpy, sys; sys.version_info = (3, 9, 18); "
+    command = old + "runpy.run_module('holley_assets.console', run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", command], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        f"Error: {sys.executable} is Python 3.9, and holley_assets needs 3.11 or newer: run"
+    )
+
+
 def test_files_of_no_run_and_of_an_unknown_one(home: Path, tmp_path: Path) -> None:
     for command in (["report"], ["compare", "abc"], ["report", "abc"]):
         assert "No run has left a report under" in line_of(*command)

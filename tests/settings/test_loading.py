@@ -104,6 +104,33 @@ def test_a_database_may_be_asked_by_a_user_without_a_password(monkeypatch: pytes
     assert load_settings().tracking.tracking_uri == "postgresql://mlflow@db.example.com/mlflow"
 
 
+@pytest.mark.parametrize(
+    "address", ["localhost:5000", "127.0.0.1:5000", "mlflow.example.com", "./mlruns", "https://"]
+)
+def test_a_tracking_server_without_a_scheme_is_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """MLflow takes it for a folder, and refuses what is recorded there when the training is over."""
+    monkeypatch.setenv("HOLLEY_MLFLOW_TRACKING_URI", address)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert str(raised.value).startswith(
+        f"HOLLEY_MLFLOW_TRACKING_URI={address} is not allowed; allowed: an address such as https://mlflow"
+    )
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://localhost:5000",
+        "sqlite:////data/mlflow.db",
+        "mysql+pymysql://db.example.com/mlflow",
+        "databricks",
+    ],
+)
+def test_a_tracking_server_or_a_database_is_an_address(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("HOLLEY_MLFLOW_TRACKING_URI", address)
+    assert load_settings().tracking.tracking_uri == address
+
+
 def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "SECTIONS", {"alarm": AlarmSettings})
     monkeypatch.setenv("HOLLEY_ALARM_URL", "short-secret")

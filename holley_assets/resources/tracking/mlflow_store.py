@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,14 @@ DATABASE_FILE = "mlflow.db"
 ARTIFACT_FOLDER = "mlflow_artifacts"
 # What MLflow answers to a request that will never be right, however often it is sent.
 _REFUSALS = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST"})
+
+_NO_ANSWER = re.compile(
+    r"API request to (?P<server>\w+://[^/\s]+).*"
+    r"Caused by (NewConnection|NameResolution|ConnectTimeout|ReadTimeout)Error",
+    re.DOTALL,
+)
+# The system's reason; where time ran out it has none.
+_REASON = re.compile(r"\[Errno -?\d+\] (?P<words>[\w ]+)")
 
 
 class TrackingError(RuntimeError):
@@ -42,7 +51,19 @@ def as_tracking_errors() -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, OSError) as error:
         refused = isinstance(error, MlflowException) and error.error_code in _REFUSALS
         kind = TrackingRefusedError if refused else TrackingError
-        raise kind(f"MLflow: {' '.join(str(error).split())}") from error
+        raise kind(_in_one_line(str(error))) from error
+
+
+def _in_one_line(words: str) -> str:
+    """What MLflow says; of a server that does not answer, who does not, why, and what to do."""
+    silent = _NO_ANSWER.search(words)
+    if silent is None:
+        return f"MLflow: {' '.join(words.split())}"
+    reason = _REASON.search(words)
+    return (
+        f"MLflow: {silent['server']} does not answer ({reason['words'] if reason else 'no answer in time'}): "
+        "start it, or set HOLLEY_MLFLOW_TRACKING_URI to where it is"
+    )
 
 
 def store_uri(settings: Settings) -> str:
