@@ -179,6 +179,32 @@ def test_clicks_count_from_the_first_exposure_for_seven_days(experiment: Experim
     assert experiment.outcomes(click_days=8)["a"]["clicks"] == 4
 
 
+def test_clicks_up_to_the_day_of_the_reading_however_they_are_written(experiment: Experiment) -> None:
+    shop = experiment.shop
+    shop.driver("a")
+    shop.driver("b")
+    experiment.show("a", "2026-01-28")
+    experiment.show("b", "2026-01-10")
+    shop.click(" a ", "2026-01-31T23:59:59.999999", "t1", kind=" clicked ")
+    shop.click("a", "2026-02-01T00:00", "t2")
+    # The first moment of the days that the source tables are read from.
+    shop.click("b", "2026-01-03T00:00", "t3")
+    shop.click("b", "2026-01-02T23:59:59.999999", "t4")
+    found = experiment.outcomes(click_days=9)
+    assert (found["a"]["clicks"], found["b"]["clicks_before"]) == (1, 2)
+    found = experiment.outcomes(click_days=9, intent_start=datetime.date(2026, 1, 3))
+    assert (found["a"]["clicks"], found["b"]["clicks_before"]) == (1, 1)
+
+
+def test_a_machine_that_clicks_on_the_day_of_the_exposure_is_counted(experiment: Experiment) -> None:
+    experiment.shop.driver("a")
+    experiment.show("a", "2026-01-10")
+    for second in (0, 4, 10):
+        experiment.shop.click("a", f"2026-01-10T00:00:{second:02}", f"t{second}")
+    row = experiment.outcomes()["a"]
+    assert (row["clicks"], row["machine_clicks"], row["clicks_before"]) == (0, 3, 0)
+
+
 def test_clicks_of_machines_are_counted_apart(experiment: Experiment) -> None:
     experiment.shop.driver("a")
     experiment.show("a", "2026-01-10")
@@ -215,6 +241,20 @@ def test_orders_and_their_value(experiment: Experiment) -> None:
     assert experiment.outcomes(order_days=15)["a"]["order_value"] == 1499.0
 
 
+def test_an_order_has_its_own_price_of_its_own_day(experiment: Experiment) -> None:
+    shop = experiment.shop
+    shop.driver("a")
+    experiment.show("a", "2026-01-10")
+    # Two parts on one day, and the same part on another; the dearer of two reports; a view is no report.
+    experiment.order("a", "2026-01-11T08:00", "A", 70.0)
+    experiment.order("a", "2026-01-11T08:01", "A", 60.0)
+    shop.view("a", "2026-01-11T07:00", "A", price=999.0)
+    experiment.order("a", "2026-01-11T09:00", "B", 450.0)
+    experiment.order("a", "2026-01-12T09:00", "A", 80.0)
+    row = experiment.outcomes()["a"]
+    assert (row["orders"], row["order_value"]) == (3, 70.0 + 450.0 + 80.0)
+
+
 @pytest.mark.parametrize(
     ("quantile", "capped"),
     [
@@ -234,6 +274,8 @@ def test_a_value_is_capped_at_a_quantile_of_the_buyers(
         experiment.order(f"u{number}", "2026-01-11", "A", value)
     for number in range(4, 9):
         experiment.show(f"u{number}", "2026-01-10")
+    # An order that nobody knows the price of makes no buyer of whom the quantile could be.
+    experiment.shop.imported_order("u4@x.com", "2026-01-11", "unlisted")
     found = experiment.outcomes(order_value_quantile=quantile)
     assert [found[f"u{number}"]["order_value"] for number in range(9)] == [*capped, 0, 0, 0, 0, 0]
     assert [found[f"u{number}"]["order_value_uncapped"] for number in range(4)] == values
@@ -275,6 +317,14 @@ def test_periods_are_days_in_a_row_of_one_share(experiment: Experiment) -> None:
         "e": (2, 0.1),
         "f": (1, 0.25),
     }
+
+
+def test_the_share_of_a_day_is_that_of_its_last_delivery_though_an_earlier_one_had_it_too(
+    experiment: Experiment,
+) -> None:
+    for name, share, hour in (("a", 0.1, 4), ("b", 0.25, 5), ("c", 0.1, 6)):
+        experiment.show(name, "2026-01-05", share=share, hour=hour)
+    assert {row["share"] for row in experiment.outcomes().values()} == {0.1}
 
 
 def test_a_user_of_two_arms_has_moved_and_stays_in_the_first(experiment: Experiment) -> None:
@@ -320,7 +370,9 @@ def test_who_refuses_e_mail_has_unsubscribed_where_a_property_tells(experiment: 
         "b": False,
         "gone": False,
     }
-    assert {row["unsubscribed"] for row in experiment.outcomes().values()} == {None}
+    for unset in ("", " "):
+        found = experiment.outcomes(consent_property=unset)
+        assert {row["unsubscribed"] for row in found.values()} == {None}
 
 
 def test_addresses_of_one_person_are_told(experiment: Experiment) -> None:
