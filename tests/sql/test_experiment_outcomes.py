@@ -255,6 +255,17 @@ def test_an_order_has_its_own_price_of_its_own_day(experiment: Experiment) -> No
     assert (row["orders"], row["order_value"]) == (3, 70.0 + 450.0 + 80.0)
 
 
+def test_an_order_without_a_price_has_the_part_s_as_of_the_day_of_the_reading(experiment: Experiment) -> None:
+    shop = experiment.shop
+    shop.driver("a")
+    shop.item("N", price=None)
+    experiment.show("a", "2026-01-10")
+    # Nobody told the price of the part before the test window began.
+    shop.view("a", "2026-01-09", "N", price=120.0)
+    shop.imported_order("a@x.com", "2026-01-11", "N")
+    assert experiment.outcomes()["a"]["order_value"] == 120.0
+
+
 @pytest.mark.parametrize(
     ("quantile", "capped"),
     [
@@ -275,6 +286,7 @@ def test_a_value_is_capped_at_a_quantile_of_the_buyers(
     for number in range(4, 9):
         experiment.show(f"u{number}", "2026-01-10")
     # An order that nobody knows the price of makes no buyer of whom the quantile could be.
+    experiment.shop.driver("u4")
     experiment.shop.imported_order("u4@x.com", "2026-01-11", "unlisted")
     found = experiment.outcomes(order_value_quantile=quantile)
     assert [found[f"u{number}"]["order_value"] for number in range(9)] == [*capped, 0, 0, 0, 0, 0]
