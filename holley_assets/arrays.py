@@ -9,12 +9,13 @@ each call. ``"starts-1"`` is one less than an axis that was named before, ``"{co
 users                customers, as rows of ``user_nodes`` or of a table of scores
 profiles             user nodes of the graph: users without history that share a car are one
 owners               users with a history
-products             parts of the catalogue
+products, variants   parts of the catalogue, and the SKUs that they are sold as
 vehicles             makes and models
 cars                 years of makes and models
 classes              cars that the same parts fit
 sets                 distinct sets of parts that visitors met together
 edges                edges of one relation
+people               users and visitors of a sample, by number
 positives            user–product edges that are learned from or asked for
 rows, starts         lists of different lengths laid end to end, and where each starts with, last, the end
 entries              all entries of such lists

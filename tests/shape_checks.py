@@ -9,7 +9,7 @@ from typing import Any
 from beartype import beartype
 from jaxtyping import AbstractArray
 
-SHAPED = ("holley_assets.arrays", "holley_assets.gnn")
+SHAPED = ("holley_assets.arrays", "holley_assets.gnn", "holley_assets.sample_data")
 
 
 def checked(function: Callable[..., Any]) -> Callable[..., Any]:

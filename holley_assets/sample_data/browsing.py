@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Int
 
 from holley_assets.sample_data.parameters import (
     MICROSECONDS_PER_DAY,
@@ -30,27 +31,27 @@ EARLIER_VIEW_DAYS = 21
 
 @dataclass(frozen=True)
 class Browsing:
-    """Views [W] and carts [C] with their items [I]. People are numbered as buyers are."""
+    """Views, and carts with their items in order of the carts. People are numbered as buyers are."""
 
-    view_person: np.ndarray
-    view_time: np.ndarray
-    view_sku: np.ndarray
-    cart_person: np.ndarray
-    cart_time: np.ndarray
-    item_cart: np.ndarray  # [I] ascending
-    item_sku: np.ndarray
+    view_person: Int[np.ndarray, "views"]
+    view_time: Int[np.ndarray, "views"]
+    view_sku: Int[np.ndarray, "views"]
+    cart_person: Int[np.ndarray, "carts"]
+    cart_time: Int[np.ndarray, "carts"]
+    item_cart: Int[np.ndarray, "items"]
+    item_sku: Int[np.ndarray, "items"]
 
 
 @dataclass(frozen=True)
 class Views:
-    """Views [W]: person, time in microseconds, entry of the fits (−1 for the crawler's) and variant."""
+    """Views: person, time in microseconds, entry of the fits (−1 for the crawler's) and variant."""
 
-    person: np.ndarray
-    time: np.ndarray
-    entry: np.ndarray
-    sku: np.ndarray
+    person: Int[np.ndarray, "views"]
+    time: Int[np.ndarray, "views"]
+    entry: Int[np.ndarray, "views"]
+    sku: Int[np.ndarray, "views"]
 
-    def take(self, chosen: np.ndarray) -> Views:
+    def take(self, chosen: Bool[np.ndarray, "views"] | Int[np.ndarray, "taken"]) -> Views:
         """The views at these positions, or where this mask is true."""
         return Views(self.person[chosen], self.time[chosen], self.entry[chosen], self.sku[chosen])
 
@@ -97,7 +98,7 @@ def _before_purchases(
     parameters: SampleParameters,
     shop: Shop,
     purchases: Purchases,
-    in_window: np.ndarray,
+    in_window: Bool[np.ndarray, "purchases"],
     random: np.random.Generator,
 ) -> Views:
     """Most parts are viewed in the hour before they are bought, some on an earlier day too."""
@@ -145,7 +146,9 @@ def _registered_views(parameters: SampleParameters, shop: Shop, random: np.rando
     return _with_returns(views.take(on_sale), start[on_sale], parameters.return_share, random)
 
 
-def _with_returns(views: Views, session: np.ndarray, share: float, random: np.random.Generator) -> Views:
+def _with_returns(
+    views: Views, session: Int[np.ndarray, "views"], share: float, random: np.random.Generator
+) -> Views:
     """Let ``share`` of the views of a person's later sessions be of a part that an earlier session viewed.
 
     Any earlier view is as likely as another. ``views`` is in order of person and session, and ``session`` is
@@ -209,7 +212,9 @@ def _abandoned_carts(
     )
 
 
-def _cart_items(shop: Shop, carts: Views, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _cart_items(
+    shop: Shop, carts: Views, random: np.random.Generator
+) -> tuple[Int[np.ndarray, "items"], Int[np.ndarray, "items"]]:
     """Items of each cart, as cart and variant: the viewed part, in four of ten with others of its system."""
     amount = np.minimum(random.geometric(0.6, len(carts.sku)), 5)
     cart = np.repeat(np.arange(len(amount)), amount)

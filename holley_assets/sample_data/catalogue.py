@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Bool, Float, Int, Shaped
 
 from holley_assets.sample_data.parameters import FULL_SCALE_PRODUCTS, SampleParameters
 from holley_assets.sample_data.part_names import (
@@ -39,35 +40,35 @@ LETTER_ENDING_SHARE = 0.32
 
 @dataclass(frozen=True)
 class PartTypes:
-    """Part types [T]: their names, systems and whether the rules allow them."""
+    """Part types: their names, systems and whether the rules allow them."""
 
-    names: np.ndarray  # [T] str
-    system: np.ndarray  # [T] int
-    allowed: np.ndarray  # [T] bool
+    names: Shaped[np.ndarray, "types"]
+    system: Int[np.ndarray, "types"]
+    allowed: Bool[np.ndarray, "types"]
     unknown: int
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Base products [N] and variants [S]; variants of one product are contiguous, the main one first."""
+    """Base products and their variants; variants of one product are contiguous, the main one first."""
 
     types: PartTypes
-    base_skus: np.ndarray  # [N] str, unique
-    part_type: np.ndarray  # [N] int, NO_PART_TYPE for none
-    second_type: np.ndarray  # [N] int, NO_PART_TYPE for the most
-    system: np.ndarray  # [N] int
-    price: np.ndarray  # [N] float, the true price
-    refurbished: np.ndarray  # [N] bool
-    has_image: np.ndarray  # [N] bool
-    in_items: np.ndarray  # [N] bool, import_items has the part
-    launch_day: np.ndarray  # [N] int, days since 1970; 0 for products that were always there
-    plausible: np.ndarray  # [N] bool, what the rules allow when everything is known
-    skus: pa.Array  # [S] string
-    sku_product: np.ndarray  # [S] int
-    sku_first_year: np.ndarray  # [S] int, first model year the variant is made for
-    sku_refurbished: np.ndarray  # [S] bool
-    sku_has_image: np.ndarray  # [S] bool
-    first_sku: np.ndarray  # [N + 1] int
+    base_skus: Shaped[np.ndarray, "products"]  # texts, unique
+    part_type: Int[np.ndarray, "products"]  # NO_PART_TYPE for none
+    second_type: Int[np.ndarray, "products"]  # NO_PART_TYPE for the most
+    system: Int[np.ndarray, "products"]
+    price: Float[np.ndarray, "products"]  # the true price
+    refurbished: Bool[np.ndarray, "products"]
+    has_image: Bool[np.ndarray, "products"]
+    in_items: Bool[np.ndarray, "products"]  # import_items has the part
+    launch_day: Int[np.ndarray, "products"]  # days since 1970; 0 for products that were always there
+    plausible: Bool[np.ndarray, "products"]  # what the rules allow when everything is known
+    skus: pa.Array  # [variants] string
+    sku_product: Int[np.ndarray, "variants"]
+    sku_first_year: Int[np.ndarray, "variants"]  # first model year the variant is made for
+    sku_refurbished: Bool[np.ndarray, "variants"]
+    sku_has_image: Bool[np.ndarray, "variants"]
+    first_sku: Int[np.ndarray, "products+1"]
 
     @property
     def products(self) -> int:
@@ -109,7 +110,9 @@ def build_part_types(parameters: SampleParameters) -> PartTypes:
     )
 
 
-def _base_skus(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _base_skus(
+    random: np.random.Generator, count: int
+) -> tuple[Shaped[np.ndarray, "{count}"], Bool[np.ndarray, "{count}"]]:
     """Unique base SKUs in normal form; also whether each ends in a digit and so can have colour variants."""
     number = random.permutation(np.arange(1000, 1000 + 4 * count))[:count]
     text = pc.cast(pa.array(number), pa.string())
@@ -131,8 +134,10 @@ def _base_skus(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.
 
 
 def _variants(
-    random: np.random.Generator, base_skus: np.ndarray, can_vary: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    random: np.random.Generator,
+    base_skus: Shaped[np.ndarray, "products"],
+    can_vary: Bool[np.ndarray, "products"],
+) -> tuple[Shaped[np.ndarray, "variants"], Int[np.ndarray, "variants"], Bool[np.ndarray, "variants"]]:
     """SKUs, the product of each, and whether a SKU is its product's main variant."""
     count = len(base_skus)
     varies = can_vary & (random.random(count) < COLOUR_VARIANT_SHARE)
@@ -150,7 +155,9 @@ def _variants(
     return skus[order], product, np.diff(product, prepend=-1) > 0
 
 
-def _prices(random: np.random.Generator, types: PartTypes, part_type: np.ndarray) -> np.ndarray:
+def _prices(
+    random: np.random.Generator, types: PartTypes, part_type: Int[np.ndarray, "products"]
+) -> Float[np.ndarray, "products"]:
     """Prices: half of the spread between types, half within, about a tenth of the parts below 50."""
     log_median = random.normal(np.log(200.0), 0.8, len(types.names))
     log_median[~types.allowed] = np.log(24.0)
@@ -238,7 +245,9 @@ def build_catalogue(parameters: SampleParameters) -> Catalogue:
     )
 
 
-def _launch_days(parameters: SampleParameters, random: np.random.Generator, count: int) -> np.ndarray:
+def _launch_days(
+    parameters: SampleParameters, random: np.random.Generator, count: int
+) -> Int[np.ndarray, "{count}"]:
     """Days on which new products appear, all before the test window so that clicks choose among all parts."""
     epoch = datetime.date(1970, 1, 1)
     first = (parameters.history_start - epoch).days + 30

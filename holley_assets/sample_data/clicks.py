@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Int
 
 from holley_assets.sample_data.demand import Demand
 from holley_assets.sample_data.met_parts import MetParts
@@ -29,18 +30,18 @@ OPENS_PER_CLICK = 12.5
 
 @dataclass(frozen=True)
 class Clicks:
-    """Clicks [K] by registered users, the entries they chose, and the views [W] that follow them.
+    """Clicks by registered users, the entries they chose, and the views that follow them.
 
     ``viewed`` tells which clicks a view of their own product follows within the half hour.
     """
 
-    user: np.ndarray
-    time: np.ndarray
-    entry: np.ndarray
-    viewed: np.ndarray
-    view_user: np.ndarray
-    view_time: np.ndarray
-    view_sku: np.ndarray
+    user: Int[np.ndarray, "clicks"]
+    time: Int[np.ndarray, "clicks"]
+    entry: Int[np.ndarray, "clicks"]
+    viewed: Bool[np.ndarray, "clicks"]
+    view_user: Int[np.ndarray, "views"]
+    view_time: Int[np.ndarray, "views"]
+    view_sku: Int[np.ndarray, "views"]
 
 
 def click_count(users: int) -> int:
@@ -51,7 +52,9 @@ def click_count(users: int) -> int:
     return round(CLICKS_AT_DECIDING_SIZE + progress * (CLICKS_AT_FULL_SCALE - CLICKS_AT_DECIDING_SIZE))
 
 
-def _choose_clickers(shop: Shop, demand: Demand, clickers: int, random: np.random.Generator) -> np.ndarray:
+def _choose_clickers(
+    shop: Shop, demand: Demand, clickers: int, random: np.random.Generator
+) -> Int[np.ndarray, "people"]:
     users = shop.users
     able = users.shops & demand.can_choose[users.vehicle]
     active = np.flatnonzero(able & (users.tier != COLD))

@@ -15,6 +15,7 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from holley_assets.sample_data.catalogue import Catalogue
 from holley_assets.sample_data.fits import Fits, ranges
@@ -63,25 +64,25 @@ TASTES: dict[SampleKind, Tastes] = {
 
 @dataclass(frozen=True)
 class Truth:
-    """Popularity [N], traits [N, D], tastes of vehicles [V, D] and the own tastes that people may have [K, D].
+    """Popularity and traits of parts, tastes of vehicles, and the own tastes that people may have.
 
     In a null world all tastes are zero, and there is one own taste.
     """
 
-    popularity: np.ndarray
-    traits: np.ndarray
-    tastes: np.ndarray
-    own_tastes: np.ndarray
+    popularity: Float[np.ndarray, "products"]
+    traits: Float[np.ndarray, "products dimension"]
+    tastes: Float[np.ndarray, "vehicles dimension"]
+    own_tastes: Float[np.ndarray, "tastes dimension"]
 
 
 def build_truth(parameters: SampleParameters, vehicles: Vehicles, catalogue: Catalogue) -> Truth:
     """Draw the truth of a sample."""
     random = parameters.random("truth")
 
-    def component(share: float, codes: np.ndarray) -> np.ndarray:
+    def component(share: float, codes: Int[np.ndarray, "rows"]) -> Float[np.ndarray, "rows dimension"]:
         return np.sqrt(share) * random.normal(size=(int(codes.max()) + 1, DIMENSIONS))[codes]
 
-    def unit(vectors: np.ndarray) -> np.ndarray:
+    def unit(vectors: Float[np.ndarray, "rows dimension"]) -> Float[np.ndarray, "rows dimension"]:
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     strength = TASTES[parameters.kind]
@@ -117,16 +118,21 @@ def build_truth(parameters: SampleParameters, vehicles: Vehicles, catalogue: Cat
     )
 
 
-def _own_weight(taste: np.ndarray, traits: np.ndarray) -> np.ndarray:
-    """[N] exponentials of an own taste [D] times traits [N, D]."""
+def _own_weight(
+    taste: Float[np.ndarray, "dimension"], traits: Float[np.ndarray, "products dimension"]
+) -> Float[np.ndarray, "products"]:
+    """Exponentials of an own taste times traits."""
     rows = np.arange(len(traits))
     return np.exp(_row_products(taste[None], np.zeros_like(rows), traits, rows))
 
 
 def _row_products(
-    left: np.ndarray, left_row: np.ndarray, right: np.ndarray, right_row: np.ndarray
-) -> np.ndarray:
-    """Dot products of rows of ``left`` and ``right`` [., D], a pair of row numbers for each result.
+    left: Float[np.ndarray, "_ dimension"],
+    left_row: Int[np.ndarray, "pairs"],
+    right: Float[np.ndarray, "_ dimension"],
+    right_row: Int[np.ndarray, "pairs"],
+) -> Float[np.ndarray, "pairs"]:
+    """Dot products of rows of ``left`` and ``right``, a pair of row numbers for each result.
 
     One dimension after the other: a matrix routine may add in an order that depends on where arrays lie in
     memory, and the same seed would not give the same bits.
@@ -140,7 +146,7 @@ def _row_products(
 class Demand:
     """Choices among the parts that fit a vehicle; ``for_clicks`` leaves only what the rules allow.
 
-    ``weight`` [E] is the exponential of each entry's utility but for the person's own taste.
+    ``weight`` is the exponential of each entry's utility but for the person's own taste.
     """
 
     def __init__(self, truth: Truth, fits: Fits, catalogue: Catalogue, *, for_clicks: bool) -> None:
@@ -161,8 +167,8 @@ class Demand:
         self.can_choose = np.bincount(fits.vehicle, weight, len(fits.start) - 1) > 0.0
 
     @cached_property
-    def probability(self) -> np.ndarray:
-        """[E] probability of each entry among a vehicle's, for an owner whose own taste may be any."""
+    def probability(self) -> Float[np.ndarray, "entries"]:
+        """Probability of each entry among a vehicle's, for an owner whose own taste may be any."""
         fits = self.fits
         mean = np.zeros(len(self.weight))
         for own in self._own_weight:
@@ -171,13 +177,22 @@ class Demand:
             mean += weight / total.clip(min=np.finfo(float).tiny)[fits.vehicle]
         return mean / len(self._own_weight)
 
-    def draw(self, vehicle: np.ndarray, own_taste: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    def draw(
+        self,
+        vehicle: Int[np.ndarray, "choices"],
+        own_taste: Int[np.ndarray, "choices"],
+        random: np.random.Generator,
+    ) -> Int[np.ndarray, "choices"]:
         """Entries of ``fits`` that people with these vehicles and own tastes choose; vehicles must have parts."""
         return self._choose(self.fits.start[vehicle], self.fits.start[vehicle + 1], own_taste, random)
 
     def draw_like(
-        self, entry: np.ndarray, own_taste: np.ndarray, system: np.ndarray, random: np.random.Generator
-    ) -> np.ndarray:
+        self,
+        entry: Int[np.ndarray, "choices"],
+        own_taste: Int[np.ndarray, "choices"],
+        system: Int[np.ndarray, "products"],
+        random: np.random.Generator,
+    ) -> Int[np.ndarray, "choices"]:
         """Entries of the same vehicle and system as ``entry``, which people with the same own tastes chose.
 
         A second line drawn like the first has the same distribution as a fresh choice, since
@@ -189,9 +204,9 @@ class Demand:
         return self._choose(start, stop, own_taste, random)
 
     def own_probabilities(
-        self, vehicle: np.ndarray, own_taste: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Choices of people [U] whose own tastes are known.
+        self, vehicle: Int[np.ndarray, "people"], own_taste: Int[np.ndarray, "people"]
+    ) -> tuple[Int[np.ndarray, "entries"], Int[np.ndarray, "entries"], Float[np.ndarray, "entries"]]:
+        """Choices of people whose own tastes are known.
 
         Returns the person, the entry of ``fits`` and the probability of every part that fits, in this order.
         """
@@ -200,8 +215,12 @@ class Demand:
         return person, entry, weight / np.bincount(person, weight, len(vehicle))[person]
 
     def _choose(
-        self, start: np.ndarray, stop: np.ndarray, own_taste: np.ndarray, random: np.random.Generator
-    ) -> np.ndarray:
+        self,
+        start: Int[np.ndarray, "choices"],
+        stop: Int[np.ndarray, "choices"],
+        own_taste: Int[np.ndarray, "choices"],
+        random: np.random.Generator,
+    ) -> Int[np.ndarray, "choices"]:
         """An entry from ``start[i]`` to ``stop[i]`` by the own taste of i; equal starts have equal stops.
 
         Each range and own taste is expanded once, whatever the number of choices from it.

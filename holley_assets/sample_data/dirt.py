@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Int
 
 
 def spellings(values: pa.Array) -> pa.Array:
@@ -26,17 +27,19 @@ def spellings(values: pa.Array) -> pa.Array:
 SPELLINGS = 5
 
 
-def spell(random: np.random.Generator, codes: np.ndarray, size: int, share: float) -> np.ndarray:
+def spell(
+    random: np.random.Generator, codes: Int[np.ndarray, "rows"], size: int, share: float
+) -> Int[np.ndarray, "rows"]:
     """Codes into ``spellings`` of ``size`` values, ``share`` of them not the clean ones."""
     dirty = random.random(len(codes)) < share
     return codes + size * np.where(dirty, random.integers(1, SPELLINGS, len(codes)), 0)
 
 
-def repeated(random: np.random.Generator, count: int, share: float) -> np.ndarray:
+def repeated(random: np.random.Generator, count: int, share: float) -> Int[np.ndarray, "rows"]:
     """Row numbers in order, ``share`` of them twice."""
     return np.repeat(np.arange(count), 1 + (random.random(count) < share))
 
 
-def take(values: pa.Array, codes: np.ndarray) -> pa.Array:
+def take(values: pa.Array, codes: Int[np.ndarray, "rows"]) -> pa.Array:
     """Values at ``codes``; null where a code is negative."""
     return values.take(pa.array(codes, pa.int64(), mask=codes < 0))

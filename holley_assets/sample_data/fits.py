@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from holley_assets.sample_data.catalogue import Catalogue
 from holley_assets.sample_data.parameters import FULL_SCALE_PRODUCTS, SampleParameters
@@ -33,12 +34,14 @@ class Fits:
     ``vehicle`` repeats the row number for each entry.
     """
 
-    start: np.ndarray  # [V + 1] int
-    part: np.ndarray  # [E] int
-    vehicle: np.ndarray  # [E] int
+    start: Int[np.ndarray, "starts"]
+    part: Int[np.ndarray, "entries"]
+    vehicle: Int[np.ndarray, "entries"]
 
 
-def ranges(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def ranges(
+    start: Int[np.ndarray, "rows"], stop: Int[np.ndarray, "rows"]
+) -> tuple[Int[np.ndarray, "entries"], Int[np.ndarray, "entries"]]:
     """Concatenate ``arange(start[i], stop[i])`` for all i; also give the i of each element."""
     length = stop - start
     owner = np.repeat(np.arange(len(start)), length)
@@ -46,7 +49,9 @@ def ranges(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return owner, start[owner] + position
 
 
-def _family_vehicles(vehicles: Vehicles) -> tuple[np.ndarray, np.ndarray]:
+def _family_vehicles(
+    vehicles: Vehicles,
+) -> tuple[Float[np.ndarray, "families"], Float[np.ndarray, "families"]]:
     """Owner share of each family and its number of vehicles."""
     families = len(vehicles.family_group)
     return (
@@ -55,7 +60,9 @@ def _family_vehicles(vehicles: Vehicles) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def _weighted_choice(random: np.random.Generator, weight: np.ndarray, count: int) -> np.ndarray:
+def _weighted_choice(
+    random: np.random.Generator, weight: Float[np.ndarray, "rows"], count: int
+) -> Int[np.ndarray, "{count}"]:
     """``count`` draws with probability proportional to ``weight``."""
     cumulative = np.cumsum(weight)
     return np.minimum(
@@ -65,12 +72,12 @@ def _weighted_choice(random: np.random.Generator, weight: np.ndarray, count: int
 
 @dataclass(frozen=True)
 class _Reach:
-    """What decides the vehicles of each part [N]: its own family, how many others, and its span of years."""
+    """What decides the vehicles of each part: its own family, how many others, and its span of years."""
 
-    own_family: np.ndarray
-    breadth: np.ndarray
-    first_year: np.ndarray
-    last_year: np.ndarray
+    own_family: Int[np.ndarray, "products"]
+    breadth: Float[np.ndarray, "products"]
+    first_year: Int[np.ndarray, "products"]
+    last_year: Int[np.ndarray, "products"]
 
 
 def _draw_reach(random: np.random.Generator, vehicles: Vehicles, count: int) -> _Reach:
@@ -112,15 +119,18 @@ def build_fits(parameters: SampleParameters, vehicles: Vehicles, catalogue: Cata
 
 
 class _FamilyYears:
-    """Vehicles in order of family and year; ``order`` [V] tells the vehicle at each position."""
+    """Vehicles in order of family and year; ``order`` tells the vehicle at each position."""
 
     def __init__(self, vehicles: Vehicles) -> None:
         self.order = np.lexsort((vehicles.vehicle_year, vehicles.family))
         self._key = (vehicles.family * np.int64(4096) + vehicles.vehicle_year)[self.order]
 
     def within(
-        self, family: np.ndarray, first_year: np.ndarray, last_year: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self,
+        family: Int[np.ndarray, "pairs"],
+        first_year: Int[np.ndarray, "pairs"],
+        last_year: Int[np.ndarray, "pairs"],
+    ) -> tuple[Int[np.ndarray, "pairs"], Int[np.ndarray, "pairs"]]:
         """First position of each family's vehicles in a span of years, and the one after the last."""
         low = np.searchsorted(self._key, family * np.int64(4096) + first_year)
         return low, np.searchsorted(self._key, family * np.int64(4096) + last_year, side="right")
@@ -128,7 +138,7 @@ class _FamilyYears:
 
 def _choose_pairs(
     random: np.random.Generator, vehicles: Vehicles, catalogue: Catalogue, reach: _Reach
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Int[np.ndarray, "pairs"], Int[np.ndarray, "pairs"]]:
     """Distinct parts and families that fit, each part's own family first, up to the target size.
 
     Every round draws twice as many pairs as the one before: late rounds mostly meet pairs that are there.

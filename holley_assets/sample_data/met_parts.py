@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int
 
 from holley_assets.sample_data.browsing import Browsing
 from holley_assets.sample_data.demand import Demand
@@ -21,14 +22,14 @@ class MetParts:
     may choose them. What the user has bought is not among them.
     """
 
-    start: np.ndarray  # [U + 1] int
-    entry: np.ndarray  # [M] int
+    start: Int[np.ndarray, "starts"]
+    entry: Int[np.ndarray, "entries"]
 
-    def amount(self, user: np.ndarray) -> np.ndarray:
+    def amount(self, user: Int[np.ndarray, "asked"]) -> Int[np.ndarray, "asked"]:
         """Number of entries of each user."""
         return self.start[user + 1] - self.start[user]
 
-    def draw(self, user: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    def draw(self, user: Int[np.ndarray, "asked"], random: np.random.Generator) -> Int[np.ndarray, "asked"]:
         """One of each user's entries, all equally likely; every user must have one."""
         return self.entry[self.start[user] + (random.random(len(user)) * self.amount(user)).astype(np.int64)]
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from jaxtyping import Float64
 
 from holley_assets.sample_data import dirt
 from holley_assets.sample_data.clicks import Clicks
@@ -43,8 +44,8 @@ def oracle_user_scores(folder: Path) -> pa.Table:
     return pq.read_table(folder / ORACLE_FOLDER / USER_SCORES_FILE)
 
 
-def true_chances(folder: Path, shown: pa.Table) -> np.ndarray:
-    """The chance that a user's next click is for a part, float64 [rows], 0 where it cannot be.
+def true_chances(folder: Path, shown: pa.Table) -> Float64[np.ndarray, "rows"]:
+    """The chance that a user's next click is for a part, 0 where it cannot be.
 
     Args:
         folder: of the sample.
@@ -57,7 +58,7 @@ def true_chances(folder: Path, shown: pa.Table) -> np.ndarray:
     return np.where(known.to_numpy(), of_user, of_car)
 
 
-def _looked_up(scores: pa.Table, rows: pa.Table, key: tuple[str, ...]) -> np.ndarray:
+def _looked_up(scores: pa.Table, rows: pa.Table, key: tuple[str, ...]) -> Float64[np.ndarray, "rows"]:
     def keys(table: pa.Table) -> pa.ChunkedArray:
         texts = [pc.cast(table[name], pa.string()) for name in key]
         return pc.binary_join_element_wise(*texts, "\x1f")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Bool, Int
 
 from holley_assets.sample_data.demand import Demand
 from holley_assets.sample_data.parameters import SampleParameters
@@ -42,26 +43,26 @@ COLD, WARM, HOT = range(3)
 
 @dataclass(frozen=True)
 class Users:
-    """Registered users [U]. ``vehicle`` is a row of the vehicles, also where the attributes hide it.
+    """Registered users. ``vehicle`` is a row of the vehicles, also where the attributes hide it.
 
     ``orphan`` is the index of a vehicle that no part fits, else −1.
     """
 
-    emails: pa.Array  # [U] string
-    vehicle: np.ndarray
-    problem: np.ndarray
-    orphan: np.ndarray
-    tier: np.ndarray
-    bought_before: np.ndarray
-    user_ids: np.ndarray  # [U] number of user_ids of the e-mail, 1 or 2
+    emails: pa.Array  # [users] string
+    vehicle: Int[np.ndarray, "users"]
+    problem: Int[np.ndarray, "users"]
+    orphan: Int[np.ndarray, "users"]
+    tier: Int[np.ndarray, "users"]
+    bought_before: Bool[np.ndarray, "users"]
+    user_ids: Int[np.ndarray, "users"]  # number of user_ids of the e-mail, 1 or 2
 
     @property
-    def shops(self) -> np.ndarray:
+    def shops(self) -> Bool[np.ndarray, "users"]:
         """Users whose demand is known: a usable vehicle that parts fit."""
         return (self.problem == USABLE) & (self.orphan < 0)
 
 
-def numbered(prefix: str, numbers: np.ndarray, width: int) -> pa.Array:
+def numbered(prefix: str, numbers: Int[np.ndarray, "rows"], width: int) -> pa.Array:
     """Strings such as ``prefix000123``."""
     digits = pc.utf8_lpad(pc.cast(pa.array(numbers), pa.string()), width=width, padding="0")
     return pc.binary_join_element_wise(prefix, digits, "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int
 
 from holley_assets.sample_data.parameters import MICROSECONDS_PER_DAY, SampleParameters, microseconds
 from holley_assets.sample_data.people import HOT
@@ -26,16 +27,16 @@ HOT_BUYER_SHARE = 0.6
 
 @dataclass(frozen=True)
 class Purchases:
-    """Purchases [P] with their lines [L]. A buyer below ``users`` is registered, others are not."""
+    """Purchases with their lines. A buyer below ``users`` is registered, others are not."""
 
-    buyer: np.ndarray  # [P] int
-    time: np.ndarray  # [P] microseconds
-    line_purchase: np.ndarray  # [L] int, ascending
-    line_entry: np.ndarray  # [L] int, entry of the fits
-    line_sku: np.ndarray  # [L] int
+    buyer: Int[np.ndarray, "purchases"]
+    time: Int[np.ndarray, "purchases"]  # microseconds
+    line_purchase: Int[np.ndarray, "lines"]  # ascending
+    line_entry: Int[np.ndarray, "lines"]  # entry of the fits
+    line_sku: Int[np.ndarray, "lines"]
 
 
-def _visits(random: np.random.Generator, count: int) -> np.ndarray:
+def _visits(random: np.random.Generator, count: int) -> Int[np.ndarray, "{count}"]:
     """Purchases of each customer: most come once, 18 % return."""
     return 1 + (random.random(count) < RETURNING_SHARE) * random.geometric(RETURN_STOP, count)
 
@@ -79,7 +80,11 @@ def build_purchases(parameters: SampleParameters, shop: Shop) -> Purchases:
 
 
 def _add_lines(
-    shop: Shop, buyer: np.ndarray, time: np.ndarray, vehicle: np.ndarray, random: np.random.Generator
+    shop: Shop,
+    buyer: Int[np.ndarray, "purchases"],
+    time: Int[np.ndarray, "purchases"],
+    vehicle: Int[np.ndarray, "purchases"],
+    random: np.random.Generator,
 ) -> Purchases:
     """Choose the lines of each purchase; half of the later ones are of the first one's system."""
     lines = np.minimum(random.geometric(1.0 / LINES_PER_PURCHASE, len(buyer)), MAXIMUM_LINES)

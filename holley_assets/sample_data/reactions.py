@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Bool, Float, Int
 
 from holley_assets.sample_data import nested
 from holley_assets.sample_data.parameters import MICROSECONDS_PER_DAY, MINUTE
@@ -27,27 +28,27 @@ _TREATMENT = 4_900
 
 @dataclass(frozen=True)
 class Mails:
-    """Mails [M], each with the same number of parts [M, S].
+    """Mails, each with the same number of parts.
 
     Attributes:
-        user_id: who receives it, string [M].
-        email: the same person's address, string [M].
-        time: of arrival, microseconds since 1970 [M].
-        part: rows of ``skus`` [M, S].
-        chance: true chance that the user wants this part and no other, [M, S]; a row sums to 1 at most.
-        interest: what the chance to open is multiplied by, [M]; 1 is as usual.
-        skus: base SKUs, string [N].
-        prices: of the parts in dollars [N].
+        user_id: who receives it, a string each.
+        email: the same person's address, a string each.
+        time: of arrival, microseconds since 1970.
+        part: rows of ``skus``.
+        chance: true chance that the user wants this part and no other; a row sums to 1 at most.
+        interest: what the chance to open is multiplied by; 1 is as usual.
+        skus: base SKUs, strings.
+        prices: of the parts in dollars.
     """
 
     user_id: pa.Array
     email: pa.Array
-    time: np.ndarray
-    part: np.ndarray
-    chance: np.ndarray
-    interest: np.ndarray
+    time: Int[np.ndarray, "mails"]
+    part: Int[np.ndarray, "mails slots"]
+    chance: Float[np.ndarray, "mails slots"]
+    interest: Float[np.ndarray, "mails"]
     skus: pa.Array
-    prices: np.ndarray
+    prices: Float[np.ndarray, "products"]
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,12 @@ def react(mails: Mails, habits: Habits, random: np.random.Generator) -> dict[str
     }
 
 
-def _interactions(mails: Mails, mail: np.ndarray, time: np.ndarray, clicked: np.ndarray) -> pa.Table:
+def _interactions(
+    mails: Mails,
+    mail: Int[np.ndarray, "rows"],
+    time: Int[np.ndarray, "rows"],
+    clicked: Bool[np.ndarray, "rows"],
+) -> pa.Table:
     return pa.table(
         {
             "user_id": mails.user_id.take(pa.array(mail)),
@@ -134,7 +140,11 @@ def _interactions(mails: Mails, mail: np.ndarray, time: np.ndarray, clicked: np.
 
 
 def _events(
-    mails: Mails, mail: np.ndarray, time: np.ndarray, part: np.ndarray, ordered: np.ndarray
+    mails: Mails,
+    mail: Int[np.ndarray, "rows"],
+    time: Int[np.ndarray, "rows"],
+    part: Int[np.ndarray, "rows"],
+    ordered: Bool[np.ndarray, "rows"],
 ) -> pa.Table:
     """Views and orders, each of one part with its price."""
     count = len(mail)
@@ -162,7 +172,9 @@ def _events(
     )
 
 
-def _orders(mails: Mails, mail: np.ndarray, time: np.ndarray, part: np.ndarray) -> pa.Table:
+def _orders(
+    mails: Mails, mail: Int[np.ndarray, "rows"], time: Int[np.ndarray, "rows"], part: Int[np.ndarray, "rows"]
+) -> pa.Table:
     day = time // MICROSECONDS_PER_DAY
     first = int(day.min()) if len(day) else 0
     texts = date_texts(_FIRST_DAY + datetime.timedelta(days=first), int((day - first).max(initial=-1)) + 1)

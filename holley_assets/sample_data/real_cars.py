@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool, Int, Shaped
 
 from holley_assets.sample_data.parameters import SampleParameters
 from holley_assets.sample_data.vehicle_names import MAKE_GROUPS, ORPHAN_VEHICLES
@@ -33,15 +34,15 @@ YEAR_DEVIATION = 0.8
 
 @dataclass(frozen=True)
 class _Spans:
-    """Rows of the file [S]: the model, as a code into ``names``, its platform and years."""
+    """Rows of the file: the model, as a code into ``names``, its platform and years."""
 
     names: list[tuple[str, str]]
-    model: np.ndarray
-    platform: np.ndarray
-    first_year: np.ndarray
-    last_year: np.ndarray
+    model: Int[np.ndarray, "spans"]
+    platform: Int[np.ndarray, "spans"]
+    first_year: Int[np.ndarray, "spans"]
+    last_year: Int[np.ndarray, "spans"]
 
-    def siblings(self, model: int) -> np.ndarray:
+    def siblings(self, model: int) -> Int[np.ndarray, "siblings"]:
         """Models, the given one among them, that share a platform with it."""
         shared = np.isin(self.platform, self.platform[self.model == model])
         return np.unique(self.model[shared])
@@ -61,7 +62,7 @@ def _read_spans() -> _Spans:
 
 def _choose_models(
     spans: _Spans, count: int, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[Int[np.ndarray, "models"], Int[np.ndarray, "models"], Bool[np.ndarray, "models"]]:
     """Models in order of their owners, each followed by its siblings; their ranks, and which ones lead."""
     favourites = [spans.names.index(name) for name in FAVOURITES]
     others = random.permutation(np.setdiff1d(np.arange(len(spans.names)), favourites))
@@ -116,7 +117,9 @@ def build_real_vehicles(parameters: SampleParameters) -> Vehicles:
     )
 
 
-def _platform_groups(platform: np.ndarray, make: np.ndarray) -> np.ndarray:
+def _platform_groups(
+    platform: Int[np.ndarray, "vehicles"], make: Shaped[np.ndarray, "vehicles"]
+) -> Int[np.ndarray, "platforms"]:
     """Manufacturer of each platform: the group of the make of its first car, or that make alone."""
     _, first = np.unique(platform, return_index=True)
     group_of = {name: makes[0] for makes in MAKE_GROUPS for name in makes}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Bool, Int
 
 from holley_assets.sample_data.catalogue import Catalogue
 from holley_assets.sample_data.demand import Demand
@@ -11,7 +12,7 @@ from holley_assets.sample_data.people import Users
 from holley_assets.sample_data.vehicles import Vehicles
 
 
-def first_of_pairs(group: np.ndarray, item: np.ndarray) -> np.ndarray:
+def first_of_pairs(group: Int[np.ndarray, "rows"], item: Int[np.ndarray, "rows"]) -> Bool[np.ndarray, "rows"]:
     """Mask of the rows whose item occurs for the first time in its group."""
     _, first_seen = np.unique(group * (np.int64(item.max(initial=0)) + 1) + item, return_index=True)
     is_first = np.zeros(len(item), dtype=bool)
@@ -41,7 +42,7 @@ class Shop:
         # to be nothing.
         self.guests_follow_popularity = not demand.truth.tastes.any()
 
-    def own_taste(self, person: np.ndarray) -> np.ndarray:
+    def own_taste(self, person: Int[np.ndarray, "choices"]) -> Int[np.ndarray, "choices"]:
         """Which of the truth's own tastes each person has: always the same one, all equally likely.
 
         The finaliser of SplitMix64 (Steele, Lea and Flood 2014) mixes the number of the person, so that nobody
@@ -58,12 +59,12 @@ class Shop:
 
     def entries(
         self,
-        person: np.ndarray,
-        vehicle: np.ndarray,
+        person: Int[np.ndarray, "choices"],
+        vehicle: Int[np.ndarray, "choices"],
         random: np.random.Generator,
         *,
         demand: Demand | None = None,
-    ) -> np.ndarray:
+    ) -> Int[np.ndarray, "choices"]:
         """Entries of the fits, a choice for each row; ``person`` may repeat."""
         demand = demand or self.demand
         entry = demand.draw(vehicle, self.own_taste(person), random)
@@ -72,7 +73,7 @@ class Shop:
             entry[guest] = self._popular_entries(len(guest), random)
         return entry
 
-    def _popular_entries(self, count: int, random: np.random.Generator) -> np.ndarray:
+    def _popular_entries(self, count: int, random: np.random.Generator) -> Int[np.ndarray, "{count}"]:
         """Parts by their popularity in the whole shop, each for one of the vehicles it fits."""
         fits, popularity = self.demand.fits, self.demand.truth.popularity
         owners = self.vehicles.owner_share[fits.vehicle]
@@ -81,7 +82,9 @@ class Shop:
         found = np.searchsorted(cumulative, random.random(count) * cumulative[-1], side="right")
         return found.clip(max=len(cumulative) - 1)
 
-    def variants(self, entry: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    def variants(
+        self, entry: Int[np.ndarray, "choices"], random: np.random.Generator
+    ) -> Int[np.ndarray, "choices"]:
         """A variant of each chosen part that is made for the vehicle's year, mostly the main one."""
         product = self.demand.fits.part[entry]
         year = self.vehicles.vehicle_year[self.demand.fits.vehicle[entry]]
@@ -91,11 +94,13 @@ class Shop:
         sku = np.where(random.random(len(entry)) < 0.4, other, first)
         return np.where(self.catalogue.sku_first_year[sku] <= year, sku, first)
 
-    def launched(self, sku: np.ndarray, time: np.ndarray) -> np.ndarray:
+    def launched(
+        self, sku: Int[np.ndarray, "choices"], time: Int[np.ndarray, "choices"]
+    ) -> Bool[np.ndarray, "choices"]:
         """Whether each part was on sale. Dropping choices of later parts leaves the others' proportions."""
         return self.catalogue.launch_day[self.catalogue.sku_product[sku]] * MICROSECONDS_PER_DAY <= time
 
-    def draw_vehicles(self, count: int, random: np.random.Generator) -> np.ndarray:
+    def draw_vehicles(self, count: int, random: np.random.Generator) -> Int[np.ndarray, "{count}"]:
         """Vehicles of ``count`` people, as owned; only those that some part fits."""
         share = np.cumsum(np.where(self.demand.can_choose, self.vehicles.owner_share, 0.0))
         found = np.searchsorted(share, random.random(count) * share[-1], side="right")

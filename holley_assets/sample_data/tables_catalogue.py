@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Bool, Float
 
 from holley_assets.sample_data import dirt, nested
 from holley_assets.sample_data.catalogue import NO_PART_TYPE, Catalogue
@@ -22,7 +23,7 @@ REFURBISHED_TAGS = ("Refurbished", "REFURBISHED", "clearance, refurbished", "str
 UNUSABLE_YEARS = ("NONE", "", "19xx", "0", None)
 
 
-def price_texts(prices: np.ndarray) -> pa.Array:
+def price_texts(prices: Float[np.ndarray, "rows"]) -> pa.Array:
     """Prices as ``129.95``."""
     return pa.array(np.char.mod("%.2f", prices))
 
@@ -76,7 +77,7 @@ def import_items_tables(parameters: SampleParameters, catalogue: Catalogue) -> t
     return items, tags
 
 
-def _tags(random: np.random.Generator, refurbished: np.ndarray) -> pa.Array:
+def _tags(random: np.random.Generator, refurbished: Bool[np.ndarray, "rows"]) -> pa.Array:
     other = random.integers(0, len(OTHER_TAGS) + 1, len(refurbished)) - 1
     choice = len(OTHER_TAGS) + random.integers(0, len(REFURBISHED_TAGS), len(refurbished))
     return dirt.take(pa.array(OTHER_TAGS + REFURBISHED_TAGS), np.where(refurbished, choice, other))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Int
 
 from holley_assets.sample_data import dirt, nested
 from holley_assets.sample_data.browsing import Browsing
@@ -41,16 +42,16 @@ SALE_SHARE = 0.06
 
 @dataclass(frozen=True)
 class Events:
-    """Events [E] in order of time. Items of event e are ``item_sku[item_start[e]:item_start[e + 1]]``.
+    """Events in order of time. Items of event e are ``item_sku[item_start[e]:item_start[e + 1]]``.
 
     ``user`` is a row of ``user_texts``, or −1.
     """
 
-    kind: np.ndarray
-    user: np.ndarray
-    time: np.ndarray
-    item_start: np.ndarray
-    item_sku: np.ndarray
+    kind: Int[np.ndarray, "events"]
+    user: Int[np.ndarray, "events"]
+    time: Int[np.ndarray, "events"]
+    item_start: Int[np.ndarray, "events+1"]
+    item_sku: Int[np.ndarray, "items"]
     user_texts: pa.Array
 
 
@@ -103,7 +104,13 @@ def build_events(
 
 def _order_events(
     parameters: SampleParameters, purchases: Purchases, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[
+    Int[np.ndarray, "events"],
+    Int[np.ndarray, "events"],
+    Int[np.ndarray, "events"],
+    Int[np.ndarray, "events"],
+    Int[np.ndarray, "items"],
+]:
     """kind, buyer, time, number of items and all items of the up to three events that a purchase leaves."""
     purchase = np.flatnonzero(purchases.time >= microseconds(parameters.intent_start))
     bounds = np.searchsorted(purchases.line_purchase, np.arange(len(purchases.time) + 1))
@@ -174,8 +181,14 @@ class EventProperties:
         names += [f"SKUs_{number}" for number in range(MAXIMUM_ITEMS)]
         return pa.array([*names, *(name.lower() for name in names), *(name.upper() for name in names)])
 
-    def build(self, kind: np.ndarray, time: np.ndarray, start: np.ndarray, sku: np.ndarray) -> pa.Array:
-        """Properties of events with these kinds, times, items' starts [rows + 1] and items' variants."""
+    def build(
+        self,
+        kind: Int[np.ndarray, "events"],
+        time: Int[np.ndarray, "events"],
+        start: Int[np.ndarray, "events+1"],
+        sku: Int[np.ndarray, "items"],
+    ) -> pa.Array:
+        """Properties of events with these kinds, times, items' starts and items' variants."""
         event = np.repeat(np.arange(len(kind)), np.diff(start))
         number = np.arange(len(sku)) - start[event]
         width = np.where(kind[event] == WEBSITE_ORDER, 1, 3)
@@ -186,7 +199,12 @@ class EventProperties:
         offsets = np.concatenate([[0], np.cumsum(width)])[start]
         return nested.properties(offsets, names, strings, longs, doubles)
 
-    def _name_codes(self, kind: np.ndarray, number: np.ndarray, field: np.ndarray) -> np.ndarray:
+    def _name_codes(
+        self,
+        kind: Int[np.ndarray, "fields"],
+        number: Int[np.ndarray, "fields"],
+        field: Int[np.ndarray, "fields"],
+    ) -> Int[np.ndarray, "fields"]:
         is_flat = (kind == VIEW) | (kind == ORDERED_PRODUCT)
         code = np.where(is_flat, field, 3 + 3 * number + field)
         code = np.where(kind == WEBSITE_ORDER, 3 + 3 * MAXIMUM_ITEMS + number, code)
@@ -196,7 +214,10 @@ class EventProperties:
         return code + other_case * (len(self._names) // 3)
 
     def _values(
-        self, sku: np.ndarray, field: np.ndarray, time: np.ndarray
+        self,
+        sku: Int[np.ndarray, "fields"],
+        field: Int[np.ndarray, "fields"],
+        time: Int[np.ndarray, "fields"],
     ) -> tuple[pa.Array, pa.Array, pa.Array]:
         """String, long and double values; each in one of the columns that can hold it."""
         random = self._random

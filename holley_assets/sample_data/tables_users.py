@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Bool, Int
 
 from holley_assets.sample_data import dirt, nested
 from holley_assets.sample_data.parameters import MICROSECONDS_PER_DAY, SampleParameters, microseconds
@@ -36,13 +37,13 @@ EVERYTHING, VEHICLE_ONLY, EMAIL_ONLY = range(3)
 
 @dataclass(frozen=True)
 class UserIds:
-    """user_ids [I] of the registered users, sorted by user."""
+    """user_ids of the registered users, sorted by user."""
 
     texts: pa.Array
-    user: np.ndarray
-    first: np.ndarray  # [U + 1]
+    user: Int[np.ndarray, "ids"]
+    first: Int[np.ndarray, "starts"]  # of each user, with the end
 
-    def of(self, random: np.random.Generator, user: np.ndarray) -> np.ndarray:
+    def of(self, random: np.random.Generator, user: Int[np.ndarray, "asked"]) -> Int[np.ndarray, "asked"]:
         """One of each user's ids, at random."""
         amount = self.first[user + 1] - self.first[user]
         return self.first[user] + (random.random(len(user)) * amount).astype(np.int64)
@@ -57,16 +58,16 @@ def build_user_ids(users: Users) -> UserIds:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows [R] of the table: id, the vehicle they tell, kind and times."""
+    """Rows of the table: id, the vehicle they tell, kind and times."""
 
-    user_id: np.ndarray
-    vehicle: np.ndarray
-    kind: np.ndarray
-    current: np.ndarray  # whether the row tells the present vehicle, and so the problem with it
-    updated: np.ndarray  # microseconds, as is the time of insertion
-    inserted: np.ndarray
+    user_id: Int[np.ndarray, "rows"]
+    vehicle: Int[np.ndarray, "rows"]
+    kind: Int[np.ndarray, "rows"]
+    current: Bool[np.ndarray, "rows"]  # whether the row tells the present vehicle, and so the problem with it
+    updated: Int[np.ndarray, "rows"]  # microseconds, as is the time of insertion
+    inserted: Int[np.ndarray, "rows"]
 
-    def take(self, order: np.ndarray) -> _Rows:
+    def take(self, order: Int[np.ndarray, "taken"]) -> _Rows:
         """The rows at these positions."""
         return _Rows(*(getattr(self, name)[order] for name in _Rows.__annotations__))
 

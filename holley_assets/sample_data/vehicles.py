@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int, Shaped
 
 from holley_assets.sample_data.parameters import SampleParameters
 from holley_assets.sample_data.vehicle_names import MAKE_GROUPS, MODEL_ENDINGS, MODEL_WORDS, NAMED_FAMILIES
@@ -23,7 +24,7 @@ LAST_YEAR = 2024
 
 @dataclass(frozen=True)
 class Vehicles:
-    """Models [M] and vehicles [V]; a vehicle is a year, make and model, sorted by model, then year.
+    """Models and vehicles; a vehicle is a year, make and model, sorted by model, then year.
 
     ``platform`` numbers the generations of all lines: related models of one generation share it. ``family``
     numbers what parts are made for: where names are made up, a line with all its platforms; where cars are real,
@@ -31,16 +32,16 @@ class Vehicles:
     ``owner_share`` sums to 1 over all vehicles.
     """
 
-    makes: np.ndarray  # [M] str
-    models: np.ndarray  # [M] str
-    make_code: np.ndarray  # [M] int
-    family_group: np.ndarray  # [F] int, manufacturer of the family
-    vehicle_model: np.ndarray  # [V] int
-    vehicle_year: np.ndarray  # [V] int
-    line: np.ndarray  # [V] int, models with related tastes
-    family: np.ndarray  # [V] int
-    platform: np.ndarray  # [V] int
-    owner_share: np.ndarray  # [V] float
+    makes: Shaped[np.ndarray, "models"]
+    models: Shaped[np.ndarray, "models"]
+    make_code: Int[np.ndarray, "models"]
+    family_group: Int[np.ndarray, "families"]  # manufacturer of the family
+    vehicle_model: Int[np.ndarray, "vehicles"]
+    vehicle_year: Int[np.ndarray, "vehicles"]
+    line: Int[np.ndarray, "vehicles"]  # models with related tastes
+    family: Int[np.ndarray, "vehicles"]
+    platform: Int[np.ndarray, "vehicles"]
+    owner_share: Float[np.ndarray, "vehicles"]
 
 
 @dataclass
