@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from small_run import FinishedRun, execute_job
 
+from holley_assets.console.run_files import RunFiles
+from holley_assets.console.sharded_ranking import rank_in_shards, rank_on_cluster
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 
 SLOT_COLUMNS = [
@@ -224,6 +226,19 @@ def test_what_became_of_the_source_s_rows_is_on_the_asset(weekly_run: FinishedRu
         assert counts["kept"] > 0, table
     assert check is not None and check.evaluation is not None
     assert check.evaluation.passed and check.evaluation.blocking
+
+
+def test_shards_of_customers_have_the_rows_of_the_run(weekly_run: FinishedRun) -> None:
+    ranked = rank_in_shards(weekly_run.data_dir, 3, map)
+    assert ranked.num_rows
+    assert ranked.equals(RunFiles(weekly_run.data_dir).table("recommendations").combine_chunks())
+
+
+def test_workers_of_a_cluster_have_the_rows_of_the_run(weekly_run: FinishedRun) -> None:
+    """Workers in threads of this process: what Dask adds, without the seconds in which a process starts."""
+    pytest.importorskip("distributed", reason="the extra cluster is not installed")
+    ranked = rank_on_cluster(weekly_run.data_dir, 3, scheduler=None, workers=2, processes=False)
+    assert ranked.equals(RunFiles(weekly_run.data_dir).table("recommendations").combine_chunks())
 
 
 def test_the_daily_job_delivers_with_the_weekly_model(

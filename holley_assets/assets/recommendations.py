@@ -28,6 +28,32 @@ from holley_assets.resources.step_resources import heavy_step
 from holley_assets.settings import Settings
 
 
+def delivered_by(
+    *,
+    user_nodes: pa.Table,
+    user_profiles: pa.Table,
+    user_embeddings: pa.Table,
+    product_embeddings: pa.Table,
+    history_scores: pa.Table,
+    mixture_weights: pa.Table,
+    popularity: pa.Table,
+) -> tuple[Scorer, str]:
+    """What scores as of ``as_of`` by the tables of these names, and the version of its model."""
+    vectors = (user_embeddings, product_embeddings)
+    model_version = str(product_embeddings["model_version"][0].as_py())
+    scorer = delivered_scorer(
+        delivered_system(model_version),
+        HistoryScorer.from_tables(*vectors, history_scores, "serving"),
+        mixture_weights,
+        popularity=popularity,
+        users=pa.table(
+            {"tier": user_nodes["serving_engagement_tier"], "profile": user_profiles["serving_profile"]}
+        ),
+        temperature=temperature_of(*vectors, "serving"),
+    )
+    return scorer, model_version
+
+
 def recommendations_of_users(
     users: pa.Table,
     scorer: Scorer,
@@ -98,18 +124,14 @@ def recommendations(
     `generated_at` is the start of the run's day, so that a repeated run gives the same table.
     """
     step = Step(context, settings)
-    vectors = (user_embeddings, product_embeddings)
-    model_version = product_embeddings["model_version"][0].as_py()
-    system = delivered_system(model_version)
-    scorer = delivered_scorer(
-        system,
-        HistoryScorer.from_tables(*vectors, history_scores, "serving"),
-        mixture_weights,
+    scorer, model_version = delivered_by(
+        user_nodes=user_nodes,
+        user_profiles=user_profiles,
+        user_embeddings=user_embeddings,
+        product_embeddings=product_embeddings,
+        history_scores=history_scores,
+        mixture_weights=mixture_weights,
         popularity=popularity,
-        users=pa.table(
-            {"tier": user_nodes["serving_engagement_tier"], "profile": user_profiles["serving_profile"]}
-        ),
-        temperature=temperature_of(*vectors, "serving"),
     )
     table, metadata = recommendations_of_users(
         users_with_profiles(user_nodes, user_profiles, "serving_profile"),
@@ -126,7 +148,7 @@ def recommendations(
         metadata={
             **metadata,
             SOURCE_KIND: step.windows.source_kind,
-            "delivered_system": system,
+            "delivered_system": delivered_system(model_version),
             **step.took(),
         },
     )

@@ -19,11 +19,17 @@ _FIRST = "run weekly_retrain first, or set HOLLEY_DATA_DIR to the folder that it
 class RunFiles:
     """What lies under ``HOLLEY_DATA_DIR``.
 
+    Args:
+        folder: read instead, whatever the settings say.
+
     Raises:
         ConsoleError: a setting is wrong, or files are asked for of production, where they lie in a bucket.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        if folder is not None:
+            self.folder = folder
+            return
         try:
             settings = load_settings()
         except SettingsError as error:
