@@ -17,6 +17,7 @@ import pyarrow as pa
 from holley_assets.assets.experiment_log import DeclarationError, start_experiment
 from holley_assets.assets.kept_versions import drop_expired, name_beside
 from holley_assets.assets.publishing import ProvenTable, PublicationRefused, prove
+from holley_assets.assets.rollout_limit import rollout_limit
 from holley_assets.assets.serving_plan import Present, buckets_of, ever_served, present_plan
 from holley_assets.checks.provenance import Lineage
 from holley_assets.checks.staged_table import judged_name
@@ -278,15 +279,17 @@ class Serving(NamedTuple):
 def beside_target(opened: Warehouse, settings: Settings, target: Target, day: datetime.date) -> str | None:
     """Name of the table for rows of ``day``, where the target holds later ones and they are to stay; else None.
 
-    While the kill switch is on no row of the graph stays, of whatever day it is: nobody else would take it away.
+    While the kill switch is on, or a readout takes the graph's parts from everybody, no row of the graph stays, of
+    whatever day it is: nobody else would take it away.
 
     Raises:
-        WarehouseError: the target or the record of the switch cannot be read.
+        WarehouseError: the target, the record of the switch or the readout cannot be read.
     """
     beside = name_beside(opened, settings.serving, target.dataset, target.table, day)
-    if beside is None or target.asset != SERVING_TABLE or not read_switch(opened, settings).is_on:
+    if beside is None or target.asset != SERVING_TABLE or not ever_served(opened, settings):
         return beside
-    if not ever_served(opened, settings):
+    limit = rollout_limit(settings)
+    if not read_switch(opened, settings).is_on and (limit is None or limit.share > 0.0):
         return beside
     arms = opened.value_counts(target.dataset, target.table, [ARM])
     return None if (GRAPH_ARM,) in arms else beside

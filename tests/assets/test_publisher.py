@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import json
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from experiment_world import declaration_text
 
 from holley_assets.assets.publisher import Target, beside_target
 from holley_assets.core.asset_keys import DELIVERED_TABLE, SERVING_TABLE
@@ -63,6 +65,23 @@ def test_a_switch_that_a_setting_holds_does_so_too(tables: Tables, monkeypatch: 
     tables.fill(SERVED, {"arm": ["sql", "graph"]})
     monkeypatch.setenv("HOLLEY_SERVING_KILL_SWITCH", "true")
     assert tables.beside() is None
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0, None), (0.1, BESIDE)])
+def test_so_does_a_readout_that_takes_the_graph_from_everybody(
+    tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float, expected: str | None
+) -> None:
+    tables.fill(SERVED, {"arm": ["graph", "sql"]})
+    declaration = tmp_path / "spring.toml"
+    declaration.write_text(declaration_text())
+    monkeypatch.setenv("HOLLEY_EXPERIMENT_DECLARATION", str(declaration))
+    monkeypatch.setenv("HOLLEY_SERVING_EXPERIMENT", "spring")
+    monkeypatch.setenv("HOLLEY_SERVING_MODE", "rollout")
+    kept = tmp_path / "experiments" / "spring.json"
+    kept.parent.mkdir()
+    readout = {"decision": {"outcome": "harm"}, "next_share": {"share": share, "reason": "Clicks are fewer."}}
+    kept.write_text(json.dumps(readout))
+    assert tables.beside() == expected
 
 
 @pytest.mark.parametrize("columns", [{"arm": ["sql", "sql"]}, {}])
