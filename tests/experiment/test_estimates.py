@@ -142,6 +142,21 @@ def test_a_change_beyond_every_measure_has_no_interval() -> None:
     assert estimate["interval"][0] > 0
 
 
+def test_a_change_of_fifteen_times_has_an_interval() -> None:
+    clicks, graph = shares((10_000, 20, False), (10_000, 300, True))
+    estimate = measure(users_of(outcome_table(graph, clicks=clicks)), CLICK_RATE, 0.95)["estimate"]
+    assert estimate["relative"] == pytest.approx(14.0)
+    low, high = estimate["relative_interval"]
+    assert 8.0 < low < 14.0 < high < 25.0
+
+
+def test_arms_that_are_equal_to_the_last_digit_have_their_standard_error() -> None:
+    clicks, graph = shares((1000, 100, False), (1000, 100, True))
+    estimate = measure(users_of(outcome_table(graph, clicks=clicks)), CLICK_RATE, 0.9)["estimate"]
+    assert estimate["effect"] == 0.0
+    assert estimate["standard_error"] == pytest.approx(math.sqrt(2 * 0.1 * 0.9 / 999))
+
+
 def test_more_returns_than_orders_have_no_relative_change() -> None:
     rng = np.random.default_rng(0)
     graph = np.arange(400) % 2 == 0
@@ -162,6 +177,16 @@ def test_a_missing_or_constant_covariate_changes_nothing(before: float | None) -
     assert found["covariate"] == {"used": False, "correlation": None, "reduction": None}
     without_column = measure(users_of(table.drop_columns(["order_value_before"])), REVENUE, 0.95)
     assert without_column["estimate"] == found["unadjusted"]
+
+
+@pytest.mark.parametrize(("centre", "only_graph"), [(1000.0, False), (0.0, True)])
+def test_a_covariate_that_varies_little_or_in_one_arm_alone_is_used(centre: float, only_graph: bool) -> None:
+    rng = np.random.default_rng(5)
+    graph = np.arange(600) % 2 == 0
+    before = centre + np.where(graph | (not only_graph), rng.normal(0.0, 0.3, 600), 0.0)
+    spent = before + rng.exponential(1.0, 600)
+    table = outcome_table(graph, order_value=spent, order_value_before=before)
+    assert measure(users_of(table), REVENUE, 0.95)["covariate"]["used"]
 
 
 def test_a_covariate_shortens_the_interval_as_its_correlation_foretells() -> None:
