@@ -64,7 +64,8 @@ def plan_return(
 ) -> list[Return]:
     """Which version of each table comes back: the newest that holds the returning model's rows and no other's.
 
-    What customers see comes first, and only what they may see as kill switch, mode and share are now.
+    What customers see comes first, and only what they may see as kill switch, mode and share are now: where that is
+    nothing of the returning model, the newest version of the SQL pipeline alone.
 
     Args:
         settings: as the environment has them now.
@@ -109,11 +110,18 @@ def _returned(
     except MissingTableError:
         raise RollbackError(f"{target.name} does not exist: nothing was ever published there") from None
     allowed = {returning} if plan is None else ({SQL_ARM} if plan.kill_switch else {returning, SQL_ARM})
+    fallback = None
     for version in versions:
         if version.models <= allowed and (
             plan is None or may_serve(warehouse, target, version.name, plan, serving)
         ):
-            return Return(target, version, versions)
+            # A table that holds nothing of the champion that goes stays, whoever filled it.
+            if version is versions[0] or returning in version.models:
+                return Return(target, version, versions)
+            # The SQL pipeline's alone, as a kill switch that was let go since has left one.
+            fallback = fallback or version
+    if fallback is not None:
+        return Return(target, fallback, versions)
     kept = "; ".join(version.words for version in versions)
     advice = "to take the graph off the serving table run serve_sql_only"
     raise RollbackError(

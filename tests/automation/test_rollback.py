@@ -197,6 +197,16 @@ def test_a_serving_table_that_the_kill_switch_filled_stays(week: dg.DagsterInsta
     assert (champion(), content(SERVED)) == (FIRST, ({"sql"}, 6))
 
 
+def test_what_a_kill_switch_that_was_let_go_had_filled_is_not_what_comes_back(
+    week: dg.DagsterInstance,
+) -> None:
+    """Its version is newer than those of the champion that comes back."""
+    fill(SERVED, "sql", day=5)
+    fill(SERVED, SECOND, "sql", day=6)
+    assert execute(week).success
+    assert (champion(), content(SERVED)) == (FIRST, ({FIRST, "sql"}, 2))
+
+
 def test_in_shadow_only_the_delivered_table_comes_back(instance: dg.DagsterInstance) -> None:
     set_champions("first", "second")
     fill(DELIVERED, FIRST, day=1)
