@@ -196,12 +196,16 @@ def estimate(pooled: Pooled, metric: Metric, level: float, covariate: str | None
 
 
 def _analyse(analysis: Any, arms: tuple[Aggregates, Aggregates]) -> Any:
-    """tea-tasting's result; None where a mean is so near to zero that the ratio of the arms has no size."""
+    """tea-tasting's result.
+
+    None where a mean is so near to zero that the ratio of the arms has no size, and where a covariate tells a metric
+    whole, so that rounding leaves a variance below zero.
+    """
     # Where no user differs from another, the interval of width 0 is none, and scipy would say so in warnings.
     with np.errstate(all="ignore"):
         try:
             return analysis.analyze_aggregates(*arms)
-        except OverflowError:
+        except (OverflowError, ValueError):
             return None
 
 
@@ -276,6 +280,8 @@ def measure_cells(cells: Mapping[int, Aggregates], metric: Metric, level: float)
     plain = estimate(pooled, metric, level)
     used = adjusts(pooled, metric)
     adjusted = estimate(pooled, metric, level, metric.covariate) if used else plain
+    if adjusted.interval is None:
+        used, adjusted = False, plain
     # Both arms together, as tea-tasting takes the coefficient.
     total = pooled.control + pooled.treatment
     of_metric = total.var(metric.value)

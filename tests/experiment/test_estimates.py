@@ -179,6 +179,16 @@ def test_a_missing_or_constant_covariate_changes_nothing(before: float | None) -
     assert without_column["estimate"] == found["unadjusted"]
 
 
+def test_a_covariate_that_tells_the_metric_whole_changes_nothing_instead_of_failing() -> None:
+    rng = np.random.default_rng(5)
+    graph = np.arange(600) % 2 == 0
+    before = np.where(graph, rng.normal(0.0, 0.3, 600), 0.0)
+    table = outcome_table(graph, order_value=5.0 + before, order_value_before=before)
+    found = measure(users_of(table), REVENUE, 0.95)
+    assert found["estimate"] == found["unadjusted"] and found["estimate"]["interval"] is not None
+    assert found["covariate"] == {"used": False, "correlation": None, "reduction": None}
+
+
 @pytest.mark.parametrize(("centre", "only_graph"), [(1000.0, False), (0.0, True)])
 def test_a_covariate_that_varies_little_or_in_one_arm_alone_is_used(centre: float, only_graph: bool) -> None:
     rng = np.random.default_rng(5)
