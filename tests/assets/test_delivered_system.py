@@ -1,15 +1,25 @@
-"""A change of what is delivered, from the graph model to the hybrid and back, over the serving table."""
+"""A week in which what is delivered changes from the graph model to the hybrid and back."""
 
 from __future__ import annotations
 
+import datetime
+from pathlib import Path
+
 import dagster as dg
+import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
-from assets.test_serving import ONLY, graph_users, reasons, served
+from assets.test_serving import ONLY, reasons
+from experiment_world import declaration_text
 from promotion import promote_version
-from small_run import FinishedRun, execute_job
+from small_run import FinishedRun, execute_job, failure_of
 
+from holley_assets.core.asset_keys import SERVING_TABLE
+from holley_assets.core.metadata_keys import MODEL_VERSION, ROLLED_BACK_FROM
+from holley_assets.evaluation.systems import delivered_system
+from holley_assets.ranking.arms import user_buckets
 from holley_assets.ranking.mixtures import chosen_value
 
 # From the weights to the delivered table, with what the checks on it ask for.
@@ -27,42 +37,124 @@ SCORING = [
 TRAINING = ["trained_checkpoint", *SCORING]
 
 
-def test_a_change_of_the_system_and_back_mixes_nothing(
-    continued_run: tuple[FinishedRun, dg.DagsterInstance], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run, instance = continued_run
-    graph = version(run)
-    promote_version(graph)
-    monkeypatch.setenv("HOLLEY_SERVING_MODE", "ab")
-    first = deliver(run, instance, ONLY)
-    assert models(first) == {graph, "sql"}
+WHO = {"by": "ada", "reason": "a test"}
+SUNDAY = datetime.date(2026, 2, 1)
 
-    # The setting alone changes nothing: the champion is delivered as what it was judged as.
-    monkeypatch.setenv("HOLLEY_SERVING_SYSTEM", "hybrid")
-    assert deliver(run, instance, ONLY).equals(first)
+
+class Week:
+    """The days after a small weekly run, with an experiment that starts on the first of them."""
+
+    def __init__(
+        self, run: FinishedRun, instance: dg.DagsterInstance, environment: pytest.MonkeyPatch, folder: Path
+    ) -> None:
+        self.run, self.instance, self.environment = run, instance, environment
+        self.day = SUNDAY
+        declaration = folder / "spring.toml"
+        declaration.write_text(declaration_text())
+        for name, value in {
+            "HOLLEY_SERVING_MODE": "ab",
+            "HOLLEY_SERVING_EXPERIMENT": "spring",
+            "HOLLEY_EXPERIMENT_DECLARATION": str(declaration),
+        }.items():
+            environment.setenv(name, value)
+
+    def begin(self, days: int) -> None:
+        """So many days after Sunday."""
+        self.day = SUNDAY + datetime.timedelta(days=days)
+        self.environment.setenv("HOLLEY_AS_OF", self.day.isoformat())
+
+    def refused(self, job: str, step: str, only: list[str] | None = None, **config: object) -> str:
+        """What a person reads of the step of a job that fails, where customers keep what they had."""
+        before = self.served()
+        result = execute_job(job, instance=self.instance, only=only, config=config)
+        assert self.served().equals(before)
+        return failure_of(result, step)
+
+    def do(self, job: str, only: list[str] | None = None, **config: object) -> None:
+        """A job, or some of its assets, that ends well; ``config`` is that of its steps."""
+        result = execute_job(job, instance=self.instance, only=only, config=config)
+        assert result.success, [event.step_key for event in result.all_events if event.is_step_failure]
+
+    def served(self) -> pa.Table:
+        """What the e-mail system reads."""
+        return self.table("holley_serving", "email_recommendations").sort_by("email_lower")
+
+    def exposures(self) -> pa.Table:
+        """The experiment's log of all days."""
+        return self.table("holley_serving", "experiment_exposures").sort_by("email_lower")
+
+    def table(self, dataset: str, name: str) -> pa.Table:
+        """A table of the warehouse."""
+        with duckdb.connect(str(self.run.data_dir / "warehouse.duckdb"), read_only=True) as connection:
+            return connection.execute(f"FROM {dataset}.{name}").to_arrow_table()
+
+
+@pytest.fixture
+def week(
+    continued_run: tuple[FinishedRun, dg.DagsterInstance], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Week:
+    return Week(*continued_run, monkeypatch, tmp_path)
+
+
+def test_a_week_in_which_the_system_changes_and_back_mixes_nothing_and_moves_nobody(week: Week) -> None:
+    # Sunday: the graph model is promoted and delivered. The setting alone changes nothing.
+    graph = version(week.run)
+    promote_version(graph)
+    week.do("daily_score", ONLY)
+    assert_one_system(week, graph)
+    sunday = week.served()
+    week.environment.setenv("HOLLEY_SERVING_SYSTEM", "hybrid")
+    week.do("daily_score", ONLY)
+    assert week.served().equals(sunday)
 
     # The next training makes a hybrid, which serves nobody until somebody promotes it.
-    assert execute_job("weekly_retrain", instance=instance, only=TRAINING).success
-    hybrid = version(run)
-    assert hybrid.endswith("-hybrid") and not graph.endswith("-hybrid")
-    assert deliver(run, instance, ONLY).equals(first)
-    assert f"only the champion {graph} fills" in reasons(instance)[0]
-    delivered = run.table("recommendations")
-    assert models(delivered) == {hybrid}
-    assert_is_the_hybrid(run, delivered)
+    week.do("weekly_retrain", TRAINING)
+    hybrid = version(week.run)
+    assert (delivered_system(graph), delivered_system(hybrid)) == ("gnn", "hybrid")
+    week.do("daily_score", ONLY)
+    assert f"of model {hybrid}, and only the champion {graph} fills" in reasons(week.instance)[0]
+    assert week.served().equals(sunday)
+    assert models(week.table("temp_holley_gnn", "recommendations")) == {hybrid}
+    assert_is_the_hybrid(week.run, week.run.table("recommendations"))
 
+    # Promoted and taken back before it served anybody, it is nothing to go back to.
     promote_version(hybrid)
-    second = deliver(run, instance, ONLY)
-    assert models(second) == {hybrid, "sql"}
-    assert graph_users(second) == graph_users(first)
-    assert second["assigned_arm"].equals(first["assigned_arm"])
-    assert not second["rec_part_1"].equals(first["rec_part_1"])
-
-    # Back to the version of before, whatever the setting still says: its parts, row for row.
     promote_version(graph)
-    assert execute_job("daily_score", instance=instance, only=[*SCORING, *ONLY]).success
-    back = served(run)
-    assert back is not None and back.equals(first)
+    refused = week.refused("rollback", "roll_back", roll_back=WHO)
+    assert f"is of {hybrid} and sql alone" in refused and f"{graph} and sql, " in refused
+
+    # Tuesday: the hybrid is the champion and is delivered, though the setting is the graph model's again.
+    week.begin(2)
+    promote_version(hybrid)
+    week.environment.setenv("HOLLEY_SERVING_SYSTEM", "gnn")
+    week.do("daily_score")
+    assert_one_system(week, hybrid)
+    tuesday = week.served()
+    assert not parts(tuesday).equals(parts(sunday))
+
+    # The kill switch wins over either system, and what comes back after it is the champion's.
+    for job, champion in (("serve_sql_only", None), ("serve_graph_again", hybrid)):
+        week.do(job, ["serving_switch", *ONLY], serving_switch=WHO)
+        assert_one_system(week, champion)
+    assert week.served().equals(tuesday)
+
+    # Wednesday: back to the version of before, under its own name, row for row.
+    week.begin(3)
+    week.do("rollback", roll_back=WHO)
+    assert_one_system(week, graph, staged=False)
+    assert week.served().equals(sunday)
+    event = week.instance.get_latest_materialization_event(SERVING_TABLE)
+    assert event is not None and event.asset_materialization is not None
+    rolled_back = event.asset_materialization.metadata
+    assert (rolled_back[MODEL_VERSION].value, rolled_back[ROLLED_BACK_FROM].value) == (graph, hybrid)
+    stale = week.refused("daily_score", "serving_table", ["serving_table"])
+    assert f"of model {hybrid}, and only the champion {graph} fills" in stale
+
+    # Saturday: a delivery as on any other day.
+    week.begin(6)
+    week.do("daily_score")
+    assert_one_system(week, graph)
+    assert_each_user_was_exposed_once_a_day(week, {0: "gnn", 2: "hybrid", 3: "gnn", 6: "gnn"})
 
 
 def version(run: FinishedRun) -> str:
@@ -73,12 +165,48 @@ def models(table: pa.Table) -> set[str]:
     return set(table["model_version"].to_pylist())
 
 
-def deliver(run: FinishedRun, instance: dg.DagsterInstance, only: list[str]) -> pa.Table:
-    """The serving table after these steps of a daily run."""
-    assert execute_job("daily_score", instance=instance, only=only).success
-    table = served(run)
-    assert table is not None
-    return table
+def parts(table: pa.Table) -> pa.Table:
+    """The first part of each user whom the hash assigned to the graph."""
+    chosen = table.filter(pc.equal(table["assigned_arm"], "graph"))
+    return chosen.select(["email_lower", "rec_part_1"])
+
+
+def assert_one_system(week: Week, champion: str | None, *, staged: bool = True) -> None:
+    """The graph's arm holds the champion's rows alone, whole and as staged; None is the kill switch."""
+    table = week.served()
+    assert models(table) == ({champion, "sql"} if champion else {"sql"})
+    names = {"graph": "recommendations", "sql": "sql_recommendations"}
+    rows = {arm: week.run.table(name).to_pylist() for arm, name in names.items()} if staged else {}
+    judged = {(arm, row["email_lower"]): row for arm, found in rows.items() for row in found}
+    buckets = user_buckets(table["email_lower"], "holley:spring").to_pylist()
+    for row, bucket in zip(table.to_pylist(), buckets, strict=True):
+        arm, assigned = row.pop("arm"), row.pop("assigned_arm")
+        assert assigned == ("graph" if bucket < 5000 else "sql")
+        assert arm == (assigned if champion else "sql")
+        assert row["model_version"] == (champion if arm == "graph" else "sql")
+        assert not staged or row == judged[arm, row["email_lower"]]
+    if champion:
+        assert models(week.table("temp_holley_gnn", "recommendations")) == {champion}
+    log = week.exposures()
+    log = log.filter(pc.equal(log["exposure_day"], pa.scalar(week.day)))
+    for column in ("email_lower", "assigned_arm", "model_version", "rec_part_1", "rec_part_4"):
+        assert log[column].equals(table[column]), column
+    assert log["received_arm"].equals(table["arm"])
+    systems = {"graph": delivered_system(champion or ""), "sql": "sql"}
+    assert log["system"].to_pylist() == [systems[arm] for arm in table["arm"].to_pylist()]
+
+
+def assert_each_user_was_exposed_once_a_day(week: Week, systems: dict[int, str]) -> None:
+    """One row a user and day, in one arm on all days; who received the graph's arm received the day's system."""
+    log = week.exposures().select(["email_lower", "exposure_day", "assigned_arm", "system"]).to_pylist()
+    assert len({(row["email_lower"], row["exposure_day"]) for row in log}) == len(log) > 4000
+    expected = {SUNDAY + datetime.timedelta(days=day): system for day, system in systems.items()}
+    arms: dict[str, str] = {}
+    for row in log:
+        assert arms.setdefault(row["email_lower"], row["assigned_arm"]) == row["assigned_arm"]
+        of_graph = row["assigned_arm"] == "graph"
+        assert row["system"] == (expected[row["exposure_day"]] if of_graph else "sql")
+    assert {row["exposure_day"] for row in log} == set(expected)
 
 
 def assert_is_the_hybrid(run: FinishedRun, delivered: pa.Table) -> None:
