@@ -11,7 +11,7 @@ from pydantic_settings import SettingsConfigDict
 from holley_assets.settings.section import PREFIX, Name, Section, names_a_user
 
 _ADDRESS = re.compile(
-    r"(https?|(postgresql|mysql|mssql)(\+\w+)?)://[^/]|sqlite:///.|databricks(-uc)?(://.+)?$"
+    r"(https?|(postgresql|mysql|mssql)(\+\w+)?)://[^/].*|sqlite:///.+|databricks(-uc)?(://.+)?"
 )
 
 
@@ -39,7 +39,7 @@ class TrackingSettings(Section):
     @classmethod
     def _is_an_address_without_a_password(cls, value: str | None) -> str | None:
         # Without a scheme MLflow takes it for a folder, and refuses for ever what is recorded there.
-        if value is not None and not _ADDRESS.match(value):
+        if value is not None and not _ADDRESS.fullmatch(value):
             raise ValueError("an address such as https://mlflow.example.com, or a database's")
         if value is not None and names_a_user(value):
             raise ValueError(
