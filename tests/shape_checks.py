@@ -9,7 +9,13 @@ from typing import Any
 from beartype import beartype
 from jaxtyping import AbstractArray
 
-SHAPED = ("holley_assets.arrays", "holley_assets.gnn", "holley_assets.sample_data")
+SHAPED = (
+    "holley_assets.arrays",
+    "holley_assets.gnn",
+    "holley_assets.sample_data",
+    "holley_assets.ranking",
+    "holley_assets.evaluation",
+)
 
 
 def checked(function: Callable[..., Any]) -> Callable[..., Any]:

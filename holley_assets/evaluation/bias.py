@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Bool
 
 from holley_assets.evaluation.systems import BASELINE
 
 
-def shown_by(rankings: pa.Table, clicks: pa.Table, *, system: str = BASELINE, top: int = 4) -> np.ndarray:
-    """Boolean [clicks]: was the clicked part among the user's first ``top`` of ``system``?
+def shown_by(
+    rankings: pa.Table, clicks: pa.Table, *, system: str = BASELINE, top: int = 4
+) -> Bool[np.ndarray, "clicks"]:
+    """Of each click: was the clicked part among the user's first ``top`` of ``system``?
 
     Args:
         rankings: email_lower, system, rank, base_sku.
@@ -42,7 +45,9 @@ def shown_by(rankings: pa.Table, clicks: pa.Table, *, system: str = BASELINE, to
     return pc.fill_null(joined.column("shown"), False).to_numpy().astype(bool)
 
 
-def click_bias(is_shown: np.ndarray, *, system: str = BASELINE, top: int = 4) -> dict[str, Any]:
+def click_bias(
+    is_shown: Bool[np.ndarray, "clicks"], *, system: str = BASELINE, top: int = 4
+) -> dict[str, Any]:
     """Share of the test clicks on parts that the live system showed; None without clicks."""
     clicks = len(is_shown)
     return {

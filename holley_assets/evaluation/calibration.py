@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Float, Shaped
 
 from holley_assets.evaluation.exposure import top_slots
 from holley_assets.evaluation.systems import TREATMENT
@@ -87,7 +88,9 @@ def calibration(clicks: pa.Table) -> dict[str, Any]:
     }
 
 
-def _group(name: str, promised: np.ndarray, hit: np.ndarray) -> dict[str, Any]:
+def _group(
+    name: str, promised: Float[np.ndarray, "clicks"], hit: Shaped[np.ndarray, "clicks"]
+) -> dict[str, Any]:
     if len(promised) == 0:
         return {"name": name, "clicks": 0, "promised": None, "realised": None, "standard_error": None}
     return {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Float64, Int64
 
 from holley_assets.terms import CAR
 
@@ -59,19 +60,19 @@ def class_visits(fitment: pa.Table, visitor_demand: pa.Table) -> pa.Table:
     return rows.append_column("visits", pa.array(visits[of_class]))
 
 
-def _codes(values: pa.ChunkedArray, known: pa.Array) -> np.ndarray:
+def _codes(values: pa.ChunkedArray, known: pa.Array) -> Int64[np.ndarray, "rows"]:
     """Position of each value in ``known``, −1 where it is not there."""
     return (
         pc.fill_null(pc.index_in(values.cast(pa.string()), value_set=known), -1).to_numpy().astype(np.int64)
     )
 
 
-def _models(table: pa.Table, known: dict[str, pa.Array]) -> np.ndarray:
+def _models(table: pa.Table, known: dict[str, pa.Array]) -> Int64[np.ndarray, "rows"]:
     """A number for each make and model, −1 where one of them is not known."""
     make, model = (_codes(table[name], known[name]) for name in ("make", "model"))
     return np.where((make >= 0) & (model >= 0), make * len(known["model"]) + model, -1)
 
 
-def slice_of(visits: np.ndarray) -> np.ndarray:
+def slice_of(visits: Float64[np.ndarray, "users"]) -> Int64[np.ndarray, "users"]:
     """Position in :data:`NAMES` of each number of visits; −1 where it is NaN, for a car that no part fits."""
     return np.where(np.isnan(visits), -1, np.searchsorted(BOUNDS, visits, side="right") - 1)

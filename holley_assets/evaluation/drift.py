@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from holley_assets.evaluation.stability import bin_counts, population_stability_index, reference_edges
 
@@ -38,7 +39,7 @@ class VectorDrift:
     spread: float | None = None
 
 
-def norm_statistics(norms: np.ndarray) -> dict[str, float]:
+def norm_statistics(norms: Float[np.ndarray, "vectors"]) -> dict[str, float]:
     """``mean``, ``p05``, ``p50`` and ``p95`` of the lengths of vectors before they are brought to one.
 
     Lengths that grow from run to run, or shrink towards zero, are a training that runs away or forgets; vectors of
@@ -53,12 +54,12 @@ def norm_statistics(norms: np.ndarray) -> dict[str, float]:
     }
 
 
-def vector_drift(before: np.ndarray, now: np.ndarray) -> VectorDrift:
-    """Compare vectors of the same things, row for row.
+def vector_drift(
+    before: Float[np.ndarray, "vectors_before dimension_before"], now: Float[np.ndarray, "vectors dimension"]
+) -> VectorDrift:
+    """Compare vectors of the same things, row for row, of length one.
 
-    Args:
-        before: float [N, D], rows of length one.
-        now: float [N, E]; where E is another dimension nothing can be turned, and the shift is None.
+    Where they have another dimension than before nothing can be turned, and the shift is None.
     """
     if len(before) != len(now):
         raise ValueError(
@@ -82,6 +83,8 @@ def vector_drift(before: np.ndarray, now: np.ndarray) -> VectorDrift:
     )
 
 
-def _centroid_shift(before: np.ndarray, now: np.ndarray) -> float:
+def _centroid_shift(
+    before: Float[np.ndarray, "vectors dimension"], now: Float[np.ndarray, "vectors dimension"]
+) -> float:
     left, _, right = np.linalg.svd(now.T @ before)
     return float(np.linalg.norm((now @ (left @ right)).mean(axis=0) - before.mean(axis=0)))

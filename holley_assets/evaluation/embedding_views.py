@@ -7,18 +7,22 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Float, Float64
 
 OTHERS = "others"
 
 
 def nearest(
-    vectors: np.ndarray, names: Sequence[str], queries: Sequence[str], *, neighbours: int = 5
+    vectors: Float[np.ndarray, "names dimension"],
+    names: Sequence[str],
+    queries: Sequence[str],
+    *,
+    neighbours: int = 5,
 ) -> list[dict[str, Any]]:
     """Nearest neighbours by cosine of a few examples.
 
     Args:
-        vectors: float [N, D].
-        names: [N], what each vector is called, unique.
+        names: what each vector is called, unique.
         queries: names to look up; a name that is not there is left out.
         neighbours: how many for each, the example itself not among them; ties go to the earlier name.
 
@@ -30,7 +34,7 @@ def nearest(
     rows = [row_of[query] for query in queries if query in row_of]
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = vectors / np.where(length > 0, length, 1.0)
-    similarity = unit[rows] @ unit.T  # [Q, N]
+    similarity = unit[rows] @ unit.T  # [queries, names]
     similarity[np.arange(len(rows)), rows] = -np.inf
     order = np.argsort(-similarity, axis=1, kind="stable")[:, : max(min(neighbours, len(names) - 1), 0)]
     return [
@@ -45,33 +49,39 @@ def nearest(
     ]
 
 
-def project_to_plane(vectors: np.ndarray) -> tuple[np.ndarray, float]:
+def project_to_plane(
+    vectors: Float[np.ndarray, "vectors dimension"],
+) -> tuple[Float64[np.ndarray, "vectors 2"], float]:
     """The two directions in which the vectors differ most (principal components).
 
     Each axis is turned so that its largest loading is positive: the same vectors give the same picture.
 
     Args:
-        vectors: float [N, D], D ≥ 2.
+        vectors: of two dimensions at least.
 
     Returns:
-        float64 [N, 2] and the share of the variance that the plane keeps (0 where all vectors are equal).
+        the points, and the share of the variance that the plane keeps (0 where all vectors are equal).
     """
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
     variances, directions = np.linalg.eigh(centred.T @ centred)  # ascending
-    axes = directions[:, [-1, -2]]  # [D, 2]
+    axes = directions[:, [-1, -2]]  # [dimension, 2]
     axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0)
     total = variances.sum()
     return centred @ axes, float(variances[-2:].sum() / total) if total > 0 else 0.0
 
 
 def embedding_map(
-    vectors: np.ndarray, groups: Sequence[str | None], *, limit: int = 3000, colours: int = 7, seed: int = 0
+    vectors: Float[np.ndarray, "vectors dimension"],
+    groups: Sequence[str | None],
+    *,
+    limit: int = 3000,
+    colours: int = 7,
+    seed: int = 0,
 ) -> pa.Table:
     """Points of a 2-D picture, coloured by their group.
 
     Args:
-        vectors: float [N, D].
-        groups: [N], such as the part type of each part.
+        groups: of each vector, such as the part type of each part.
         limit: the most points drawn, a random choice; the plane is fitted on all.
         colours: the most frequent groups keep their name, the rest are :data:`OTHERS`.
         seed: seed of the choice.

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Num
 
 from holley_assets.terms import SLOTS
 
 NO_PART_TYPE = "(none)"
 
 
-def gini(counts: np.ndarray) -> float | None:
+def gini(counts: Num[np.ndarray, "things"]) -> float | None:
     """Gini coefficient of non-negative counts: 0 when all are equal, towards 1 when one holds everything.
 
     With counts sorted up and ranks i = 1 … n it is ``Σ (2i − n − 1) x_i / (n Σ x)``. None without any count.

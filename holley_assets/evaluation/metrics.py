@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Bool, Float64, Int, Int8, Int64
 
 from holley_assets.terms import TIERS
 
@@ -21,8 +22,8 @@ SCOPES = ("overall", *TIERS)
 DEPTH = 20
 METRICS = ("hit_rate@4", "recall@1", "recall@5", "recall@10", "recall@20", "mrr", "ndcg@10")
 
-UserMetrics = dict[str, np.ndarray]
-"""Metric name → float64 [U], one value for each test user, in the order of :class:`HeldOutClicks`."""
+UserMetrics = dict[str, Float64[np.ndarray, "users"]]
+"""Metric name → one value for each test user, in the order of :class:`HeldOutClicks`."""
 
 MetricTable = dict[str, dict[str, dict[str, int | float | None]]]
 """System → scope → ``users`` and the metrics; a metric of an empty scope is None."""
@@ -37,26 +38,26 @@ class HeldOutClicks:
     """What each test user clicked: the ground truth that all systems are held to.
 
     Attributes:
-        emails: string [U], the test users, sorted.
-        tiers: int8 [U], index into :data:`TIERS`, as of the cutoff.
-        products: string [I], the clicked base SKUs, sorted.
-        relevant_pairs: int64 [R], sorted ``user * I + product`` of the distinct clicked pairs.
-        relevant_counts: int64 [U], distinct parts clicked by each user; at least 1.
+        emails: the test users, sorted strings.
+        tiers: index into :data:`TIERS`, as of the cutoff.
+        products: the clicked base SKUs, sorted strings.
+        relevant_pairs: sorted ``user * len(products) + product`` of the distinct clicked pairs.
+        relevant_counts: distinct parts clicked by each user; at least 1.
     """
 
     emails: pa.Array
-    tiers: np.ndarray
+    tiers: Int8[np.ndarray, "users"]
     products: pa.Array
-    relevant_pairs: np.ndarray
-    relevant_counts: np.ndarray
+    relevant_pairs: Int64[np.ndarray, "pairs"]
+    relevant_counts: Int64[np.ndarray, "users"]
 
     @property
     def users(self) -> int:
-        """Number of test users, U."""
+        """Number of test users."""
         return len(self.emails)
 
-    def in_scope(self, scope: str) -> np.ndarray:
-        """Boolean [U]: the users of ``scope``, one of :data:`SCOPES`."""
+    def in_scope(self, scope: str) -> Bool[np.ndarray, "users"]:
+        """Flags of the users of ``scope``, one of :data:`SCOPES`."""
         if scope == "overall":
             return np.ones(self.users, dtype=bool)
         return self.tiers == TIERS.index(scope)
@@ -83,8 +84,8 @@ def _sorted_unique(values: pa.Array) -> pa.Array:
     return unique.take(pc.array_sort_indices(unique))
 
 
-def _index_in(values: pa.Array, value_set: pa.Array) -> np.ndarray:
-    """int64: position of each value in ``value_set``, −1 where it is not there."""
+def _index_in(values: pa.Array, value_set: pa.Array) -> Int64[np.ndarray, "rows"]:
+    """Position of each value in ``value_set``, −1 where it is not there."""
     index = pc.fill_null(pc.index_in(values, value_set=value_set), -1)
     return index.to_numpy(zero_copy_only=False).astype(np.int64)
 
@@ -122,8 +123,10 @@ def held_out_clicks(clicks: pa.Table, users: pa.Table) -> HeldOutClicks:
     return HeldOutClicks(emails, tiers, products, pairs, counts)
 
 
-def hit_matrix(rankings: pa.Table, system: str, truth: HeldOutClicks, *, depth: int = DEPTH) -> np.ndarray:
-    """Boolean [U, depth]: is the part at that rank among the user's clicked parts?
+def hit_matrix(
+    rankings: pa.Table, system: str, truth: HeldOutClicks, *, depth: int = DEPTH
+) -> Bool[np.ndarray, "users {depth}"]:
+    """Of each user and rank: is the part at that rank among the user's clicked parts?
 
     Args:
         rankings: email_lower, system, rank (from 1), base_sku. Rows of users without test clicks and ranks
@@ -166,23 +169,27 @@ def hit_matrix(rankings: pa.Table, system: str, truth: HeldOutClicks, *, depth: 
     return hits
 
 
-def hit_rate_at(hits: np.ndarray, k: int) -> np.ndarray:
-    """float64 [U]: 1 where any of the first ``k`` parts was clicked, else 0."""
+def hit_rate_at(hits: Bool[np.ndarray, "users depth"], k: int) -> Float64[np.ndarray, "users"]:
+    """1 where any of the first ``k`` parts was clicked, else 0."""
     return np.asarray(hits[:, :k].any(axis=1), dtype=np.float64)
 
 
-def recall_at(hits: np.ndarray, relevant_counts: np.ndarray, k: int) -> np.ndarray:
-    """float64 [U]: share of the user's clicked parts among the first ``k``."""
+def recall_at(
+    hits: Bool[np.ndarray, "users depth"], relevant_counts: Int[np.ndarray, "users"], k: int
+) -> Float64[np.ndarray, "users"]:
+    """Share of the user's clicked parts among the first ``k``."""
     return np.asarray(hits[:, :k].sum(axis=1) / relevant_counts)
 
 
-def reciprocal_rank(hits: np.ndarray) -> np.ndarray:
-    """float64 [U]: 1 / rank of the first hit, 0 where there is none within the matrix' depth."""
+def reciprocal_rank(hits: Bool[np.ndarray, "users depth"]) -> Float64[np.ndarray, "users"]:
+    """1 / rank of the first hit, 0 where there is none within the matrix' depth."""
     return np.where(hits.any(axis=1), 1.0 / (hits.argmax(axis=1) + 1), 0.0)
 
 
-def ndcg_at(hits: np.ndarray, relevant_counts: np.ndarray, k: int) -> np.ndarray:
-    """float64 [U]: normalised discounted cumulative gain with binary relevance.
+def ndcg_at(
+    hits: Bool[np.ndarray, "users depth"], relevant_counts: Int[np.ndarray, "users"], k: int
+) -> Float64[np.ndarray, "users"]:
+    """Normalised discounted cumulative gain with binary relevance.
 
     Gain at rank r is 1 / log2(r + 1) (Järvelin & Kekäläinen 2002); the ideal ranking opens with
     ``min(relevant, k)`` hits.
@@ -194,8 +201,10 @@ def ndcg_at(hits: np.ndarray, relevant_counts: np.ndarray, k: int) -> np.ndarray
     return np.asarray(gain / ideal)
 
 
-def user_metrics(hits: np.ndarray, relevant_counts: np.ndarray) -> UserMetrics:
-    """All of :data:`METRICS` for each user, from the hit matrix [U, depth] and clicked parts [U]."""
+def user_metrics(
+    hits: Bool[np.ndarray, "users depth"], relevant_counts: Int[np.ndarray, "users"]
+) -> UserMetrics:
+    """All of :data:`METRICS` for each user, from the hit matrix and the number of clicked parts."""
     return {
         "hit_rate@4": hit_rate_at(hits, 4),
         **{f"recall@{k}": recall_at(hits, relevant_counts, k) for k in (1, 5, 10, 20)},

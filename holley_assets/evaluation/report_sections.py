@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Float, Float32
 
 from holley_assets.evaluation.car_traffic import class_visits
 from holley_assets.evaluation.embedding_views import embedding_map, nearest
@@ -51,14 +52,18 @@ def graph_section(
     }
 
 
-def training_vectors(product_embeddings: pa.Table, product_nodes: pa.Table) -> tuple[pa.Table, np.ndarray]:
-    """Product rows and their vectors of the training view, ``[num_products, dim]``, in the same order."""
+def training_vectors(
+    product_embeddings: pa.Table, product_nodes: pa.Table
+) -> tuple[pa.Table, Float32[np.ndarray, "products dimension"]]:
+    """Product rows and their vectors of the training view, in the same order."""
     rows = vectors_of_view(product_embeddings, "training")
     places = pc.index_in(product_nodes["base_sku"], value_set=rows["base_sku"].combine_chunks())
     return product_nodes, vector_matrix(rows)[places.to_numpy()]
 
 
-def nearest_section(products: pa.Table, vectors: np.ndarray) -> dict[str, list[dict[str, Any]]]:
+def nearest_section(
+    products: pa.Table, vectors: Float[np.ndarray, "products dimension"]
+) -> dict[str, list[dict[str, Any]]]:
     """The nearest parts of a few best-selling ones, named by base SKU and part type."""
     types = products["part_type"].to_pylist()
     names = [
@@ -92,7 +97,7 @@ def nearest_vehicles(
     return nearest(means / owners[:, None], names, [names[row] for row in most])
 
 
-def embedding_points(products: pa.Table, vectors: np.ndarray) -> pa.Table:
+def embedding_points(products: pa.Table, vectors: Float[np.ndarray, "products dimension"]) -> pa.Table:
     """Parts in the plane, coloured by part type."""
     return embedding_map(vectors, products["part_type"].to_pylist())
 

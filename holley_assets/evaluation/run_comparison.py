@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Num
 
 from holley_assets.evaluation.drift import VectorDrift
 from holley_assets.evaluation.metrics import SCOPES
@@ -131,7 +132,7 @@ class Measure:
         return f"{self.name} is {numbers}"
 
 
-def distribution(values: np.ndarray) -> dict[str, list[float]]:
+def distribution(values: Num[np.ndarray, "rows"]) -> dict[str, list[float]]:
     """Edges and counts of ten equal bins, for :attr:`RunSummary.distributions`."""
     edges = reference_edges(np.asarray(values, float))
     return {
@@ -143,7 +144,7 @@ def distribution(values: np.ndarray) -> dict[str, list[float]]:
 def compare_runs(
     before: RunSummary,
     now: RunSummary,
-    values: Mapping[str, np.ndarray],
+    values: Mapping[str, Num[np.ndarray, "_"]],
     *,
     users_changed: float | None,
     vectors: Mapping[str, VectorDrift],
@@ -238,7 +239,7 @@ def _graph(before: RunSummary, now: RunSummary, thresholds: Thresholds) -> list[
     ]
 
 
-def _index(known: Mapping[str, list[float]], values: np.ndarray) -> float | None:
+def _index(known: Mapping[str, list[float]], values: Num[np.ndarray, "rows"]) -> float | None:
     counts = [int(count) for count in known["counts"]]
     return population_stability_index(counts, bin_counts(np.asarray(values, float), known["edges"]))
 

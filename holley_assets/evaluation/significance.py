@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float, Num
 
 from holley_assets.evaluation.metrics import SCOPES, HeldOutClicks, UserMetrics
 
@@ -29,7 +30,7 @@ class Bootstrap:
     seed: int = 0
 
 
-def mcnemar_p_value(treatment: np.ndarray, baseline: np.ndarray) -> float | None:
+def mcnemar_p_value(treatment: Num[np.ndarray, "users"], baseline: Num[np.ndarray, "users"]) -> float | None:
     """Two-sided p-value of McNemar's exact test on paired binary outcomes.
 
     Under the null hypothesis a discordant user (a hit for one system only) is as likely to favour either, so
@@ -37,8 +38,7 @@ def mcnemar_p_value(treatment: np.ndarray, baseline: np.ndarray) -> float | None
     *Categorical Data Analysis*, 10.1).
 
     Args:
-        treatment: 0/1 [U].
-        baseline: 0/1 [U], the same users.
+        treatment, baseline: 0 or 1 of the same users.
 
     Returns:
         None without users; 1.0 with users but none discordant: nothing speaks against the null hypothesis.
@@ -53,28 +53,27 @@ def mcnemar_p_value(treatment: np.ndarray, baseline: np.ndarray) -> float | None
     return float(binomtest(wins, discordant, 0.5).pvalue) if discordant else 1.0
 
 
-def bootstrap_means(values: np.ndarray, *, draws: int, seed: int | list[int]) -> np.ndarray:
+def bootstrap_means(
+    values: Float[np.ndarray, "users metrics"], *, draws: int, seed: int | list[int]
+) -> Float[np.ndarray, "{draws} metrics"]:
     """Means of ``values`` in resamples of the users with replacement.
 
     Rows of a user stay together, which keeps the pairing. Users with equal rows are interchangeable, so one
-    multinomial draw over the distinct rows has exactly the distribution of U draws of a user: the cost does
-    not grow with the users, and no [draws, U] matrix exists.
+    multinomial draw over the distinct rows has exactly the distribution of as many draws of a user: the cost does
+    not grow with the users, and no matrix of draws and users exists.
 
     Args:
-        values: float64 [U, M], one row a user, U ≥ 1.
+        values: one row a user, of one user at least.
         draws: resamples.
         seed: seed of the random generator.
-
-    Returns:
-        float64 [draws, M].
     """
-    rows, counts = np.unique(values, axis=0, return_counts=True)  # [R, M], [R]
+    rows, counts = np.unique(values, axis=0, return_counts=True)  # [rows, metrics], [rows]
     users = len(values)
-    resampled = np.random.default_rng(seed).multinomial(users, counts / users, size=draws)  # [draws, R]
+    resampled = np.random.default_rng(seed).multinomial(users, counts / users, size=draws)  # [draws, rows]
     return resampled @ rows / users
 
 
-def interval(samples: np.ndarray, confidence: float) -> list[float] | None:
+def interval(samples: Float[np.ndarray, "draws"], confidence: float) -> list[float] | None:
     """Percentile interval [low, high] of bootstrap samples; None when any of them does not exist."""
     if not np.isfinite(samples).all():
         return None
@@ -120,9 +119,13 @@ def minimal_detectable_lift(
 
 
 def compare_scope(
-    treatment: UserMetrics, baseline: UserMetrics, inside: np.ndarray, bootstrap: Bootstrap, stream: int
+    treatment: UserMetrics,
+    baseline: UserMetrics,
+    inside: Bool[np.ndarray, "users"],
+    bootstrap: Bootstrap,
+    stream: int,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Comparison and power of the users ``inside`` (boolean [U]); see :func:`compare`."""
+    """Comparison and power of the users ``inside``; see :func:`compare`."""
     users = int(inside.sum())
     if users == 0:
         missing = (

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Float64
 
 from holley_assets.evaluation.car_traffic import NAMES, slice_of
 from holley_assets.evaluation.formatting import signed
@@ -43,8 +44,8 @@ LAYERS = (
 )
 
 
-def visits_of_users(truth: HeldOutClicks, visits: pa.Table) -> np.ndarray:
-    """float64 [U]: visits of the class of each test user's car; NaN where no part fits it.
+def visits_of_users(truth: HeldOutClicks, visits: pa.Table) -> Float64[np.ndarray, "users"]:
+    """Visits of the class of each test user's car; NaN where no part fits it.
 
     Args:
         truth: the test users.
@@ -55,7 +56,9 @@ def visits_of_users(truth: HeldOutClicks, visits: pa.Table) -> np.ndarray:
     return np.append(found, np.nan)[pc.fill_null(place, -1).to_numpy(zero_copy_only=False)]
 
 
-def _mean(values: np.ndarray, bootstrap: Bootstrap, stream: int) -> tuple[float | None, list[float] | None]:
+def _mean(
+    values: Float64[np.ndarray, "users"], bootstrap: Bootstrap, stream: int
+) -> tuple[float | None, list[float] | None]:
     if len(values) == 0:
         return None, None
     draws = bootstrap_means(values[:, None], draws=bootstrap.draws, seed=[bootstrap.seed, stream])
@@ -65,7 +68,7 @@ def _mean(values: np.ndarray, bootstrap: Bootstrap, stream: int) -> tuple[float 
 def traffic_slices(
     values: Mapping[str, UserMetrics],
     truth: HeldOutClicks,
-    visits: np.ndarray,
+    visits: Float64[np.ndarray, "users"],
     *,
     against: Sequence[str],
     treatment: str,
@@ -76,7 +79,7 @@ def traffic_slices(
     Args:
         values: metrics of each test user by system.
         truth: the test users.
-        visits: [U], of :func:`visits_of_users`; users without a car that parts fit are in no slice.
+        visits: of :func:`visits_of_users`; users without a car that parts fit are in no slice.
         against: systems that ``treatment`` is compared with.
         treatment: the model.
         bootstrap: resampling; each slice has its own random stream.
@@ -109,7 +112,11 @@ def traffic_slices(
 
 
 def layers(
-    values: Mapping[str, UserMetrics], truth: HeldOutClicks, visits: np.ndarray, *, bootstrap: Bootstrap
+    values: Mapping[str, UserMetrics],
+    truth: HeldOutClicks,
+    visits: Float64[np.ndarray, "users"],
+    *,
+    bootstrap: Bootstrap,
 ) -> dict[str, Any]:
     """What each layer added to the one before it, on cold users and on those whose car had few visits.
 

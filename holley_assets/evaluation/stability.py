@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Int, Num
 
 # Bins of a population stability index; each holds a tenth of the reference.
 BINS = 10
 
 
-def reference_edges(values: np.ndarray, bins: int = BINS) -> list[float]:
+def reference_edges(values: Num[np.ndarray, "rows"], bins: int = BINS) -> list[float]:
     """Inner edges that cut the finite values into bins of equal size: at most ``bins − 1``, without repeats."""
     finite = values[np.isfinite(values)]
     if len(finite) == 0:
@@ -18,7 +19,7 @@ def reference_edges(values: np.ndarray, bins: int = BINS) -> list[float]:
     return np.unique(np.quantile(finite, np.arange(1, bins) / bins)).tolist()
 
 
-def bin_counts(values: np.ndarray, edges: Sequence[float]) -> list[int]:
+def bin_counts(values: Num[np.ndarray, "rows"], edges: Sequence[float]) -> list[int]:
     """Finite values in each of the ``len(edges) + 1`` bins; a value on an edge belongs to the bin below."""
     finite = values[np.isfinite(values)]
     place = np.searchsorted(np.asarray(edges, float), finite, side="left")
@@ -48,15 +49,16 @@ def total_variation(before: Mapping[str, int], now: Mapping[str, int]) -> float 
 
 
 def changed_share(
-    users_before: np.ndarray, parts_before: np.ndarray, users_now: np.ndarray, parts_now: np.ndarray
+    users_before: Int[np.ndarray, "users_before"],
+    parts_before: Int[np.ndarray, "users_before slots"],
+    users_now: Int[np.ndarray, "users"],
+    parts_now: Int[np.ndarray, "users slots"],
 ) -> tuple[float | None, int]:
     """Share of the common users who are shown another set of parts, in whatever order.
 
     Args:
-        users_before: an integer for each user, unique, [U].
-        parts_before: an integer for each part shown, −1 in an empty slot, [U, slots].
-        users_now: [V].
-        parts_now: [V, slots].
+        users_before, users_now: an integer for each user, unique.
+        parts_before, parts_now: an integer for each part shown, −1 in an empty slot.
 
     Returns:
         the share, None without common users, and how many those are.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Float32
 
 from holley_assets.terms import View
 
@@ -14,8 +15,8 @@ def vectors_of_view(embeddings: pa.Table, view: View) -> pa.Table:
     return embeddings.filter(pc.equal(embeddings["view"].cast(pa.string()), view))
 
 
-def vector_matrix(vectors: pa.Table) -> np.ndarray:
-    """Column ``embedding``, float32 [rows, dim]."""
+def vector_matrix(vectors: pa.Table) -> Float32[np.ndarray, "rows dimension"]:
+    """Column ``embedding``."""
     column = vectors["embedding"].combine_chunks()
     # A Parquet file without rows has no chunk to flatten.
     values = column.flatten().to_numpy() if len(column) else np.empty(0, np.float32)

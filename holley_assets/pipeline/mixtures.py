@@ -8,11 +8,11 @@ import datetime
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Int64
 
 from holley_assets.evaluation.vectors import vector_matrix, vectors_of_view
 from holley_assets.ranking import EmbeddingScorer, HistoryScorer, PairScorer, Scorer, build_candidates
 from holley_assets.ranking.comparison import pair_scores
-from holley_assets.ranking.encoding import IntArray
 from holley_assets.ranking.leave_out import TierMinimums, sql_without_own_orders
 from holley_assets.ranking.mixtures import (
     Choices,
@@ -117,7 +117,7 @@ def _hybrid(
     return HybridScorer(gnn, sql, temperature, chosen_value(mixtures, "sql_temperature"), alpha)
 
 
-def _tier_numbers(users: pa.Table) -> IntArray:
+def _tier_numbers(users: pa.Table) -> Int64[np.ndarray, "users"]:
     numbers = pc.index_in(users["tier"].cast(pa.string()), value_set=pa.array(TIERS))
     return np.asarray(numbers.to_numpy(), np.int64)
 

@@ -8,9 +8,10 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Int64
 
 from holley_assets.arrays import find_sorted
-from holley_assets.ranking.encoding import Column, IntArray, codes_in, distinct, encode, integers
+from holley_assets.ranking.encoding import Column, codes_in, distinct, encode, integers
 from holley_assets.terms import View
 
 # Years are packed below make and model into one integer key.
@@ -35,16 +36,16 @@ class Candidates:
 
     Attributes:
         makes, models: sorted distinct strings.
-        segment_keys: make code · len(models) + model code of each segment, ascending, [S].
-        vehicle_keys: segment · YEAR_LIMIT + year of each vehicle, ascending, [V]. Vehicles whose parts are
+        segment_keys: make code · len(models) + model code of each segment, ascending.
+        vehicle_keys: segment · YEAR_LIMIT + year of each vehicle, ascending. Vehicles whose parts are
             all ineligible are here too, with no rows.
-        row_offsets: first row of each vehicle, [V + 1].
-        row_pair: pair of each row, [M].
-        row_sku: position in ``skus`` of the variant shown, −1 where there is none, [M].
-        row_part_type: code of that variant's part type; no type at all is a code of its own, [M].
-        pair_offsets: first pair of each segment, [S + 1].
-        pair_product: position in ``product_ids`` of each pair, [U].
-        product_ids: sorted distinct base SKUs, [N].
+        row_offsets: first row of each vehicle, and the end.
+        row_pair: pair of each row.
+        row_sku: position in ``skus`` of the variant shown, −1 where there is none.
+        row_part_type: code of that variant's part type; no type at all is a code of its own.
+        pair_offsets: first pair of each segment, and the end.
+        pair_product: position in ``product_ids`` of each pair.
+        product_ids: sorted distinct base SKUs.
         skus: sorted distinct variants.
         view: the view whose variants these are.
         rules: whether these are the eligible parts only (see :func:`build_candidates`).
@@ -52,66 +53,70 @@ class Candidates:
 
     makes: pa.StringArray
     models: pa.StringArray
-    segment_keys: IntArray
-    vehicle_keys: IntArray
-    row_offsets: IntArray
-    row_pair: IntArray
-    row_sku: IntArray
-    row_part_type: IntArray
-    pair_offsets: IntArray
-    pair_product: IntArray
+    segment_keys: Int64[np.ndarray, "segments"]
+    vehicle_keys: Int64[np.ndarray, "cars"]
+    row_offsets: Int64[np.ndarray, "cars+1"]
+    row_pair: Int64[np.ndarray, "rows"]
+    row_sku: Int64[np.ndarray, "rows"]
+    row_part_type: Int64[np.ndarray, "rows"]
+    pair_offsets: Int64[np.ndarray, "segments+1"]
+    pair_product: Int64[np.ndarray, "pairs"]
     product_ids: pa.StringArray
     skus: pa.StringArray
     view: View
     rules: bool
 
     @cached_property
-    def vehicle_segment(self) -> IntArray:
-        """Segment of each vehicle, [V]."""
+    def vehicle_segment(self) -> Int64[np.ndarray, "cars"]:
+        """Segment of each vehicle."""
         return self.vehicle_keys // YEAR_LIMIT
 
     @cached_property
-    def pair_segment(self) -> IntArray:
-        """Segment of each pair, [U]."""
+    def pair_segment(self) -> Int64[np.ndarray, "pairs"]:
+        """Segment of each pair."""
         return np.repeat(np.arange(len(self.segment_keys)), np.diff(self.pair_offsets))
 
     @cached_property
-    def row_keys(self) -> IntArray:
-        """vehicle · U + pair of each row, ascending, [M]."""
+    def row_keys(self) -> Int64[np.ndarray, "rows"]:
+        """vehicle · pairs + pair of each row, ascending."""
         vehicles = np.repeat(np.arange(len(self.vehicle_keys)), np.diff(self.row_offsets))
         return vehicles * max(len(self.pair_product), 1) + self.row_pair
 
-    def find_segments(self, makes: Column, models: Column) -> IntArray:
-        """Segment of each make and model [n]; −1 where no part fits it."""
+    def find_segments(self, makes: Column, models: Column) -> Int64[np.ndarray, "asked"]:
+        """Segment of each make and model; −1 where no part fits it."""
         make, model = codes_in(makes, self.makes), codes_in(models, self.models)
         keys = np.where((make >= 0) & (model >= 0), make * len(self.models) + model, -1)
         return find_sorted(keys, self.segment_keys)
 
-    def find_vehicles(self, years: Column, makes: Column, models: Column) -> IntArray:
-        """Vehicle of each year, make and model [n]; −1 where no part fits it."""
+    def find_vehicles(self, years: Column, makes: Column, models: Column) -> Int64[np.ndarray, "asked"]:
+        """Vehicle of each year, make and model; −1 where no part fits it."""
         year = integers(years, missing=-1)
         segment = self.find_segments(makes, models)
         known = (segment >= 0) & (year >= 0) & (year < YEAR_LIMIT)
         return find_sorted(np.where(known, segment * YEAR_LIMIT + year, -1), self.vehicle_keys)
 
-    def find_pairs(self, segments: IntArray, base_skus: Column) -> IntArray:
-        """Pair of each segment and base SKU [n]; −1 where the part does not fit the segment."""
+    def find_pairs(
+        self, segments: Int64[np.ndarray, "asked"], base_skus: Column
+    ) -> Int64[np.ndarray, "asked"]:
+        """Pair of each segment and base SKU; −1 where the part does not fit the segment."""
         product = codes_in(base_skus, self.product_ids)
         count = max(len(self.product_ids), 1)
         keys = np.where((segments >= 0) & (product >= 0), segments * count + product, -1)
         return find_sorted(keys, self.pair_segment * count + self.pair_product)
 
-    def find_rows(self, vehicles: IntArray, pairs: IntArray) -> IntArray:
-        """Row of each vehicle and pair [n]; −1 where the part does not fit the vehicle."""
+    def find_rows(
+        self, vehicles: Int64[np.ndarray, "asked"], pairs: Int64[np.ndarray, "asked"]
+    ) -> Int64[np.ndarray, "asked"]:
+        """Row of each vehicle and pair; −1 where the part does not fit the vehicle."""
         keys = np.where((vehicles >= 0) & (pairs >= 0), vehicles * max(len(self.pair_product), 1) + pairs, -1)
         return find_sorted(keys, self.row_keys)
 
-    def base_skus(self, rows: IntArray) -> pa.StringArray:
-        """Base SKU of each row [n]."""
+    def base_skus(self, rows: Int64[np.ndarray, "asked"]) -> pa.StringArray:
+        """Base SKU of each of ``rows``."""
         return self.product_ids.take(pa.array(self.pair_product[self.row_pair[rows]]))
 
-    def variants(self, rows: IntArray) -> pa.StringArray:
-        """SKU shown for each row [n], null where no variant is eligible."""
+    def variants(self, rows: Int64[np.ndarray, "asked"]) -> pa.StringArray:
+        """SKU shown for each of ``rows``, null where no variant is eligible."""
         codes = self.row_sku[rows]
         return self.skus.take(pa.array(codes, mask=codes < 0))
 
@@ -183,7 +188,7 @@ def build_candidates(fitment: pa.Table, parts: pa.Table, *, view: View, apply_ru
     )
 
 
-def _part_types(skus: pa.StringArray, parts: pa.Table) -> IntArray:
+def _part_types(skus: pa.StringArray, parts: pa.Table) -> Int64[np.ndarray, "codes"]:
     """Code of the part type of each variant, from 0, where 0 is no type; one more 0 for no variant."""
     places = codes_in(skus, parts["sku"].combine_chunks().cast(pa.string()))
     missing = np.flatnonzero(places < 0)

@@ -12,9 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, Int, Num
 from scipy.sparse import csr_matrix
-
-from holley_assets.ranking.encoding import FloatArray, IntArray
 
 # How often a part comes later counts by this power, so that rare parts are not overrated (Levy & Goldberg 2014).
 _CONTEXT_SMOOTHING = 0.75
@@ -27,7 +26,7 @@ _DIGITS = 9
 
 @dataclass(frozen=True)
 class DirectedVectors:
-    """Two vectors of each part, ``[N, D]`` each; ``source[a] · target[b]`` is the score of b coming next after a.
+    """Two vectors of each part; ``source[a] · target[b]`` is the score of b coming next after a.
 
     Attributes:
         source: what a part leads to. Its last column is 1.
@@ -35,18 +34,21 @@ class DirectedVectors:
             for a part that never does, which no part leads to.
     """
 
-    source: FloatArray
-    target: FloatArray
+    source: Float64[np.ndarray, "products dimension"]
+    target: Float64[np.ndarray, "products dimension"]
 
 
 def directed_vectors(
-    first: IntArray, other: IntArray, weight: FloatArray, dimensions: int
+    first: Int[np.ndarray, "pairs"],
+    other: Int[np.ndarray, "pairs"],
+    weight: Num[np.ndarray, "pairs"],
+    dimensions: int,
 ) -> DirectedVectors:
     """Vectors of parts 0 to N − 1, the last that a pair names, with at most ``dimensions + 1`` columns.
 
     Args:
-        first: number of the part of each pair, from 0 up, ``[P]``; likewise ``other``. A pair comes once.
-        weight: how often it was seen, positive, ``[P]``.
+        first: number of the part of each pair, from 0 up; likewise ``other``. A pair comes once.
+        weight: how often it was seen, positive.
         dimensions: fewer forget more of what few buyers did.
     """
     if not len(weight):
@@ -61,8 +63,13 @@ def directed_vectors(
     return DirectedVectors(np.column_stack([source, np.ones(count)]), np.column_stack([target, often]))
 
 
-def pair_scores(first: IntArray, other: IntArray, weight: FloatArray, dimensions: int) -> FloatArray:
-    """How likely ``other`` comes next after ``first``, as a logarithm, up to a constant of ``first``, ``[P]``.
+def pair_scores(
+    first: Int[np.ndarray, "pairs"],
+    other: Int[np.ndarray, "pairs"],
+    weight: Num[np.ndarray, "pairs"],
+    dimensions: int,
+) -> Float64[np.ndarray, "pairs"]:
+    """How likely ``other`` comes next after ``first``, as a logarithm, up to a constant of ``first``.
 
     Args:
         first, other, weight, dimensions: see :func:`directed_vectors`.
@@ -71,13 +78,15 @@ def pair_scores(first: IntArray, other: IntArray, weight: FloatArray, dimensions
     return rounded(np.einsum("ij,ij->i", vectors.source[first], vectors.target[other]))
 
 
-def rounded(scores: FloatArray) -> FloatArray:
+def rounded(scores: Float64[np.ndarray, "pairs"]) -> Float64[np.ndarray, "pairs"]:
     """``scores`` with as many digits as mean something: pairs that are alike must not be told apart by rounding."""
     return np.asarray(np.round(scores, _DIGITS))
 
 
-def _factors(matrix: csr_matrix, dimensions: int) -> tuple[FloatArray, FloatArray]:
-    """``left, right`` with ``left @ right.T`` the best approximation of that rank, ``[N, dimensions]`` each.
+def _factors(
+    matrix: csr_matrix, dimensions: int
+) -> tuple[Float64[np.ndarray, "products dimension"], Float64[np.ndarray, "products dimension"]]:
+    """``left, right`` with ``left @ right.T`` the best approximation of that rank.
 
     By the randomised range finder of Halko, Martinsson & Tropp (2011), algorithm 4.4, which takes matrices of any rank.
     """

@@ -5,27 +5,23 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from jaxtyping import Int64, UInt64
 
 Column: TypeAlias = pa.Array | pa.ChunkedArray
 
 
-def encode(column: Column) -> tuple[IntArray, pa.StringArray]:
+def encode(column: Column) -> tuple[Int64[np.ndarray, "rows"], pa.StringArray]:
     """Codes of a string column, and the sorted distinct values they point into.
 
     Values are sorted by their UTF-8 bytes, so that comparing codes is comparing strings. Null is code −1.
 
     Args:
-        column: strings, plain or dictionary-encoded, [n].
+        column: strings, plain or dictionary-encoded.
 
     Returns:
-        codes [n] and values [number of distinct values in use].
+        codes, and the distinct values in use.
     """
     indices, dictionary = _dictionary(column)
     used = np.flatnonzero(np.bincount(indices[indices >= 0], minlength=len(dictionary)))
@@ -34,14 +30,14 @@ def encode(column: Column) -> tuple[IntArray, pa.StringArray]:
     return _look_up(indices, dictionary, values), values
 
 
-def codes_in(column: Column, values: pa.StringArray) -> IntArray:
-    """Position of each string of ``column`` [n] in ``values``; −1 where it is null or not among them."""
+def codes_in(column: Column, values: pa.StringArray) -> Int64[np.ndarray, "rows"]:
+    """Position of each string of ``column`` in ``values``; −1 where it is null or not among them."""
     indices, dictionary = _dictionary(column)
     return _look_up(indices, dictionary, values)
 
 
-def hash_strings(values: Column) -> npt.NDArray[np.uint64]:
-    """A 64-bit hash of each string [n] that depends on its bytes alone; null hashes like the empty string.
+def hash_strings(values: Column) -> UInt64[np.ndarray, "rows"]:
+    """A 64-bit hash of each string that depends on its bytes alone; null hashes like the empty string.
 
     The sum of one mixed word for each (byte, position), mixed again: every word is independent of the
     others, so that all strings are hashed in one pass over the buffer.
@@ -63,7 +59,7 @@ def hash_strings(values: Column) -> npt.NDArray[np.uint64]:
     return mix(running[offsets[1:]] - running[offsets[:-1]] + lengths.astype(np.uint64))
 
 
-def mix(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def mix(words: UInt64[np.ndarray, "*shape"]) -> UInt64[np.ndarray, "*shape"]:
     """SplitMix64's output function (Steele, Lea, Flood 2014): every input bit moves every output bit."""
     words = words + np.uint64(0x9E3779B97F4A7C15)
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -71,8 +67,8 @@ def mix(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return words ^ (words >> np.uint64(31))
 
 
-def distinct(keys: IntArray, limit: int) -> IntArray:
-    """Sorted distinct ``keys`` (from 0 up to, not including, ``limit``), [number of distinct keys].
+def distinct(keys: Int64[np.ndarray, "rows"], limit: int) -> Int64[np.ndarray, "keys"]:
+    """Sorted distinct ``keys`` (from 0 up to, not including, ``limit``).
 
     Where a flag for each possible key takes no more memory than four copies of the keys, flags are several
     times faster than sorting or hashing millions of keys.
@@ -84,8 +80,8 @@ def distinct(keys: IntArray, limit: int) -> IntArray:
     return np.flatnonzero(present)
 
 
-def integers(column: Column, missing: int) -> IntArray:
-    """An integer column [n] as int64, ``missing`` where it is null."""
+def integers(column: Column, missing: int) -> Int64[np.ndarray, "rows"]:
+    """An integer column as int64, ``missing`` where it is null."""
     values = pc.fill_null(_flat(column).cast(pa.int64()), missing)
     return np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.int64)
 
@@ -94,7 +90,7 @@ def _flat(column: Column) -> pa.Array:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-def _dictionary(column: Column) -> tuple[IntArray, pa.StringArray]:
+def _dictionary(column: Column) -> tuple[Int64[np.ndarray, "rows"], pa.StringArray]:
     array = _flat(column)
     if not pa.types.is_dictionary(array.type):
         array = array.cast(pa.string()).dictionary_encode()
@@ -102,7 +98,9 @@ def _dictionary(column: Column) -> tuple[IntArray, pa.StringArray]:
     return indices, array.dictionary.cast(pa.string())
 
 
-def _look_up(indices: IntArray, dictionary: pa.StringArray, values: pa.StringArray) -> IntArray:
+def _look_up(
+    indices: Int64[np.ndarray, "rows"], dictionary: pa.StringArray, values: pa.StringArray
+) -> Int64[np.ndarray, "rows"]:
     places = pc.fill_null(pc.index_in(dictionary, value_set=values), -1).to_numpy(zero_copy_only=False)
     # One more entry at the end: index −1, a null, finds −1 there.
     places = np.append(places.astype(np.int64), -1)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Float64, Int64
 
 from holley_assets.arrays import find_sorted
 from holley_assets.ranking.candidates import Candidates
-from holley_assets.ranking.encoding import FloatArray, IntArray, codes_in
+from holley_assets.ranking.encoding import codes_in
 
 
 @dataclass(frozen=True)
@@ -26,22 +27,22 @@ def sql_without_own_orders(
     visits: pa.Table,
     candidates: Candidates,
     *,
-    offsets: IntArray,
-    pair: IntArray,
+    offsets: Int64[np.ndarray, "starts"],
+    pair: Int64[np.ndarray, "alternatives"],
     popularity: pa.Table,
     orders: pa.Table,
     users: pa.Table,
     minimums: TierMinimums,
-) -> FloatArray:
-    """Scores of system ``sql`` as they are without the orders of each visitor from the visit on, [A].
+) -> Float64[np.ndarray, "alternatives"]:
+    """Scores of system ``sql`` as they are without the orders of each visitor from the visit on.
 
     With nothing to leave out a score is ``sql_score`` of ``popularity``: the tiers are those of
     ``sql/functions/popularity_tiers.sql``.
 
     Args:
         visits: ``visit, email_lower, visit_date, make, model``; one row a choice.
-        offsets: first alternative of each visit, in ascending order of their numbers, [V + 1].
-        pair: of the candidates, of each alternative; ascending within a visit, [A].
+        offsets: first alternative of each visit, in ascending order of their numbers, and the end.
+        pair: of the candidates, of each alternative; ascending within a visit.
         popularity: ``make, model, base_sku, segment_orders, make_orders, orders``.
         orders: ``email_lower, base_sku, order_date`` of what the popularity counts, one row an order before the cutoff.
         users: ``email_lower, make, model``.
@@ -82,7 +83,9 @@ def sql_without_own_orders(
     )
 
 
-def _own_orders(visitors: pa.Table, candidates: Candidates, orders: pa.Table) -> tuple[IntArray, IntArray]:
+def _own_orders(
+    visitors: pa.Table, candidates: Candidates, orders: pa.Table
+) -> tuple[Int64[np.ndarray, "orders"], Int64[np.ndarray, "orders"]]:
     """Visit and product of each order of a visitor on the day of the visit or later; product −1 is no candidate."""
     emails = pc.unique(visitors["email_lower"].cast(pa.string()))
     buyer = codes_in(orders["email_lower"], emails)
@@ -101,8 +104,10 @@ def _own_orders(visitors: pa.Table, candidates: Candidates, orders: pa.Table) ->
     return visit[later], codes_in(orders["base_sku"], candidates.product_ids)[line[later]]
 
 
-def _orders_of_cars(visitors: pa.Table, orders: pa.Table, users: pa.Table, names: list[str]) -> IntArray:
-    """Orders by users whose vehicle agrees with each visitor's in ``names``, [V]."""
+def _orders_of_cars(
+    visitors: pa.Table, orders: pa.Table, users: pa.Table, names: list[str]
+) -> Int64[np.ndarray, "visits"]:
+    """Orders by users whose vehicle agrees with each visitor's in ``names``."""
     of_user, of_visitor = (_joined(table, names) for table in (users, visitors))
     cars = pc.unique(of_visitor)
     buyer = codes_in(orders["email_lower"], users["email_lower"].cast(pa.string()).combine_chunks())

@@ -12,10 +12,11 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Float, Float64, Int, Int64
 
 from holley_assets.ranking.candidates import Candidates, RankingError
 from holley_assets.ranking.choices import log_totals
-from holley_assets.ranking.encoding import FloatArray, IntArray, codes_in
+from holley_assets.ranking.encoding import codes_in
 from holley_assets.ranking.ranker import Ranking, RankingOptions, rank_users, sort_users
 from holley_assets.ranking.scorers import HistoryScorer, PairScorer, ScoreBlock, Scorer
 from holley_assets.terms import TIERS
@@ -46,21 +47,21 @@ class HybridScorer:
 
     Attributes:
         temperature: what a score of ``gnn`` is multiplied by to give a logit; likewise ``sql_temperature``.
-        alpha: share of ``sql`` for each profile, [P].
+        alpha: share of ``sql`` for each profile.
     """
 
     gnn: Scorer
     sql: PairScorer
     temperature: float
     sql_temperature: float
-    alpha: FloatArray
+    alpha: Float64[np.ndarray, "profiles"]
     name: str = "hybrid"
     profiles: Literal["given"] = "given"
 
     def bind(self, candidates: Candidates) -> ScoreBlock:
         gnn, sql = self.gnn.bind(candidates), self.sql.bind(candidates)
 
-        def score(profiles: IntArray, pairs: slice) -> FloatArray:
+        def score(profiles: Int64[np.ndarray, "asked"], pairs: slice) -> Float64[np.ndarray, "scored pairs"]:
             share = self.alpha[profiles][:, None]
             of_sql = self.sql_temperature * sql(profiles, pairs)
             return np.asarray(
@@ -88,7 +89,7 @@ class SimilarPartsScorer:
         sql = self.sql.bind(candidates)
         similarity = similarity_scorer(self.similar, self.name).bind(candidates)
 
-        def score(profiles: IntArray, pairs: slice) -> FloatArray:
+        def score(profiles: Int64[np.ndarray, "asked"], pairs: slice) -> Float64[np.ndarray, "scored pairs"]:
             return np.asarray(
                 sql(profiles, pairs) * (1.0 + self.beta * similarity(profiles, pairs)), np.float64
             )
@@ -166,20 +167,20 @@ class Choices:
     """What was chosen on held-out visits, among everything that could have been shown.
 
     Attributes:
-        offsets: first alternative of each visit; the last entry is their number, [V + 1].
-        chosen: alternative that was chosen, and ``visit`` and ``weight`` of that choice, [C] each.
+        offsets: first alternative of each visit; the last entry is their number.
+        chosen: alternative that was chosen, and ``visit`` and ``weight`` of that choice.
         scores: of each system and alternative.
-        tier: of each visit, [V].
-        pair: of the candidates, of each alternative, [A].
+        tier: of each visit.
+        pair: of the candidates, of each alternative.
     """
 
-    offsets: IntArray
-    chosen: IntArray
-    visit: IntArray
-    weight: FloatArray
-    scores: dict[str, FloatArray]
-    tier: IntArray
-    pair: IntArray
+    offsets: Int[np.ndarray, "starts"]
+    chosen: Int[np.ndarray, "choices"]
+    visit: Int[np.ndarray, "choices"]
+    weight: Float[np.ndarray, "choices"]
+    scores: dict[str, Float[np.ndarray, "alternatives"]]
+    tier: Int[np.ndarray, "starts-1"]
+    pair: Int[np.ndarray, "alternatives"]
 
 
 def read_choices(visits: pa.Table, candidates: Candidates, scorers: dict[str, Scorer]) -> Choices:
@@ -196,7 +197,7 @@ def read_choices(visits: pa.Table, candidates: Candidates, scorers: dict[str, Sc
     users = users.append_column("email_lower", names)
     everything = max(int(np.diff(candidates.row_offsets).max(initial=0)), 1)
     options = RankingOptions(everything, everything, 1)
-    scores: dict[str, FloatArray] = {}
+    scores: dict[str, np.ndarray] = {}
     offsets, rows = np.zeros(1, np.int64), np.empty(0, np.int64)
     for name, scorer in scorers.items():
         ranking = rank_users(users, candidates, scorer, purchases=None, view_end=_NEVER, options=options)
@@ -216,7 +217,9 @@ def read_choices(visits: pa.Table, candidates: Candidates, scorers: dict[str, Sc
     return Choices(offsets, place[known], visit[known], weight, scores, tier, pair)
 
 
-def _by_row(ranking: Ranking) -> tuple[IntArray, IntArray, FloatArray]:
+def _by_row(
+    ranking: Ranking,
+) -> tuple[Int[np.ndarray, "starts"], Int[np.ndarray, "alternatives"], Float[np.ndarray, "alternatives"]]:
     """Offsets, rows and scores of each user's parts, in the order of their base SKUs."""
     counts = ranking.counts()
     user = np.repeat(np.arange(len(counts)), counts)
@@ -226,7 +229,9 @@ def _by_row(ranking: Ranking) -> tuple[IntArray, IntArray, FloatArray]:
     return offsets, ranking.rows[entry[order]], ranking.scores[entry[order]]
 
 
-def log_softmax(logits: FloatArray, offsets: IntArray) -> FloatArray:
+def log_softmax(
+    logits: Float[np.ndarray, "alternatives"], offsets: Int[np.ndarray, "starts"]
+) -> Float[np.ndarray, "alternatives"]:
     """``logits`` less the logarithm of the sum of their exponentials, visit by visit."""
     counts = np.diff(offsets)
     filled = np.flatnonzero(counts)
@@ -236,16 +241,18 @@ def log_softmax(logits: FloatArray, offsets: IntArray) -> FloatArray:
     return logits - np.repeat(totals, counts)
 
 
-def mean_of_visits(values: FloatArray, choices: Choices) -> FloatArray:
-    """Weighted mean of what each choice has, visit by visit; NaN for a visit without a choice, [V]."""
+def mean_of_visits(values: Float[np.ndarray, "choices"], choices: Choices) -> Float[np.ndarray, "visits"]:
+    """Weighted mean of what each choice has, visit by visit; NaN for a visit without a choice."""
     count = len(choices.tier)
     weight = np.bincount(choices.visit, choices.weight, count)
     total = np.bincount(choices.visit, choices.weight * values, count)
     return np.divide(total, weight, out=np.full(count, np.nan), where=weight > 0)
 
 
-def reciprocal_ranks_of_choices(scores: FloatArray, choices: Choices) -> FloatArray:
-    """Reciprocal rank of each choice among the alternatives of its visit; a tie counts half a rank, [C]."""
+def reciprocal_ranks_of_choices(
+    scores: Float[np.ndarray, "alternatives"], choices: Choices
+) -> Float[np.ndarray, "choices"]:
+    """Reciprocal rank of each choice among the alternatives of its visit; a tie counts half a rank."""
     counts = np.diff(choices.offsets)[choices.visit]
     choice = np.repeat(np.arange(len(counts)), counts)
     place = np.arange(len(choice)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -332,7 +339,11 @@ def _sql_temperature(choices: Choices) -> float:
 
 
 def _curve(
-    system: str, tier: str | None, parameter: str, values: tuple[float, ...], results: list[FloatArray]
+    system: str,
+    tier: str | None,
+    parameter: str,
+    values: tuple[float, ...],
+    results: list[Float[np.ndarray, "visits"]],
 ) -> list[dict[str, object]]:
     """A row for each value of a parameter; ``results`` are of the same visits for each."""
     known = np.isfinite(results[0])

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Float64, Int64
 
 from holley_assets.arrays import find_sorted
 from holley_assets.ranking.candidates import Candidates, RankingError
-from holley_assets.ranking.encoding import FloatArray, IntArray, encode, hash_strings, integers
+from holley_assets.ranking.encoding import encode, hash_strings, integers
 from holley_assets.ranking.scorers import Scorer
 from holley_assets.ranking.selection import BLOCK_SCORES, Requests, Selection, Selector
 
@@ -48,32 +49,32 @@ class Ranking:
     """Parts of every user, best first, stored once for all users that share them.
 
     Attributes:
-        email_lower: users, sorted, [U].
-        user_vehicle: vehicle in ``candidates``; −1 where nothing fits, [U].
-        user_request: request that holds the user's parts; −1 where the vehicle is unknown, [U].
-        offsets: request r owns entries offsets[r] to offsets[r + 1], [R + 1].
-        rows: row in ``candidates`` of each entry, [K].
-        scores: score of each entry, [K].
+        email_lower: users, sorted.
+        user_vehicle: vehicle in ``candidates``; −1 where nothing fits.
+        user_request: request that holds the user's parts; −1 where the vehicle is unknown.
+        offsets: request r owns entries offsets[r] to offsets[r + 1].
+        rows: row in ``candidates`` of each entry.
+        scores: score of each entry.
         candidates: what was ranked.
         depth: parts of a user at most.
     """
 
     email_lower: pa.StringArray
-    user_vehicle: IntArray
-    user_request: IntArray
-    offsets: IntArray
-    rows: IntArray
-    scores: FloatArray
+    user_vehicle: Int64[np.ndarray, "users"]
+    user_request: Int64[np.ndarray, "users"]
+    offsets: Int64[np.ndarray, "starts"]
+    rows: Int64[np.ndarray, "entries"]
+    scores: Float64[np.ndarray, "entries"]
     candidates: Candidates
     depth: int
 
     @property
     def request_count(self) -> int:
-        """Distinct rankings, R."""
+        """Distinct rankings."""
         return len(self.offsets) - 1
 
-    def counts(self) -> IntArray:
-        """Parts of each user, [U]."""
+    def counts(self) -> Int64[np.ndarray, "users"]:
+        """Parts of each user."""
         # One more entry at the end: request −1 has no parts.
         return np.append(np.diff(self.offsets), 0)[self.user_request]
 
@@ -173,7 +174,7 @@ def _ascending(emails: pa.StringArray) -> bool:
     return len(emails) < 2 or bool(pc.all(pc.less(emails[:-1], emails[1:])).as_py())
 
 
-def _profiles(users: pa.Table, emails: pa.StringArray, scorer: Scorer) -> IntArray:
+def _profiles(users: pa.Table, emails: pa.StringArray, scorer: Scorer) -> Int64[np.ndarray, "users"]:
     if scorer.profiles == "none":
         return np.zeros(users.num_rows, np.int64)
     if scorer.profiles == "user":
@@ -188,7 +189,9 @@ def _profiles(users: pa.Table, emails: pa.StringArray, scorer: Scorer) -> IntArr
     return profiles
 
 
-def _collapse(vehicles: IntArray, profiles: IntArray) -> tuple[Requests, IntArray]:
+def _collapse(
+    vehicles: Int64[np.ndarray, "users"], profiles: Int64[np.ndarray, "users"]
+) -> tuple[Requests, Int64[np.ndarray, "users"]]:
     """Distinct (vehicle, profile), and each user's place among them; −1 where the vehicle is unknown."""
     known = np.flatnonzero(vehicles >= 0)
     distinct_profiles, codes = np.unique(profiles[known], return_inverse=True)
@@ -209,9 +212,12 @@ def _recent(purchases: pa.Table, view_end: datetime.date, days: int) -> pa.Table
 
 
 def _exclusions(
-    purchases: pa.Table, emails: pa.StringArray, vehicles: IntArray, candidates: Candidates
-) -> tuple[IntArray, IntArray]:
-    """(user, pair) of each purchase that is among the pairs of its user's make and model, [E] each."""
+    purchases: pa.Table,
+    emails: pa.StringArray,
+    vehicles: Int64[np.ndarray, "users"],
+    candidates: Candidates,
+) -> tuple[Int64[np.ndarray, "exclusions"], Int64[np.ndarray, "exclusions"]]:
+    """(user, pair) of each purchase that is among the pairs of its user's make and model."""
     # Buyers are few: looking every user up among them beats looking buyers up among all users.
     buyer, buyers = encode(purchases["email_lower"])
     place = pc.fill_null(pc.index_in(emails, value_set=buyers), -1).to_numpy(zero_copy_only=False)
@@ -227,12 +233,12 @@ def _exclusions(
 
 
 def _affected_users(
-    user: IntArray,
-    pair: IntArray,
-    user_request: IntArray,
+    user: Int64[np.ndarray, "exclusions"],
+    pair: Int64[np.ndarray, "exclusions"],
+    user_request: Int64[np.ndarray, "users"],
     selection: Selection,
     candidates: Candidates,
-) -> IntArray:
+) -> Int64[np.ndarray, "affected"]:
     """Users, ascending, who recently ordered one of the parts chosen for their request."""
     pair_count = max(len(candidates.pair_product), 1)
     requests = np.repeat(np.arange(len(selection.offsets) - 1), np.diff(selection.offsets))
@@ -241,7 +247,11 @@ def _affected_users(
 
 
 def _own_requests(
-    affected: IntArray, user: IntArray, pair: IntArray, vehicles: IntArray, profiles: IntArray
+    affected: Int64[np.ndarray, "affected"],
+    user: Int64[np.ndarray, "exclusions"],
+    pair: Int64[np.ndarray, "exclusions"],
+    vehicles: Int64[np.ndarray, "users"],
+    profiles: Int64[np.ndarray, "users"],
 ) -> Requests:
     """One request for each of these users, who are sorted by vehicle, without what the user ordered."""
     request_of = np.full(len(vehicles), -1, np.int64)

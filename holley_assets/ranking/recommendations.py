@@ -6,9 +6,10 @@ import datetime
 
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Int64
 
 from holley_assets.ranking.candidates import RankingError
-from holley_assets.ranking.encoding import IntArray, codes_in
+from holley_assets.ranking.encoding import codes_in
 from holley_assets.ranking.ranker import Ranking, sort_users
 from holley_assets.terms import SLOTS, View
 
@@ -89,7 +90,7 @@ def wide_table(
 
 
 def _slots(
-    ranking: Ranking, requests: IntArray, parts: pa.Table, view: View, slots: int
+    ranking: Ranking, requests: Int64[np.ndarray, "users"], parts: pa.Table, view: View, slots: int
 ) -> dict[str, pa.Array]:
     """Columns of all slots for users with these requests; built once a request and then taken."""
     prefix = "" if view == "training" else "serving_"
@@ -110,7 +111,7 @@ def _slots(
     return columns
 
 
-def _dropped(ranking: Ranking, counts: IntArray, minimum_parts: int) -> dict[str, int]:
+def _dropped(ranking: Ranking, counts: Int64[np.ndarray, "users"], minimum_parts: int) -> dict[str, int]:
     eligible = np.append(np.diff(ranking.candidates.row_offsets), 0)[ranking.user_vehicle]
     unknown = ranking.user_vehicle < 0
     thin = ~unknown & (eligible < minimum_parts)

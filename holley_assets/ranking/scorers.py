@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Bool, Float32, Float64, Int64
 
 from holley_assets.arrays import find_sorted
 from holley_assets.ranking.candidates import Candidates, RankingError
 from holley_assets.ranking.encoding import (
-    FloatArray,
-    IntArray,
     codes_in,
     hash_strings,
     integers,
@@ -29,9 +27,9 @@ from holley_assets.ranking.encoding import (
 )
 from holley_assets.terms import View
 
-# (profiles [r], a slice of c of the candidates' pairs, of one make and model) → scores [r, c], or [1, c] where
-# the profile does not matter.
-ScoreBlock = Callable[[IntArray, slice], FloatArray]
+# Profiles, and a slice of the candidates' pairs, of one make and model → a row of scores for each profile, or one row
+# where the profile does not matter.
+ScoreBlock = Callable[[Int64[np.ndarray, "asked"], slice], Float64[np.ndarray, "scored pairs"]]
 
 
 class Scorer(Protocol):
@@ -70,13 +68,14 @@ class EmbeddingScorer:
     the score of two unit vectors of 128 dimensions by less than 4e-7, as much as float32 would.
 
     Attributes:
-        user_embeddings: float32 [P, D], row = profile.
-        product_embeddings: float32 [N, D].
-        product_ids: base SKU of each row of ``product_embeddings``, [N].
+        user_embeddings: row = profile.
+        product_embeddings: row = part.
+        product_ids: base SKU of each row of ``product_embeddings``.
     """
 
-    user_embeddings: npt.NDArray[np.float32]
-    product_embeddings: npt.NDArray[np.float32]
+    user_embeddings: Float32[np.ndarray, "profiles dimension"]
+    # Whether the dimension is that of the users is for the error below to say.
+    product_embeddings: Float32[np.ndarray, "products _dimension"]
     product_ids: pa.Array | list[str]
     name: str = "embeddings"
     profiles: Literal["given"] = "given"
@@ -122,7 +121,7 @@ class EmbeddingScorer:
         products = np.rint(self.product_embeddings[rows] * np.float64(product_scale)) / product_scale
         pair_product = candidates.pair_product
 
-        def score(profiles: IntArray, pairs: slice) -> FloatArray:
+        def score(profiles: Int64[np.ndarray, "asked"], pairs: slice) -> Float64[np.ndarray, "scored pairs"]:
             if len(profiles) and profiles.max() >= len(self.user_embeddings):
                 count = len(self.user_embeddings)
                 raise RankingError(f"{self.name}: profile {profiles.max()} has no vector; there are {count}")
@@ -163,7 +162,7 @@ class PairScorer:
         scores = np.full(len(counts), np.nan if self.missing is None else self.missing)
         scores[pairs[known]] = values.to_numpy(zero_copy_only=False)[known]
 
-        def score(profiles: IntArray, pairs: slice) -> FloatArray:
+        def score(profiles: Int64[np.ndarray, "asked"], pairs: slice) -> Float64[np.ndarray, "scored pairs"]:
             return scores[None, pairs]
 
         return score
@@ -195,7 +194,7 @@ class ProfileScorer:
         if repeated := int((np.diff(keys) == 0).sum()):
             raise RankingError(f"{self.name}: {repeated} keys of profile and base SKU occur twice")
 
-        def score(profiles: IntArray, pairs: slice) -> FloatArray:
+        def score(profiles: Int64[np.ndarray, "asked"], pairs: slice) -> Float64[np.ndarray, "scored pairs"]:
             asked = profiles[:, None] * limit + candidates.pair_product[pairs]
             # The last score, of position −1, is that of every other pair.
             return np.asarray(scores[find_sorted(asked.ravel(), keys)].reshape(asked.shape), np.float64)
@@ -242,7 +241,7 @@ class HistoryScorer:
         if repeated := int(((np.diff(profile) == 0) & (np.diff(product) == 0)).sum()):
             raise RankingError(f"{self.name}: {repeated} keys of profile and base SKU occur twice")
 
-        def score(profiles: IntArray, pairs: slice) -> FloatArray:
+        def score(profiles: Int64[np.ndarray, "asked"], pairs: slice) -> Float64[np.ndarray, "scored pairs"]:
             scores = dot_product(profiles, pairs)
             first, last = np.searchsorted(profile, profiles), np.searchsorted(profile, profiles, "right")
             count = last - first
@@ -272,7 +271,7 @@ class RandomScorer:
         """Hash the parts."""
         products = mix(hash_strings(candidates.product_ids) ^ np.uint64(self.seed))[candidates.pair_product]
 
-        def score(profiles: IntArray, pairs: slice) -> FloatArray:
+        def score(profiles: Int64[np.ndarray, "asked"], pairs: slice) -> Float64[np.ndarray, "scored pairs"]:
             words = mix(profiles.view(np.uint64)[:, None] ^ products[None, pairs])
             # The upper 53 bits, as many as a float64 in [0, 1) holds.
             return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
@@ -280,7 +279,7 @@ class RandomScorer:
         return score
 
 
-def _fixed_point(vectors: npt.NDArray[np.float32]) -> float:
+def _fixed_point(vectors: Float32[np.ndarray, "rows dimension"]) -> float:
     """Power of two that turns vectors into integers of length up to 2²⁶: the square is within 2⁵³.
 
     Lengths up to 2 share one scale: unit vectors, whatever their rounding, must never straddle two.
@@ -289,22 +288,22 @@ def _fixed_point(vectors: npt.NDArray[np.float32]) -> float:
     return float(2.0 ** (26 - max(1, int(np.ceil(np.log2(max(longest, 1.0)))))))
 
 
-def _scores_of(table: pa.Table, name: str) -> FloatArray:
-    """Column ``score``, [n]. Raises RankingError if one is null."""
+def _scores_of(table: pa.Table, name: str) -> Float64[np.ndarray, "rows"]:
+    """Column ``score``. Raises RankingError if one is null."""
     values = table["score"].cast(pa.float64()).combine_chunks()
     if values.null_count:
         raise RankingError(f"{name}: {values.null_count} scores are null")
     return np.asarray(values.to_numpy(zero_copy_only=False), np.float64)
 
 
-def _matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
-    """Column of FixedSizeList<float32>[D] as [n, D], without a copy where Arrow allows."""
+def _matrix(column: pa.ChunkedArray) -> Float32[np.ndarray, "rows dimension"]:
+    """Column of FixedSizeList<float32> as a matrix, without a copy where Arrow allows."""
     array = column.combine_chunks()
     values = array.flatten().to_numpy(zero_copy_only=False)
     return np.asarray(values, dtype=np.float32).reshape(len(array), array.type.list_size)
 
 
-def _require_all(present: npt.NDArray[np.bool_], ids: pa.StringArray, problem: str) -> None:
+def _require_all(present: Bool[np.ndarray, "rows"], ids: pa.StringArray, problem: str) -> None:
     missing = np.flatnonzero(~present)
     if len(missing):
         examples = ", ".join(ids.take(pa.array(missing[:3])).to_pylist())

@@ -14,14 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Bool, Float64, Int64, Num
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from holley_assets.ranking.candidates import Candidates, RankingError
-from holley_assets.ranking.encoding import BoolArray, FloatArray, IntArray
 from holley_assets.ranking.scorers import ScoreBlock
 
 # Scores held at once, in a block or a batch of blocks: 8 bytes each, and about two temporaries.
@@ -34,28 +33,28 @@ class Requests(NamedTuple):
     """What is asked: for each vehicle and profile the best parts, without some.
 
     Attributes:
-        vehicles, profiles: [R], sorted by vehicle.
-        excluded_request, excluded_pair: what not to show to whom, [E] each, sorted by request.
+        vehicles, profiles: sorted by vehicle.
+        excluded_request, excluded_pair: what not to show to whom, sorted by request.
     """
 
-    vehicles: IntArray
-    profiles: IntArray
-    excluded_request: IntArray
-    excluded_pair: IntArray
+    vehicles: Int64[np.ndarray, "requests"]
+    profiles: Int64[np.ndarray, "requests"]
+    excluded_request: Int64[np.ndarray, "exclusions"]
+    excluded_pair: Int64[np.ndarray, "exclusions"]
 
 
 class Selection(NamedTuple):
     """Best parts of each request, flat: request r owns entries offsets[r] to offsets[r + 1], best first."""
 
-    offsets: IntArray
-    rows: IntArray
-    scores: FloatArray
+    offsets: Int64[np.ndarray, "starts"]
+    rows: Int64[np.ndarray, "entries"]
+    scores: Float64[np.ndarray, "entries"]
 
 
 class _Block(NamedTuple):
-    """Requests [r] of one make and model, ascending, and its pairs, a slice of c."""
+    """Requests of one make and model, ascending, and its pairs."""
 
-    requests: IntArray
+    requests: Int64[np.ndarray, "requests"]
     pairs: slice
 
     @property
@@ -64,13 +63,13 @@ class _Block(NamedTuple):
 
 
 class _Entries(NamedTuple):
-    """Parts that are still in the running, [n] each."""
+    """Parts that are still in the running."""
 
-    requests: IntArray
-    rows: IntArray
-    scores: FloatArray
+    requests: Int64[np.ndarray, "entries"]
+    rows: Int64[np.ndarray, "entries"]
+    scores: Float64[np.ndarray, "entries"]
 
-    def take(self, which: IntArray | BoolArray) -> _Entries:
+    def take(self, which: Int64[np.ndarray, "taken"] | Bool[np.ndarray, "entries"]) -> _Entries:
         return _Entries(self.requests[which], self.rows[which], self.scores[which])
 
 
@@ -114,7 +113,7 @@ class Selector:
         offsets = np.concatenate([[0], np.cumsum(np.bincount(entries.requests, minlength=count))])
         return Selection(offsets, entries.rows[order], entries.scores[order])
 
-    def _blocks(self, requests: Requests, pending: IntArray) -> Iterator[_Block]:
+    def _blocks(self, requests: Requests, pending: Int64[np.ndarray, "pending"]) -> Iterator[_Block]:
         """Pending requests cut into blocks of one make and model."""
         segments = self.candidates.vehicle_segment[requests.vehicles[pending]]
         starts = np.flatnonzero(np.diff(segments, prepend=-1))
@@ -128,8 +127,10 @@ class Selector:
             for first in range(start, stop, step):
                 yield _Block(pending[first : min(first + step, stop)], pairs)
 
-    def _rank_batch(self, requests: Requests, prefix: int, blocks: list[_Block]) -> tuple[_Entries, IntArray]:
-        """Best parts of the blocks' requests, and the requests that need a longer prefix, [again]."""
+    def _rank_batch(
+        self, requests: Requests, prefix: int, blocks: list[_Block]
+    ) -> tuple[_Entries, Int64[np.ndarray, "again"]]:
+        """Best parts of the blocks' requests, and the requests that need a longer prefix."""
         kept, shortened = zip(*(self._prefix(requests, prefix, block) for block in blocks), strict=True)
         best = self._best(_concatenate(kept))
         cut = np.concatenate(shortened)
@@ -137,7 +138,9 @@ class Selector:
         again = cut[counts[cut] < self.depth]
         return best.take(~np.isin(best.requests, again)), again
 
-    def _prefix(self, requests: Requests, prefix: int, block: _Block) -> tuple[_Entries, IntArray]:
+    def _prefix(
+        self, requests: Requests, prefix: int, block: _Block
+    ) -> tuple[_Entries, Int64[np.ndarray, "again"]]:
         """The first parts in order of each of the block's requests, and the requests that have more."""
         vehicles = requests.vehicles[block.requests]
         row_of = _rows_by_pair(self.candidates, int(vehicles[0]), int(vehicles[-1]), block.pairs)
@@ -157,7 +160,9 @@ class Selector:
         entries = _Entries(block.requests[request], row_of[year[request], column], scores.ravel()[kept])
         return entries, block.requests[threshold > LOWEST]
 
-    def _scores(self, profiles: IntArray, pairs: slice) -> FloatArray:
+    def _scores(
+        self, profiles: Int64[np.ndarray, "asked"], pairs: slice
+    ) -> Float64[np.ndarray, "scored pairs"]:
         scores = self.score_block(profiles, pairs)
         # NaN survives both, infinity one of them, and neither makes an array of flags.
         if not (np.isfinite(scores.max()) and np.isfinite(scores.min())):
@@ -168,7 +173,7 @@ class Selector:
         """Order each request by (score descending, SKU), cap the part types, cut at the depth.
 
         Entries come sorted by (request, row), and rows of a vehicle are in the order of their base SKUs: a
-        stable sort by score leaves ties by SKU. Requests are rows of a padded matrix, [requests, entries].
+        stable sort by score leaves ties by SKU. Requests are rows of a padded matrix.
         """
         starts = np.flatnonzero(np.diff(entries.requests, prepend=-1))
         counts = np.diff(np.append(starts, len(entries.requests)))
@@ -182,7 +187,7 @@ class Selector:
         kept = kept & (np.cumsum(kept, axis=1) <= self.depth)
         return entries.take((starts[:, None] + order)[kept])
 
-    def _raise_not_finite(self, scores: FloatArray, pairs: slice) -> None:
+    def _raise_not_finite(self, scores: Float64[np.ndarray, "scored pairs"], pairs: slice) -> None:
         candidates = self.candidates
         row, column = np.argwhere(~np.isfinite(scores))[0]
         segment = int(candidates.pair_segment[pairs.start])
@@ -195,7 +200,9 @@ class Selector:
         )
 
 
-def _rows_by_pair(candidates: Candidates, first: int, last: int, pairs: slice) -> IntArray:
+def _rows_by_pair(
+    candidates: Candidates, first: int, last: int, pairs: slice
+) -> Int64[np.ndarray, "cars pairs"]:
     """Row of each vehicle from first to last and each pair of their segment, −1 where it does not fit."""
     offsets = candidates.row_offsets[first : last + 2]
     rows = slice(*offsets[[0, -1]].tolist())
@@ -205,7 +212,7 @@ def _rows_by_pair(candidates: Candidates, first: int, last: int, pairs: slice) -
     return row_of
 
 
-def _exclude(scores: FloatArray, requests: Requests, block: _Block) -> None:
+def _exclude(scores: Float64[np.ndarray, "scored pairs"], requests: Requests, block: _Block) -> None:
     """Set the scores of what the block's requests must not show to −∞."""
     ends = np.array([block.requests[0], block.requests[-1] + 1])
     exclusions = slice(*np.searchsorted(requests.excluded_request, ends).tolist())
@@ -215,14 +222,16 @@ def _exclude(scores: FloatArray, requests: Requests, block: _Block) -> None:
     scores[place[inside], requests.excluded_pair[exclusions][inside] - block.pairs.start] = -np.inf
 
 
-def _padded(values: npt.NDArray[Any], inside: BoolArray, padding: float) -> npt.NDArray[Any]:
+def _padded(
+    values: Num[np.ndarray, "entries"], inside: Bool[np.ndarray, "requests places"], padding: float
+) -> Num[np.ndarray, "requests places"]:
     matrix = np.full(inside.shape, padding, values.dtype)
     matrix[inside] = values
     return matrix
 
 
-def _occurrence(values: IntArray) -> IntArray:
-    """How many equal values stand to the left of each in its row: [n, w] → [n, w]."""
+def _occurrence(values: Int64[np.ndarray, "requests places"]) -> Int64[np.ndarray, "requests places"]:
+    """How many equal values stand to the left of each in its row."""
     columns = np.arange(values.shape[1])
     by_value = np.argsort(values, axis=1, kind="stable")
     ordered = np.take_along_axis(values, by_value, axis=1)

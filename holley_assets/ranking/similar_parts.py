@@ -11,14 +11,14 @@ import datetime
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Bool, Float, Float32, Int
 from scipy.sparse import csr_matrix
 
 from holley_assets.arrays import find_sorted
 from holley_assets.ranking.directed_vectors import directed_vectors, pair_scores, rounded
-from holley_assets.ranking.encoding import FloatArray, IntArray, codes_in, encode
+from holley_assets.ranking.encoding import codes_in, encode
 from holley_assets.terms import CAR
 
 ALTERNATIVE, GOES_WITH = "alternative", "goes_with"
@@ -43,7 +43,7 @@ _BLOCK = 1 << 18
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Directed pairs of parts by their place among the eligible ones, ``[P]`` each.
+    """Directed pairs of parts by their place among the eligible ones.
 
     Attributes:
         first, other: places; no pair comes twice.
@@ -51,15 +51,15 @@ class _Pairs:
         shared: years, makes and models that both fit in a variant that may be recommended.
     """
 
-    first: IntArray
-    other: IntArray
-    score: FloatArray
-    buyers: IntArray
-    shared: IntArray
+    first: Int[np.ndarray, "pairs"]
+    other: Int[np.ndarray, "pairs"]
+    score: Float[np.ndarray, "pairs"]
+    buyers: Int[np.ndarray, "pairs"]
+    shared: Int[np.ndarray, "pairs"]
 
 
-def eligible_parts(parts: pa.Table) -> tuple[pa.StringArray, IntArray]:
-    """Sorted base SKUs that may be recommended ``[N]``, and a number for the type of each; −1 where it is not known.
+def eligible_parts(parts: pa.Table) -> tuple[pa.StringArray, Int[np.ndarray, "products"]]:
+    """Sorted base SKUs that may be recommended, and a number for the type of each; −1 where it is not known.
 
     The type is that of the best-selling variant that may be recommended, ties by SKU.
 
@@ -77,7 +77,7 @@ def eligible_parts(parts: pa.Table) -> tuple[pa.StringArray, IntArray]:
 
 
 def find_similar_parts(
-    vectors: npt.NDArray[np.float32],
+    vectors: Float32[np.ndarray, "known dimension"],
     vector_base_skus: pa.StringArray,
     pairs: pa.Table,
     *,
@@ -91,8 +91,8 @@ def find_similar_parts(
     """Table ``similar_parts`` with the columns of :data:`SCHEMA`, sorted by part, relation and rank.
 
     Args:
-        vectors: of length one, as of the run's day, ``[V, D]``.
-        vector_base_skus: part of each vector, ``[V]``.
+        vectors: of length one, as of the run's day.
+        vector_base_skus: part of each vector.
         pairs: base_sku, other_base_sku, serving_buyers, serving_weight: directed, a pair once.
         fitment: year, make, model, base_sku, serving_sku (null where no variant may be recommended).
         parts: see :func:`eligible_parts`.
@@ -119,7 +119,7 @@ def find_similar_parts(
 
 
 def _fitting_vehicles(fitment: pa.Table, base_skus: pa.StringArray) -> csr_matrix:
-    """1 where a part fits a year, make and model in a variant that may be recommended, ``[N, vehicles]``."""
+    """1 where a part fits a year, make and model in a variant that may be recommended."""
     shown = fitment.filter(pc.is_valid(fitment["serving_sku"]))
     year, make, model = (encode(shown[name].cast(pa.string()))[0] for name in CAR)
     key = (make * (model.max(initial=0) + 1) + model) * (year.max(initial=0) + 1) + year
@@ -149,8 +149,10 @@ def _bought_next(pairs: pa.Table, base_skus: pa.StringArray, fits: csr_matrix, d
     return _Pairs(first[kept], other[kept], learned[kept], buyers, shared[kept])
 
 
-def _numbered(pairs: pa.Table) -> tuple[pa.StringArray, IntArray, IntArray]:
-    """Sorted base SKUs of all pairs ``[N]``, and the place of both parts of each pair there, ``[P]``."""
+def _numbered(
+    pairs: pa.Table,
+) -> tuple[pa.StringArray, Int[np.ndarray, "pairs"], Int[np.ndarray, "pairs"]]:
+    """Sorted base SKUs of all pairs, and the place of both parts of each pair there."""
     columns = ("base_sku", "other_base_sku")
     _, names = encode(
         pa.chunked_array([chunk for name in columns for chunk in pairs[name].chunks], pa.string())
@@ -179,7 +181,9 @@ def pair_vectors(pairs: pa.Table, dimensions: int) -> pa.Table:
     )
 
 
-def _lists(matrix: FloatArray, there: npt.NDArray[np.bool_]) -> pa.ListArray:
+def _lists(
+    matrix: Float[np.ndarray, "products dimension"], there: Bool[np.ndarray, "products"]
+) -> pa.ListArray:
     """The rows of ``matrix`` that are there; null in the place of the others."""
     width = matrix.shape[1]
     offsets = np.append(0, np.cumsum(np.where(there, width, 0))).astype(np.int32)
@@ -207,13 +211,17 @@ def nearest_targets(vectors: pa.Table, base_sku: str, count: int) -> pa.Table:
 
 
 def _alternatives(
-    vectors: npt.NDArray[np.float32], rows: IntArray, types: IntArray, fits: csr_matrix, bought: _Pairs
+    vectors: Float32[np.ndarray, "known dimension"],
+    rows: Int[np.ndarray, "products"],
+    types: Int[np.ndarray, "products"],
+    fits: csr_matrix,
+    bought: _Pairs,
 ) -> _Pairs:
     """All pairs of one type that share a vehicle; the score is the cosine.
 
     Args:
-        rows: vector of each part, ``[N]``; −1 where it has none.
-        types: number of each part's type, ``[N]``; −1 where it is not known.
+        rows: vector of each part; −1 where it has none.
+        types: number of each part's type; −1 where it is not known.
     """
     count = fits.shape[0]
     entries = fits.tocoo()
