@@ -78,6 +78,7 @@ def product_vectors(
 
     vectors = vectors_of_view(product_embeddings, "serving")
     names = vectors["base_sku"].cast(pa.string()).combine_chunks()
+    # As similar_parts learns them, once more: that takes less time than a table from step to step.
     directed = pair_vectors(ordered_pairs, pair_dimensions)
     places = pc.index_in(names, value_set=directed["base_sku"].combine_chunks())
     empty = pa.scalar([], pa.list_(pa.float64()))

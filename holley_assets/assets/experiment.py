@@ -2,13 +2,11 @@
 
 import datetime
 import json
-import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from holley_assets.assets.experiment_log import (
     DeclarationError,
@@ -36,16 +34,7 @@ from holley_assets.resources.warehouse.interface import MissingTableError, Wareh
 from holley_assets.resources.warehouse.sql_files import query_dependencies
 from holley_assets.resources.warehouse_resource import WarehouseResource
 
-if TYPE_CHECKING:
-    from holley_assets.experiment.power import RecentUsers
-
 JSON_FILE, HTML_FILE = "experiment_readout.json", "experiment_readout.html"
-_INTERVALS = ("interval", "relative_interval")
-_BEFORE = {
-    "click_rate": "clicks_before",
-    "conversion": "orders_before",
-    "revenue_per_user": "order_value_before",
-}
 
 
 @dg.asset(
@@ -151,49 +140,22 @@ def experiment_readout(
     Whether the arms have their users comes first. One may read it daily: the comparison is that of the newest declared
     look, and its bounds hold for all looks together.
     """
-    # Seconds of imports that no other step needs.
-    from holley_assets.experiment.page import render, summarise
-    from holley_assets.experiment.power import power_plan
-    from holley_assets.experiment.readout import read_experiment
-    from holley_assets.experiment.rollout import next_share
-
     step = Step(context, settings)
     with one_line(WarehouseError, DeclarationError):
-        frozen, reason = _running(step, warehouse)
-        if frozen is None:
-            raise DeclarationError(f"these outcomes are of an experiment that is not there now: {reason}")
-    try:
-        readout = read_experiment(
-            frozen.declaration,
-            experiment_outcomes,
-            as_of=step.windows.as_of,
-            exposure_source=exposure_source(step.settings),
-        )
-    except ValueError as error:
-        raise dg.Failure(f"The experiment cannot be read: {error}", allow_retries=False) from error
-    share, why = next_share(readout)
-    readout[NEXT_SHARE] = {"share": share, "reason": why}
-    text = json.dumps(readout, indent=2, ensure_ascii=False) + "\n"
+        frozen = _required(step, warehouse)
+    readout = _read(step, frozen.declaration, experiment_outcomes)
     page = step.artifacts.publish_text(
-        render(
-            readout,
-            plan=power_plan(frozen.declaration, recent_users(experiment_outcomes, frozen.declaration)),
-            lifts=_lifts(step, readout),
-            source=step.windows.source,
-        ),
-        HTML_FILE,
+        _page(step, readout, frozen.declaration, experiment_outcomes), HTML_FILE
     )
+    text = json.dumps(readout, indent=2, ensure_ascii=False) + "\n"
     reference = step.artifacts.publish_text(text, JSON_FILE)
     tracked = step.shown(step.journal.record(_record(step, readout, [reference, page])))
     publish_text(step.store, kept_readout(frozen.declaration.name), text)
     return dg.MaterializeResult(
         value=reference.to_table(),
         metadata={
-            "decision": readout["decision"]["outcome"],
-            "reason": readout["decision"]["reason"],
-            "readout": dg.MetadataValue.md(summarise(readout)),
+            **_shown(readout),
             "report": dg.MetadataValue.path(step.store.location(page.path)),
-            NEXT_SHARE: f"{share:.0%}: {why}",
             "frozen_at": frozen.frozen_at.isoformat(),
             **tracked,
             **step.took(),
@@ -202,30 +164,62 @@ def experiment_readout(
     )
 
 
-def recent_users(outcomes: pa.Table, declaration: Declaration) -> "RecentUsers":
-    """What the power plan reckons with: the primary metric in the window before the first exposure, in both arms.
+def _required(step: Step, warehouse: WarehouseResource) -> Frozen:
+    """The experiment that the outcomes are of.
 
-    Args:
-        outcomes: asset ``experiment_outcomes``.
-        declaration: whose primary metric is meant.
+    Raises:
+        DeclarationError: it is not there any more.
+        WarehouseError: the record of declarations cannot be read.
     """
-    from holley_assets.experiment.power import RecentUsers
+    frozen, reason = _running(step, warehouse)
+    if frozen is None:
+        raise DeclarationError(f"these outcomes are of an experiment that is not there now: {reason}")
+    return frozen
 
-    before = outcomes[_BEFORE[declaration.primary_metric]]
-    if declaration.primary_metric != "revenue_per_user":
-        before = pc.greater(before, 0)
-    values = pc.cast(before, pa.float64())
-    newest = pc.max(outcomes["week"]).as_py() or 0
-    first = pc.sum(pc.equal(outcomes["week"], 0)).as_py() or 0
-    return RecentUsers(
-        mean=pc.mean(values).as_py() or 0.0,
-        variance=pc.variance(values).as_py() or 0.0,
-        users_in_the_first_week=first,
-        new_users_a_week=(outcomes.num_rows - first) // newest if newest else 0,
-    )
+
+def _read(step: Step, declaration: Declaration, outcomes: pa.Table) -> dict[str, Any]:
+    """The readout as of the run's day, and how far a rollout may go by it.
+
+    Raises:
+        dg.Failure: the outcomes are not of this experiment.
+    """
+    # Seconds of imports that no other step needs.
+    from holley_assets.experiment.readout import read_experiment
+    from holley_assets.experiment.rollout import next_share
+
+    as_of, source = step.windows.as_of, exposure_source(step.settings)
+    try:
+        readout = read_experiment(declaration, outcomes, as_of=as_of, exposure_source=source)
+    except ValueError as error:
+        raise dg.Failure(f"The experiment cannot be read: {error}", allow_retries=False) from error
+    share, reason = next_share(readout)
+    return {**readout, NEXT_SHARE: {"share": share, "reason": reason}}
+
+
+def _page(step: Step, readout: Mapping[str, Any], declaration: Declaration, outcomes: pa.Table) -> str:
+    from holley_assets.experiment.page import render
+    from holley_assets.experiment.power import power_plan, recent_users
+
+    plan = power_plan(declaration, recent_users(outcomes, declaration))
+    return render(readout, plan=plan, lifts=_lifts(step, readout), source=step.windows.source)
+
+
+def _shown(readout: Mapping[str, Any]) -> dict[str, Any]:
+    """What the UI shows of a readout."""
+    from holley_assets.experiment.page import summarise
+
+    decision, following = readout["decision"], readout[NEXT_SHARE]
+    return {
+        "decision": decision["outcome"],
+        "reason": decision["reason"],
+        "readout": dg.MetadataValue.md(summarise(readout)),
+        NEXT_SHARE: f"{following['share']:.0%}: {following['reason']}",
+    }
 
 
 def _record(step: Step, readout: Mapping[str, Any], artifacts: list[Reference]) -> ReadoutRecord:
+    from holley_assets.experiment.readout import readout_metrics
+
     return ReadoutRecord(
         written_at=datetime.datetime.now(datetime.UTC),
         dagster_run_id=step.run_id,
@@ -235,22 +229,6 @@ def _record(step: Step, readout: Mapping[str, Any], artifacts: list[Reference]) 
         metrics=readout_metrics(readout),
         artifacts=artifacts,
     )
-
-
-def readout_metrics(readout: Mapping[str, Any]) -> dict[str, float]:
-    """The users by arm, the mismatch and the estimates of each metric, by dotted names."""
-    found: dict[str, Any] = {"mismatch.p_value": readout["mismatch"]["p_value"]}
-    for arm, counts in readout["traffic"]["arms"].items():
-        found[f"users.{arm}"] = counts["users"]
-    for row in [readout["primary"], *(readout["secondary"] or []), *(readout["guardrails"] or [])]:
-        for name, value in ((row or {}).get("estimate") or {}).items():
-            ends = zip(("low", "high"), value, strict=True) if name in _INTERVALS and value else [("", value)]
-            found |= {".".join(filter(None, (row["name"], name, end))): each for end, each in ends}
-    return {
-        name: float(value)
-        for name, value in found.items()
-        if isinstance(value, int | float) and math.isfinite(value)
-    }
 
 
 def _lifts(step: Step, readout: Mapping[str, Any]) -> list[dict[str, Any]]:

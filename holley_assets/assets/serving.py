@@ -9,7 +9,6 @@ import pyarrow.compute as pc
 
 from holley_assets.assets.delivery import REFUSALS, publication_metadata
 from holley_assets.assets.publisher import PublisherResource
-from holley_assets.assets.recommendations import recommendations_of_users
 from holley_assets.assets.serving_plan import Present, buckets_of, present_plan
 from holley_assets.assets.step import Step
 from holley_assets.checks.provenance import Lineage
@@ -26,6 +25,7 @@ from holley_assets.core.metadata_keys import (
     MODEL_VERSION,
 )
 from holley_assets.core.time_windows import TimeWindows
+from holley_assets.pipeline.delivery import recommendations_of_users
 from holley_assets.ranking import PairScorer
 from holley_assets.ranking.arms import ARM, ASSIGNED_ARM, GRAPH_ARM, SQL_ARM, mix_arms
 from holley_assets.ranking.comparison import pair_scores

@@ -1,6 +1,5 @@
 """Parts beside a part, for other surfaces than e-mail: staged and judged, then published."""
 
-import datetime
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +25,7 @@ from holley_assets.core.failures import one_line
 from holley_assets.core.groups import DELIVERY, OWNERS, RECOMMENDATIONS
 from holley_assets.core.metadata_keys import AS_OF, MODEL_VERSION, SOURCE_KIND
 from holley_assets.core.output_tables import OUTPUT_DATASET, SIMILAR_PARTS_OUTPUT
-from holley_assets.evaluation.vectors import vector_matrix, vectors_of_view
+from holley_assets.pipeline.similar_parts import similar_parts_of_model
 from holley_assets.resources.io_manager import write_parquet
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.interface import checksum
@@ -63,46 +62,55 @@ def similar_parts(
     and model in common. `evidence` holds the number of buyers (0 below HOLLEY_PAIR_MINIMUM_BUYERS) and of cars that
     both fit. Staged, not delivered: its checks run on it in the warehouse, in this step.
     """
-    from holley_assets.ranking.similar_parts import eligible_parts, find_similar_parts
-
     step = Step(context, settings)
-    vectors = vectors_of_view(product_embeddings, "serving")
-    table = find_similar_parts(
-        vector_matrix(vectors),
-        vectors["base_sku"].cast(pa.string()).combine_chunks(),
+    table = similar_parts_of_model(
+        product_embeddings,
         ordered_pairs,
         fitment=fitment,
         parts=parts,
-        maximum=step.settings.rules.maximum_similar_parts,
-        pair_dimensions=step.settings.run.pair_dimensions,
-        generated_at=datetime.datetime.combine(step.windows.as_of, datetime.time(), tzinfo=datetime.UTC),
-        model_version=vectors[MODEL_VERSION][0].as_py(),
+        windows=step.windows,
+        settings=step.settings,
     )
     path = step.staging_path(context.asset_key)
     write_parquet(table, path)
     found = step.took()
     step.begin()
-    checks = step.settings.checks
     with one_line(WarehouseError):
-        opened = step.open(warehouse)
-        results = [
-            *_judge(opened, path, step),
-            check_coverage(table, len(eligible_parts(parts)[0]), checks.similar_parts_share),
-            check_change(table, _last_published(opened), checks.similar_parts_change),
-        ]
-    relations = pc.value_counts(table["relation"]).to_pylist()
+        results = _verdicts(step, step.open(warehouse), table, parts, path)
     return dg.MaterializeResult(
         value=path,
         metadata={
-            **{f"rows_{each['values']}": each["counts"] for each in relations},
-            MODEL_VERSION: vectors[MODEL_VERSION][0].as_py(),
-            AS_OF: step.windows.as_of.isoformat(),
-            SOURCE_KIND: step.windows.source_kind,
+            **_shown(table, step),
+            MODEL_VERSION: product_embeddings[MODEL_VERSION][0].as_py(),
             **found,
             "seconds_checking": step.took()["seconds"],
         },
         check_results=results,
     )
+
+
+def _verdicts(
+    step: Step, opened: Warehouse, table: pa.Table, parts: pa.Table, path: Path
+) -> list[dg.AssetCheckResult]:
+    """All checks on the table, which ``path`` holds."""
+    from holley_assets.ranking.similar_parts import eligible_parts
+
+    checks = step.settings.checks
+    return [
+        *_judge(opened, path, step),
+        check_coverage(table, len(eligible_parts(parts)[0]), checks.similar_parts_share),
+        check_change(table, _last_published(opened), checks.similar_parts_change),
+    ]
+
+
+def _shown(table: pa.Table, step: Step) -> dict[str, int | str]:
+    """Rows of each relation, and of what day and source they are."""
+    relations = pc.value_counts(table["relation"]).to_pylist()
+    return {
+        **{f"rows_{each['values']}": each["counts"] for each in relations},
+        AS_OF: step.windows.as_of.isoformat(),
+        SOURCE_KIND: step.windows.source_kind,
+    }
 
 
 def _judge(opened: Warehouse, path: Path, step: Step) -> Iterator[dg.AssetCheckResult]:

@@ -4,6 +4,7 @@ import datetime
 import time
 from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 import dagster as dg
 
@@ -19,6 +20,7 @@ from holley_assets.core.asset_keys import (
     SERVING_TABLE,
 )
 from holley_assets.core.event_log import runs_since
+from holley_assets.core.failures import one_line
 from holley_assets.core.groups import (
     GRAPH_TABLES,
     OWNERS,
@@ -132,6 +134,61 @@ def time_windows(
     here, in one line, before anything is computed.
     """
     started = time.monotonic()
+    _point_out_unknown_variables(context)
+    with one_line(SettingsError, SourceTableError, WarehouseError, MonthBudgetError):
+        begun = _begin(context, settings.load(), warehouse)
+    for name, description in begun.tables.items():
+        context.log_event(
+            source_materialization(name, description, source=begun.windows.source, found_by="the run")
+        )
+    path = settings.freeze(begun.settings, context.run.run_id)
+    return dg.MaterializeResult(
+        value=begun.windows.to_table(),
+        metadata={
+            "source_rows": {name: description.rows for name, description in begun.tables.items()},
+            "settings": dg.MetadataValue.path(path),
+            "seconds": round(time.monotonic() - started, 2),
+        },
+        check_results=[begun.month],
+    )
+
+
+class _Begun(NamedTuple):
+    """A run whose settings and sources are sound.
+
+    Attributes:
+        settings: with the run's day.
+        windows: of the run.
+        tables: source tables by name.
+        month: whether the runs of the month keep to its budget.
+    """
+
+    settings: Settings
+    windows: TimeWindows
+    tables: dict[str, TableDescription]
+    month: dg.AssetCheckResult
+
+
+def _begin(context: dg.AssetExecutionContext, loaded: Settings, warehouse: WarehouseResource) -> _Begun:
+    """Ask the clock, once, and validate everything.
+
+    Raises:
+        SettingsError: a setting is wrong, or the sample cannot be generated with it.
+        MonthBudgetError: the month's runs have cost too much for this one.
+        WarehouseError: a dataset of the output cannot be written.
+        SourceTableError: a table is not what the queries need.
+    """
+    settings = loaded.model_copy(update={"run": on_tagged_day(loaded.run, context.run.tags)})
+    now = datetime.datetime.now(datetime.UTC)
+    windows = resolve_windows(settings.run, now.date())
+    assets = context.job_def.asset_layer.selected_asset_keys
+    month = check_month(context.instance, settings, now, assets)
+    datasets = output_datasets(settings, assets)
+    tables = prepare_sources(settings, windows, warehouse, origin_of(context), datasets)
+    return _Begun(settings, windows, tables, month)
+
+
+def _point_out_unknown_variables(context: dg.AssetExecutionContext) -> None:
     for name in unknown_variables():
         meant = likely_setting(name)
         context.log.warning(
@@ -139,28 +196,3 @@ def time_windows(
             + (f"{meant} may be meant, " if meant else "")
             + "see holley_assets/settings/README.md"
         )
-    try:
-        loaded = settings.load()
-        resolved = loaded.model_copy(update={"run": on_tagged_day(loaded.run, context.run.tags)})
-        now = datetime.datetime.now(datetime.UTC)
-        windows = resolve_windows(resolved.run, now.date())
-        assets = context.job_def.asset_layer.selected_asset_keys
-        month = check_month(context.instance, resolved, now, assets)
-        datasets = output_datasets(resolved, assets)
-        tables = prepare_sources(resolved, windows, warehouse, origin_of(context), datasets)
-    except (SettingsError, SourceTableError, WarehouseError, MonthBudgetError) as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
-    for name, description in tables.items():
-        context.log_event(
-            source_materialization(name, description, source=windows.source, found_by="the run")
-        )
-    path = settings.freeze(resolved, context.run.run_id)
-    return dg.MaterializeResult(
-        value=windows.to_table(),
-        metadata={
-            "source_rows": {name: description.rows for name, description in tables.items()},
-            "settings": dg.MetadataValue.path(path),
-            "seconds": round(time.monotonic() - started, 2),
-        },
-        check_results=[month],
-    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -17,11 +18,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from holley_assets.assets.recommendations import delivered_by, recommendations_of_users
 from holley_assets.console.errors import ConsoleError
 from holley_assets.console.run_files import RunFiles
 from holley_assets.core.time_windows import TimeWindows
-from holley_assets.ranking.comparison import users_with_profiles
+from holley_assets.pipeline.delivery import DeliveryTables, recommendations_of_model, users_of_delivery
 from holley_assets.ranking.sharding import merge_shards, take_shard
 
 Map = Callable[[Callable[[int], pa.Table], Sequence[int]], Iterable[pa.Table]]
@@ -39,30 +39,14 @@ def rank_shard(data_dir: Path, number: int, shards: int) -> pa.Table:
         ConsoleError: no run has finished there.
     """
     files = RunFiles(data_dir)
-    nodes, profiles = files.table("user_nodes"), files.table("user_profiles")
-    scorer, model_version = delivered_by(
-        user_nodes=nodes,
-        user_profiles=profiles,
-        **{
-            name: files.table(name)
-            for name in (
-                "user_embeddings",
-                "product_embeddings",
-                "history_scores",
-                "mixture_weights",
-                "popularity",
-            )
-        },
+    tables = DeliveryTables(
+        **{field.name: files.table(field.name) for field in dataclasses.fields(DeliveryTables)}
     )
-    table, _ = recommendations_of_users(
-        take_shard(users_with_profiles(nodes, profiles, "serving_profile"), number, shards),
-        scorer,
-        fitment=files.table("fitment"),
-        parts=files.table("parts"),
-        purchases=files.table("user_purchases"),
-        windows=TimeWindows.from_table(files.table("time_windows")),
-        settings=files.settings(files.find_run("latest")),
-        model_version=model_version,
+    table, _ = recommendations_of_model(
+        take_shard(users_of_delivery(tables), number, shards),
+        tables,
+        TimeWindows.from_table(files.table("time_windows")),
+        files.settings(files.find_run("latest")),
     )
     return table
 

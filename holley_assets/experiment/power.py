@@ -6,10 +6,19 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from holley_assets.experiment.declaration import Declaration
 from holley_assets.experiment.looks import sequential_bounds
 
 LONGEST_WEEKS = 52
+# What is known of the users before their first exposure, by primary metric.
+_BEFORE = {
+    "click_rate": "clicks_before",
+    "conversion": "orders_before",
+    "revenue_per_user": "order_value_before",
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,27 @@ class RecentUsers:
             raise ValueError("users of a week cannot be fewer than 0")
         if not -1.0 <= self.correlation <= 1.0:
             raise ValueError(f"the correlation is {self.correlation}; it must be from -1 to 1")
+
+
+def recent_users(outcomes: pa.Table, declaration: Declaration) -> RecentUsers:
+    """What the power plan reckons with: the primary metric in the window before the first exposure, in both arms.
+
+    Args:
+        outcomes: asset ``experiment_outcomes``.
+        declaration: whose primary metric is meant.
+    """
+    before = outcomes[_BEFORE[declaration.primary_metric]]
+    if declaration.primary_metric != "revenue_per_user":
+        before = pc.greater(before, 0)
+    values = pc.cast(before, pa.float64())
+    newest = pc.max(outcomes["week"]).as_py() or 0
+    first = pc.sum(pc.equal(outcomes["week"], 0)).as_py() or 0
+    return RecentUsers(
+        mean=pc.mean(values).as_py() or 0.0,
+        variance=pc.variance(values).as_py() or 0.0,
+        users_in_the_first_week=first,
+        new_users_a_week=(outcomes.num_rows - first) // newest if newest else 0,
+    )
 
 
 def users_after(recent: RecentUsers, weeks: int) -> int:

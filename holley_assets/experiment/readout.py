@@ -7,6 +7,8 @@ corrected figures.
 from __future__ import annotations
 
 import datetime
+import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -31,6 +33,7 @@ from holley_assets.experiment.verdict import decide
 # What the documents ask of the click rate before everybody gets the graph: 10 % more, relative.
 GATE = 0.10
 ExposureSource = Literal["sent", "published"]
+_INTERVALS = ("interval", "relative_interval")
 _FIGURES = ("statistic", "effect", "interval", "relative", "relative_interval")
 RESULTS = (
     "primary",
@@ -191,4 +194,20 @@ def _gate(clicks: dict[str, Any]) -> dict[str, Any]:
         "interval": interval,
         "passes": relative is not None and reaches(relative, GATE),
         "surely": interval is not None and reaches(interval[0], GATE),
+    }
+
+
+def readout_metrics(readout: Mapping[str, Any]) -> dict[str, float]:
+    """The users by arm, the mismatch and the estimates of each metric, by dotted names."""
+    found: dict[str, Any] = {"mismatch.p_value": readout["mismatch"]["p_value"]}
+    for arm, counts in readout["traffic"]["arms"].items():
+        found[f"users.{arm}"] = counts["users"]
+    for row in [readout["primary"], *(readout["secondary"] or []), *(readout["guardrails"] or [])]:
+        for name, value in ((row or {}).get("estimate") or {}).items():
+            ends = zip(("low", "high"), value, strict=True) if name in _INTERVALS and value else [("", value)]
+            found |= {".".join(filter(None, (row["name"], name, end))): each for end, each in ends}
+    return {
+        name: float(value)
+        for name, value in found.items()
+        if isinstance(value, int | float) and math.isfinite(value)
     }

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from small_run import FinishedRun, execute_job, failure_of, read_asset
 
-from holley_assets.assets import recommendations
+from holley_assets.pipeline import delivery
 
 EVENTS = "ingestion_unified_schema_incremental"
 USERS = "ingestion_unified_attributes_schema_incremental"
@@ -123,14 +123,14 @@ def test_a_broken_rule_stops_the_delivery_and_leaves_the_output(
 ) -> None:
     run, instance = continued_run
     before = delivered(run.data_dir)
-    honest = recommendations.wide_table
+    honest = delivery.wide_table
 
     def careless(*args: object, **kwargs: object) -> tuple[pa.Table, dict[str, int]]:
         table, dropped = honest(*args, **kwargs)
         place = table.schema.get_field_index("rec1_price")
         return table.set_column(place, "rec1_price", pa.array(np.full(table.num_rows, 49.99))), dropped
 
-    monkeypatch.setattr(recommendations, "wide_table", careless)
+    monkeypatch.setattr(delivery, "wide_table", careless)
     result = execute_job("daily_score", instance=instance)
     assert not result.success
     (check,) = [

@@ -24,8 +24,8 @@ from automation.project_in_process import definitions
 from small_run import failure_of
 from webhook import Webhook
 
-from holley_assets.assets import recommendations
 from holley_assets.automation.schedules import AS_OF_TAG
+from holley_assets.pipeline import delivery
 from holley_assets.resources.tracking.model_registry import open_model_registry
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 from holley_assets.resources.warehouse_resource import WarehouseResource
@@ -187,7 +187,7 @@ def test_a_week(week: Week, monkeypatch: pytest.MonkeyPatch) -> None:
     # Friday: a rule is broken. Nothing is written, and the alert has the check's words.
     served, delivered = week.served(), week.delivered()
     with monkeypatch.context() as patch:
-        patch.setattr(recommendations, "wide_table", too_cheap)
+        patch.setattr(delivery, "wide_table", too_cheap)
         week.until(4, 12)
     assert week.days("daily_score")[3:] == [("02-06", "FAILURE")]
     (broken,) = week.told()
@@ -249,7 +249,7 @@ def too_cheap(*args: Any, **kwargs: Any) -> tuple[pa.Table, dict[str, int]]:
     return table.set_column(place, "rec1_price", pa.array(np.full(table.num_rows, 49.99))), dropped
 
 
-_honest = recommendations.wide_table
+_honest = delivery.wide_table
 
 
 def with_other_part_types(table: pa.Table) -> pa.Table:

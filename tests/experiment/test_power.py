@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 
+import pyarrow as pa
 import pytest
 from experiment_world import declare
 from scipy.stats import norm
 
-from holley_assets.experiment.power import RecentUsers, power_plan, users_after, weeks_for
+from holley_assets.experiment.declaration import PrimaryMetric
+from holley_assets.experiment.power import RecentUsers, power_plan, recent_users, users_after, weeks_for
 
 # 10 % of the users click: 4 (1.96 + 0.8416)² · 0.09 / 0.01² = 28,256 users for a change of a tenth.
 CLICKS = RecentUsers(mean=0.1, variance=0.09, users_in_the_first_week=10_000, new_users_a_week=3_043)
@@ -107,3 +109,29 @@ def test_impossible_users_are_refused(fields: dict[str, float], words: str) -> N
     usual = {"mean": 0.1, "variance": 0.09, "users_in_the_first_week": 1, "new_users_a_week": 1}
     with pytest.raises(ValueError, match=words):
         RecentUsers(**(usual | fields))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("metric", "mean", "variance"),
+    [("click_rate", 0.4, 0.24), ("conversion", 0.2, 0.16), ("revenue_per_user", 20.0, 1600.0)],
+)
+def test_the_plan_reckons_with_what_users_did_before(
+    metric: PrimaryMetric, mean: float, variance: float
+) -> None:
+    """Five users, two in the first week; of the other three, who came in two weeks, one a week."""
+    outcomes = pa.table(
+        {
+            "week": [0, 0, 1, 2, 2],
+            "clicks_before": [0, 3, 0, 1, 0],
+            "orders_before": [0, 0, 2, 0, 0],
+            "order_value_before": [0.0, 0.0, 100.0, 0.0, 0.0],
+        }
+    )
+    found = recent_users(outcomes, declare(primary_metric=metric))
+    assert (found.mean, found.variance) == pytest.approx((mean, variance))
+    assert (found.users_in_the_first_week, found.new_users_a_week, found.correlation) == (2, 1, 0.0)
+
+
+def test_without_users_nobody_comes() -> None:
+    none = {"week": pa.array([], pa.int64()), "clicks_before": pa.array([], pa.int64())}
+    assert recent_users(pa.table(none), declare()) == RecentUsers(0.0, 0.0, 0, 0)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from experiment_world import END, START, declare, outcome_table, shares
 
-from holley_assets.experiment.readout import RESULTS, read_experiment
+from holley_assets.experiment.readout import RESULTS, read_experiment, readout_metrics
 from holley_assets.experiment.verdict import DECISIONS
 
 DAY = datetime.timedelta(days=1)
@@ -236,3 +236,30 @@ def test_what_an_exposure_is_and_what_was_declared_stand_in_the_readout() -> Non
 def test_a_table_that_is_none_is_refused(change, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         read(change(rates(0.1, 0.1)))
+
+
+def test_numbers_have_dotted_names_and_what_is_missing_has_none() -> None:
+    estimate = {
+        "relative": 0.1,
+        "interval": [-1.0, 2.0],
+        "relative_interval": None,
+        "statistic": float("nan"),
+    }
+    readout = {
+        "mismatch": {"p_value": None},
+        "traffic": {"arms": {"sql": {"users": 3}, "graph": {"users": 4}}},
+        "primary": {"name": "click_rate", "estimate": estimate},
+        "secondary": [{"name": "conversion", "estimate": None}],
+        "guardrails": None,
+    }
+    assert readout_metrics(readout) == {
+        "users.sql": 3.0,
+        "users.graph": 4.0,
+        "click_rate.relative": 0.1,
+        "click_rate.interval.low": -1.0,
+        "click_rate.interval.high": 2.0,
+    }
+    assert readout_metrics({**readout, "primary": None, "secondary": None}) == {
+        "users.sql": 3.0,
+        "users.graph": 4.0,
+    }

@@ -142,11 +142,18 @@ def test_orders_of_what_does_not_fit_count_in_the_totals() -> None:
     assert scores(("carl", 7), minimums=TierMinimums(5, 7, 1)) == [[anywhere(5), anywhere(1), anywhere(1)]]
 
 
-def test_cars_whose_names_run_together_are_two() -> None:
+@pytest.mark.parametrize(
+    ("least", "expected"), [(1, [segment(0)] * 3), (2, [anywhere(5), anywhere(2), anywhere(2)])]
+)
+def test_cars_whose_names_run_together_are_two(least: int, expected: list[float]) -> None:
     """Fred's order alone is of a GMC 10; Emma's is of a GM C10."""
-    for least, score in ((1, segment), (2, anywhere)):
-        found = scores(("gina", 1), minimums=TierMinimums(segment=least, make=99, pair=0))
-        assert found == [[segment(0)] * 3] if score is segment else [[anywhere(5), anywhere(2), anywhere(2)]]
+    assert scores(("gina", 1), minimums=TierMinimums(segment=least, make=99, pair=0)) == [expected]
+
+
+def test_of_each_visitor_its_own_orders_are_left_out() -> None:
+    """Orders of both are mixed; Bert comes first."""
+    alone = [scores(("bert", 6))[0], scores(("anna", 11))[0]]
+    assert scores(("bert", 6), ("anna", 11)) == alone == scores(("anna", 11), ("bert", 6))[::-1]
 
 
 def test_visits_of_one_user_are_left_out_each_for_itself() -> None:
