@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 from bigquery_emulator import BigQueryEmulator, running_emulator
 from filelock import FileLock
+from hypothesis import settings
 from jaxtyping import install_import_hook
 from mlflow_server import MlflowServer, running_mlflow
 from shape_checks import SHAPED
@@ -23,6 +24,9 @@ from webhook import Webhook, running_webhook
 
 # Tests run side by side: more threads would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# An example that takes longer than usual on a busy machine is no fault.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 # Before any of them is imported. What a test starts as a process of its own runs unchecked, as in production.
 install_import_hook(SHAPED, "shape_checks.checked")
 

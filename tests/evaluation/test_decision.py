@@ -122,7 +122,7 @@ def test_without_cold_users_there_is_no_decision() -> None:
     above=st.floats(0.0, 0.1),
     clicks=st.integers(0, 5000),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_claim_never_goes_beyond_its_interval(lift: float, below: float, above: float, clicks: int) -> None:
     """Whatever the numbers: a win starts at its threshold, and every outcome is a known one with a reason."""
     bounds = (lift - below, lift + above)

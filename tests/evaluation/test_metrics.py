@@ -208,7 +208,7 @@ def slow_metrics(ranking: list[str], clicked: set[str]) -> dict[str, float]:
 
 
 @given(rankings=rankings_strategy, clicks=clicks_strategy, order=st.randoms(use_true_random=False))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_agrees_with_a_slow_reference_in_any_row_order(rankings: Rows, clicks: Rows, order: object) -> None:
     """The hit matrix gives what the definitions give, whatever order the rows come in."""
     table = rankings_table({"gnn": rankings})
@@ -228,7 +228,7 @@ def test_agrees_with_a_slow_reference_in_any_row_order(rankings: Rows, clicks: R
     hits=st.lists(st.lists(st.booleans(), min_size=20, max_size=20), min_size=1, max_size=8),
     extra=st.integers(0, 5),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_metrics_are_bounded_and_grow_with_k(hits: list[list[bool]], extra: int) -> None:
     """Each lies in [0, 1]; a deeper cut-off never lowers hit rate or recall."""
     matrix = np.array(hits)

@@ -40,7 +40,7 @@ def test_mcnemar_without_evidence() -> None:
 
 
 @given(wins=st.integers(0, 60), losses=st.integers(0, 60), agreeing=st.integers(0, 40))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_mcnemar_is_symmetric_and_looks_at_discordant_users_alone(
     wins: int, losses: int, agreeing: int
 ) -> None:
@@ -95,7 +95,7 @@ def test_relative_lift() -> None:
 
 
 @given(users=st.integers(4, 100_000), discordant=st.floats(0.0, 1.0))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_minimal_detectable_lift_solves_the_sample_size_formula(users: int, discordant: float) -> None:
     """Put back into Miettinen's formula, the lift asks for exactly as many users."""
     lift = minimal_detectable_lift(users, discordant)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from holley_assets.evaluation.drift import VectorDrift, norm_statistics, vector_drift
@@ -28,7 +28,6 @@ def test_the_index_of_a_known_shift() -> None:
     assert population_stability_index([], [1]) is None
 
 
-@settings(deadline=None)
 @given(before=counts, now=counts)
 def test_an_index_is_never_negative_and_always_finite(before: list[int], now: list[int]) -> None:
     found = population_stability_index(before, now)
@@ -69,7 +68,6 @@ def unit(rows: int, dimension: int, seed: int) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 50))
 def test_a_map_that_was_turned_or_mirrored_did_not_drift(seed: int) -> None:
     vectors = unit(40, 8, seed)

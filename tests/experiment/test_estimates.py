@@ -269,7 +269,7 @@ def test_the_value_of_an_order_without_orders_is_nothing() -> None:
     assert measure(users_of(table), GUARDRAILS["average_order_value"], 0.95)["estimate"] is None
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     rates=st.lists(st.floats(0.05, 0.95), min_size=3, max_size=3),
     users=st.lists(st.integers(20, 400), min_size=6, max_size=6),
@@ -295,7 +295,7 @@ def test_swapping_the_arms_turns_the_sign_and_nothing_else(
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 1000), shift=st.floats(-50, 50))
 def test_what_all_users_of_a_period_have_more_changes_no_difference(seed: int, shift: float) -> None:
     rng = np.random.default_rng(seed)

@@ -68,7 +68,7 @@ def test_a_look_every_day_of_eight_weeks() -> None:
     assert 2.0310 < bounds[-1] < 2.25
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     steps=st.lists(st.floats(0.05, 1.0), min_size=1, max_size=6),
     users=st.lists(st.floats(1.0, 100.0), min_size=6, max_size=6),

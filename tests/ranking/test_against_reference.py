@@ -232,13 +232,13 @@ def rank(
     ).to_table("test")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(worlds())
 def test_agrees_with_the_reference(world: dict[str, Any]) -> None:
     assert rank(world, TableScorer(world["scores"])).to_pylist() == reference(world)
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=75)
 @given(worlds())
 def test_embeddings_agree_with_the_reference(world: dict[str, Any]) -> None:
     """Indicator vectors of parts, times a profile's row of scores: the dot products are the scores."""
@@ -249,7 +249,7 @@ def test_embeddings_agree_with_the_reference(world: dict[str, Any]) -> None:
     assert rank(world, scorer).to_pylist() == reference(world)
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=75)
 @given(worlds())
 def test_pair_scores_agree_with_the_reference(world: dict[str, Any]) -> None:
     """The table knows no profiles: everybody ranks by the scores of profile 0."""
@@ -262,7 +262,7 @@ def test_pair_scores_agree_with_the_reference(world: dict[str, Any]) -> None:
     assert rank(world, PairScorer(pa.Table.from_pylist(pairs))).to_pylist() == reference(world)
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=75)
 @given(worlds(), st.sampled_from([1, 3, 20]), st.permutations(range(50)))
 def test_blocks_and_input_order_change_nothing(
     world: dict[str, Any], block_scores: int, order: list[int]
@@ -272,7 +272,7 @@ def test_blocks_and_input_order_change_nothing(
     assert shuffled.equals(rank(world, scorer))
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=75)
 @given(worlds())
 def test_collapsed_users_are_ranked_as_if_each_were_alone(world: dict[str, Any]) -> None:
     alone = {

@@ -111,7 +111,7 @@ def test_a_share_beyond_everybody_is_refused(buckets: int) -> None:
         mix_arms(None, wide(USERS, "sql"), graph_buckets=buckets, salt="x")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     graph=st.sets(st.sampled_from(USERS[:12])),
     sql=st.sets(st.sampled_from(USERS[:12])),

@@ -39,7 +39,7 @@ def unit_rows(random: np.random.Generator, rows: int, dim: int) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(1, 130), st.floats(1e-3, 1e6))
 def test_a_score_does_not_depend_on_what_else_is_in_the_block(seed: int, dim: int, length: float) -> None:
     """Bitwise: one by one, in any block, in any order, with coordinates permuted."""
@@ -175,7 +175,7 @@ def history(rows: list[tuple[int, str, float | None]]) -> pa.Table:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32))
 def test_a_history_is_added_to_its_own_pairs_and_leaves_all_others_bit_for_bit(seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -42,7 +42,7 @@ def users_of(profiles: list[int]) -> pa.Table:
     shards=st.integers(1, 6),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_shards_put_together_are_the_whole(profiles: list[int], shards: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     users = users_of(profiles)
