@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from holley_assets.assets import embedding_tables as embedding_tables_module
@@ -110,10 +111,12 @@ def published(day: datetime.date) -> dg.ExecuteInProcessResult:
     windows = TimeWindows(
         day, day - datetime.timedelta(30), day - datetime.timedelta(180), "parquet", "/none"
     )
+    file = SETTINGS.load().run.data_dir / "assets" / "time_windows.parquet"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(windows.to_table(), file)
     vector = [[float(day.day), 0.0]]
     nothing = pa.array([], pa.string())
     tables = {
-        "time_windows": windows.to_table(),
         "user_profiles": pa.table({"email_lower": ["a"], "serving_profile": np.array([0], np.int32)}),
         "user_embeddings": vectors("profile", [0], vector, ["serving"]),
         "product_embeddings": vectors("base_sku", ["A"], vector, ["serving"]),

@@ -8,9 +8,9 @@ import duckdb
 import pytest
 
 from holley_assets.resources.settings_resource import SettingsResource
-from holley_assets.resources.warehouse.duckdb import scratch, warehouse
+from holley_assets.resources.warehouse.duckdb import scratch
 from holley_assets.resources.warehouse.duckdb.scratch import memory_limit, scratch_connection
-from holley_assets.resources.warehouse.sql_files import Query
+from holley_assets.resources.warehouse.sql_files import read_query
 from holley_assets.resources.warehouse_resource import WarehouseResource
 
 GIB = 1024**3
@@ -66,14 +66,16 @@ def test_steps_side_by_side_share_and_a_pod_does_not(
     monkeypatch.setenv("HOLLEY_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("HOLLEY_COMPUTE_STEPS_AT_ONCE", "5")
     monkeypatch.setenv("HOLLEY_COMPUTE_EXECUTOR", executor)
-    asked: list[int] = []
 
     def limit(count: int) -> str:
-        asked.append(count)
-        return "1 GiB"
+        raise AskedError(f"{count} processes")
 
     monkeypatch.setattr(scratch, "memory_limit", limit)
-    monkeypatch.setattr(warehouse, "read_query", lambda name, datasets: Query(name, (), "SELECT 1 AS one"))
-    opened = WarehouseResource().open(SettingsResource().load(), tmp_path)
-    assert opened.query_to_parquet("one", {}, tmp_path / "one.parquet").rows == 1
-    assert asked == [processes]
+    warehouse = WarehouseResource().open(SettingsResource().load(), tmp_path)
+    values = dict.fromkeys(read_query("order_lines").parameters)
+    with pytest.raises(AskedError, match=f"^{processes} processes$"):
+        warehouse.query_to_parquet("order_lines", values, tmp_path / "order_lines.parquet")
+
+
+class AskedError(Exception):
+    """The limit was asked for."""
