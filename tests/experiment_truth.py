@@ -83,15 +83,7 @@ class Round:
     def outcomes(self, world: str, day: datetime.date) -> pa.Table:
         """The outcomes as of ``day``, by production's query."""
         declaration = self.declarations[world]
-        parameters = {
-            **_parameters(day),
-            "experiment": declaration.name,
-            "experiment_start": declaration.start,
-            "experiment_end": declaration.planned_end,
-            "click_days": declaration.windows.click_days,
-            "order_days": declaration.windows.order_days,
-            "order_value_quantile": declaration.order_value_quantile,
-        }
+        parameters = {**_parameters(day), **declaration.outcome_parameters()}
         path = self.folder / "experiment_outcomes.parquet"
         return pq.read_table(self.warehouse.query_to_parquet("experiment_outcomes", parameters, path).path)
 

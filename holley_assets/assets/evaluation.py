@@ -17,6 +17,7 @@ from holley_assets.core.groups import (
 )
 from holley_assets.evaluation.labels import ground_truth, labelled_users, without_users
 from holley_assets.evaluation.vectors import temperature_of
+from holley_assets.pipeline.delivery import DeliveryTables
 from holley_assets.pipeline.mixtures import mixed_scorers
 from holley_assets.pipeline.system_rankings import rank_all_systems
 from holley_assets.ranking import HistoryScorer
@@ -28,19 +29,9 @@ from holley_assets.settings import Settings, SettingsError
 
 
 @dataclasses.dataclass(frozen=True)
-class RankingTables:
-    """What test users are ranked by; each field is the asset of that name."""
+class RankingTables(DeliveryTables):
+    """What test users are ranked by, as customers are, and what they clicked; each field is the asset of that name."""
 
-    user_nodes: pa.Table
-    user_profiles: pa.Table
-    user_embeddings: pa.Table
-    product_embeddings: pa.Table
-    history_scores: pa.Table
-    mixture_weights: pa.Table
-    fitment: pa.Table
-    parts: pa.Table
-    popularity: pa.Table
-    user_purchases: pa.Table
     test_clicks: pa.Table
     test_interactions: pa.Table
 

@@ -67,7 +67,10 @@ def experiment_outcomes(
             context.log_event(dg.AssetObservation(EXPERIMENT_OUTCOMES, description=reason))
             return
         declaration = frozen.declaration
-        parameters = {**query_parameters(step.settings, step.windows), **_parameters(declaration)}
+        parameters = {
+            **query_parameters(step.settings, step.windows),
+            **declaration.outcome_parameters(),
+        }
         try:
             with shown_exposures(step, warehouse, parameters) as shown:
                 result = shown.warehouse.query_to_parquet(
@@ -105,17 +108,6 @@ def _running(step: Step, warehouse: WarehouseResource) -> tuple[Frozen | None, s
             f"experiment {declaration.name} is read as it was declared when it started, and the file has changed since"
         )
     return frozen, ""
-
-
-def _parameters(declaration: Declaration) -> dict[str, object]:
-    return {
-        "experiment": declaration.name,
-        "experiment_start": declaration.start,
-        "experiment_end": declaration.planned_end,
-        "click_days": declaration.windows.click_days,
-        "order_days": declaration.windows.order_days,
-        "order_value_quantile": declaration.order_value_quantile,
-    }
 
 
 @dg.asset(

@@ -146,6 +146,17 @@ class Declaration(_Section):
             for number in range(1, self.looks + 1)
         )
 
+    def outcome_parameters(self) -> dict[str, object]:
+        """Values of the parameters that only ``sql/experiment/experiment_outcomes.sql`` has."""
+        return {
+            "experiment": self.name,
+            "experiment_start": self.start,
+            "experiment_end": self.planned_end,
+            "click_days": self.windows.click_days,
+            "order_days": self.windows.order_days,
+            "order_value_quantile": self.order_value_quantile,
+        }
+
     def fingerprint(self) -> str:
         """16 hexadecimal digits of SHA-256 over every field, defaults included, in one fixed form.
 

@@ -13,13 +13,12 @@ import argparse
 import datetime
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from study import RESULTS_FOLDER, WORK_FOLDER, Study, markdown, open_study, tell, write_results
+from study import RESULTS_FOLDER, Study, add_source_arguments, markdown, source_study, tell, write_results
 
 from holley_assets.evaluation.metrics import HeldOutClicks, UserMetrics, held_out_clicks, score_systems
 from holley_assets.pipeline.options import ranking_options
@@ -78,19 +77,22 @@ class NewPartsStudy(Study):
         excluded = pa.concat_tables(
             [table.select(schema.names).cast(schema) for table in (purchases, self.met)]
         )
-        values: UserMetrics = {}
-        for group, truth in self.truths.items():
-            ranking = rank_users(
+
+        def ranked(purchases: pa.Table) -> pa.Table:
+            return rank_users(
                 self.users if users is None else users,
                 self.candidates,
                 scorer,
-                purchases=excluded if group == NEW_ALONE else purchases,
+                purchases=purchases,
                 view_end=self.windows.cutoff,
                 options=ranking_options(self.settings, self.settings.evaluation.depth),
-            )
-            values[group] = score_systems(ranking.to_table("system"), truth, ["system"])["system"][
-                "hit_rate@4"
-            ]
+            ).to_table("system")
+
+        all_parts, new_parts = ranked(purchases), ranked(excluded)
+        values: UserMetrics = {}
+        for group, truth in self.truths.items():
+            rankings = new_parts if group == NEW_ALONE else all_parts
+            values[group] = score_systems(rankings, truth, ["system"])["system"]["hit_rate@4"]
         return values
 
 
@@ -101,29 +103,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--source", type=Path, required=True, help="folder of source tables")
-    parser.add_argument("--as-of", type=datetime.date.fromisoformat, required=True)
-    parser.add_argument("--intent-start", type=datetime.date.fromisoformat, required=True)
+    add_source_arguments(parser)
     parser.add_argument("--systems", nargs="+", choices=list(PEERS), default=SYSTEMS)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", type=Path, default=WORK_FOLDER)
     arguments = parser.parse_args()
-    name = arguments.source.name
-    opened = open_study(
-        arguments.source,
-        arguments.work / name,
-        name=name,
-        as_of=arguments.as_of,
-        intent_start=arguments.intent_start,
-    )
-    study = NewPartsStudy(**vars(opened))
+    study = NewPartsStudy(**vars(source_study(arguments)))
     results: dict[str, Any] = {}
     for system in arguments.systems:
         values = PEERS[system](study, arguments.seed)
         results[system] = {group: float(np.mean(of)) for group, of in values.items()}
-        tell(f"{name}: {system} {100 * results[system][ANY]:.1f}")
+        tell(f"{study.name}: {system} {100 * results[system][ANY]:.1f}")
     users = {group: truth.users for group, truth in study.truths.items()}
-    write_results(RESULTS_FOLDER / f"new-parts-{name}.json", {"users": users, "systems": results}, arguments)
+    write_results(
+        RESULTS_FOLDER / f"new-parts-{study.name}.json", {"users": users, "systems": results}, arguments
+    )
     header = ["Hit Rate@4, %", *(f"{group} ({users[group]:,} users)" for group in users)]
     print(
         markdown(

@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import datetime
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -270,28 +268,17 @@ def evaluate(study: Any, *, window_days: int, seed: int) -> dict[str, Any]:
 def main() -> None:
     """Print the table and write it as JSON."""
     # The parts above serve without the queries and the graph.
-    from study import RESULTS_FOLDER, WORK_FOLDER, markdown, open_study, write_results
+    from study import RESULTS_FOLDER, add_source_arguments, markdown, source_study, write_results
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--source", type=Path, required=True, help="folder of source tables")
-    parser.add_argument("--as-of", type=datetime.date.fromisoformat, required=True)
-    parser.add_argument("--intent-start", type=datetime.date.fromisoformat, required=True)
+    add_source_arguments(parser)
     parser.add_argument("--window-days", type=int, default=30, help="b counts so long after a")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--work", type=Path, default=WORK_FOLDER)
     arguments = parser.parse_args()
-    name = arguments.source.name
-    study = open_study(
-        arguments.source,
-        arguments.work / name,
-        name=name,
-        as_of=arguments.as_of,
-        intent_start=arguments.intent_start,
-    )
+    study = source_study(arguments)
     results = evaluate(study, window_days=arguments.window_days, seed=arguments.seed)
-    write_results(RESULTS_FOLDER / f"similar-parts-{name}.json", results, arguments)
+    write_results(RESULTS_FOLDER / f"similar-parts-{study.name}.json", results, arguments)
     rows = [
         [system, *(f"{100 * values[part]:.1f}" for part in ("all", "few", "many"))]
         for system, values in results.items()

@@ -255,6 +255,27 @@ def add_sample_arguments(parser: argparse.ArgumentParser, *, seeds: Sequence[int
     parser.add_argument("--resume", action="store_true", help="keep what the JSON file holds already")
 
 
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of a study of source tables that are there: where they are, and as of which day."""
+    parser.add_argument("--source", type=Path, required=True, help="folder of source tables")
+    parser.add_argument("--as-of", type=datetime.date.fromisoformat, required=True)
+    parser.add_argument("--intent-start", type=datetime.date.fromisoformat, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, default=WORK_FOLDER)
+
+
+def source_study(arguments: argparse.Namespace) -> Study:
+    """The study of :func:`add_source_arguments`, by the name of its folder."""
+    name = arguments.source.name
+    return open_study(
+        arguments.source,
+        arguments.work / name,
+        name=name,
+        as_of=arguments.as_of,
+        intent_start=arguments.intent_start,
+    )
+
+
 def mean_and_spread(values: Sequence[float | None]) -> tuple[float | None, float | None]:
     """Mean and standard deviation (one degree of freedom off) of the values that exist."""
     known = np.array([value for value in values if value is not None])
