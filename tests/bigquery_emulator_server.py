@@ -8,6 +8,8 @@
 - A copy job with WRITE_TRUNCATE keeps the columns and the row count of the table that it replaces: here it replaces
   the table.
 - A job id that exists is used again: here it is refused with 409, as BigQuery does.
+- Requests read through one connection to DuckDB in threads of their own, so that one may get the rows of another: here
+  they take turns in one thread, and a second thread is refused.
 - A dry run estimates no bytes: here each is ``EMULATED_BYTES`` long (1 GiB), and so is each query.
 
 Started by ``bigquery_emulator.py`` in a process of its own, with the arguments of ``bqemulator start``.
@@ -17,14 +19,19 @@ from __future__ import annotations
 
 import os
 import re
+import threading
+from collections.abc import Callable
 from typing import Any
 
+import duckdb
+import fastapi.routing
 import pyarrow as pa
 from bqemulator.api.routes import jobs
 from bqemulator.catalog.ddl_sync import sync_created_table
 from bqemulator.cli import main
-from bqemulator.domain.errors import AlreadyExistsError
+from bqemulator.domain.errors import AlreadyExistsError, InvalidQueryError
 from bqemulator.jobs import executor
+from bqemulator.storage.engine import DuckDBEngine
 from bqemulator.storage.sql_identifiers import quoted_table_ref
 
 EMULATED_BYTES = os.environ.get("EMULATED_BYTES", str(1 << 30))
@@ -38,6 +45,7 @@ _LITERALS = {
 
 _emulated_query_job = jobs._handle_query_job
 _emulated_copy = executor._copy_table_into_destination
+_emulated_execute = DuckDBEngine.execute
 
 
 def with_literals(query: str, parameters: list[dict[str, Any]]) -> str:
@@ -115,7 +123,22 @@ async def copy_table(
     )
 
 
+async def answer_in_turn(answer: Callable[..., Any], *positional: Any, **named: Any) -> Any:
+    """Answer a request in the thread of the event loop."""
+    return answer(*positional, **named)
+
+
+def execute_in_one_thread(engine: DuckDBEngine, *statement: Any) -> duckdb.DuckDBPyConnection:
+    """The emulator's own statement, which no second thread may run on the connection."""
+    if threading.current_thread() is not threading.main_thread():
+        # The clients repeat what an internal error ends, for ten minutes.
+        raise InvalidQueryError("a second thread reads through the one connection")
+    return _emulated_execute(engine, *statement)
+
+
 if __name__ == "__main__":
+    fastapi.routing.run_in_threadpool = answer_in_turn
+    DuckDBEngine.execute = execute_in_one_thread
     jobs._handle_query_job = handle_query_job
     executor._copy_table_into_destination = copy_table
     main()
