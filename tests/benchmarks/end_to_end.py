@@ -45,6 +45,7 @@ WORK_FOLDER = Path("data/benchmarks/end_to_end")
 JOB = "weekly_retrain"
 GENERATION = "sample data (no part of the job)"
 WHOLE = "the whole job"
+SHORTEST_SECONDS = 1.0
 SQL, OTHER = "tables (SQL)", "windows, warnings"
 STAGES = {
     **{spec.name: SQL for spec in TABLE_SPECS},
@@ -65,25 +66,21 @@ class Step:
 
     Attributes:
         start, end: seconds since the epoch.
-        query_seconds: wall time of its query, where it is one.
-        checking_seconds: of the checks of what the query wrote.
     """
 
     name: str
     process: int
     start: float
     end: float = 0.0
-    query_seconds: float | None = None
-    checking_seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class Run:
-    """The job at one size."""
+    """The job at one size, by stage and by step."""
 
     users: int
     stages: list[Measurement]
-    tables: list[Measurement]
+    steps: list[Measurement]
 
 
 def generate(folder: Path, arguments: argparse.Namespace, users: int) -> Measurement | None:
@@ -129,7 +126,7 @@ def run_job(arguments: argparse.Namespace, users: int) -> Run:
     stages = [*summarise(steps, watched), whole(watched, figures)]
     if generated:
         stages.insert(0, generated)
-    return Run(users, stages, tables_of(steps, watched))
+    return Run(users, stages, each_step(steps, watched))
 
 
 def read_steps(instance: dg.DagsterInstance) -> tuple[list[Step], dict[str, int]]:
@@ -148,9 +145,6 @@ def read_steps(instance: dg.DagsterInstance) -> tuple[list[Step], dict[str, int]
         elif event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
             materialization = event.step_materialization_data.materialization
             metadata = materialization.metadata
-            if "seconds_checking" in metadata:
-                steps[name].query_seconds = float(metadata["seconds"].value)  # type: ignore[arg-type]
-                steps[name].checking_seconds = float(metadata["seconds_checking"].value)  # type: ignore[arg-type]
             if materialization.asset_key.to_user_string() == "training_graph":
                 counts = metadata["nodes"].value
                 figures |= {f"{kind} nodes": int(count) for kind, count in counts.items()}  # type: ignore[union-attr]
@@ -188,19 +182,12 @@ def whole(watched: WatchedCommand, figures: dict[str, int]) -> Measurement:
     return _measurement(WHOLE, watched.seconds, list(watched.processes.values()), **figures)
 
 
-def tables_of(steps: Iterable[Step], watched: WatchedCommand) -> list[Measurement]:
-    """What each query took with its checks, the longest first."""
-    tables = [
-        _measurement(
-            step.name,
-            step.query_seconds + (step.checking_seconds or 0.0),
-            [watched.processes[step.process]],
-            query_seconds=step.query_seconds,
-        )
-        for step in steps
-        if step.query_seconds is not None
+def each_step(steps: Iterable[Step], watched: WatchedCommand) -> list[Measurement]:
+    """What each step took, from its process's first event to its last, the longest first."""
+    measured = [
+        _measurement(step.name, step.end - step.start, [watched.processes[step.process]]) for step in steps
     ]
-    return sorted(tables, key=lambda measurement: -measurement.seconds)
+    return sorted(measured, key=lambda measurement: -measurement.seconds)
 
 
 def _measurement(name: str, seconds: float, usages: Sequence[Usage], **figures: object) -> Measurement:
@@ -217,30 +204,37 @@ def plain_table(measurements: Sequence[Measurement]) -> str:
 
 
 def growth_table(runs: Sequence[Run]) -> str:
-    """Processor seconds of each stage by size, with the exponents of time and of memory."""
+    """Seconds and memory of each stage and each step by size, with the exponents of both and of processor time.
+
+    A step that takes less than :data:`SHORTEST_SECONDS` at the greatest size is left out: it says nothing of growth.
+    """
     sizes = [run.users for run in runs]
-    by_name = [{stage.name: stage for stage in run.stages} for run in runs]
-    names = [name for name in by_name[-1] if all(name in stages for stages in by_name)]
+    by_name = [{each.name: each for each in (*run.stages, *run.steps)} for run in runs]
+    names = [
+        name
+        for name, greatest in by_name[-1].items()
+        if greatest.seconds >= SHORTEST_SECONDS and all(name in measured for measured in by_name)
+    ]
     rows = []
     for name in names:
-        stages = [known[name] for known in by_name]
+        measured = [known[name] for known in by_name]
         exponents = [
             growth_exponent(sizes, [max(value, 0.01) for value in values])
             for values in (
-                [stage.seconds for stage in stages],
-                [stage.cpu_seconds for stage in stages],
-                [stage.peak_mib for stage in stages],
+                [each.seconds for each in measured],
+                [each.cpu_seconds for each in measured],
+                [each.peak_mib for each in measured],
             )
         ]
         rows.append(
             [
                 name,
-                *(f"{stage.seconds:.1f} s, {stage.peak_mib:,.0f} MiB" for stage in stages),
+                *(f"{each.seconds:.1f} s, {each.peak_mib:,.0f} MiB" for each in measured),
                 *(f"{exponent:.2f}" for exponent in exponents),
             ]
         )
     for kind in by_name[-1][WHOLE].figures:
-        counts = [stages[WHOLE].figures[kind] for stages in by_name]
+        counts = [known[WHOLE].figures[kind] for known in by_name]
         rows.append(
             [kind, *(f"{count:,}" for count in counts), f"{growth_exponent(sizes, counts):.2f}", "", ""]
         )
@@ -263,7 +257,7 @@ def main() -> None:
         runs.append(run_job(arguments, users))
         print(f"\n{users:,} users\n\n{plain_table(runs[-1].stages)}\n")
         print(", ".join(f"{count:,} {name}" for name, count in runs[-1].stages[-1].figures.items()) + "\n")
-        print(f"{plain_table(runs[-1].tables)}\n", flush=True)
+        print(f"{plain_table(runs[-1].steps)}\n", flush=True)
         content = {
             "machine": machine("dagster", "duckdb", "torch"),
             "threads": arguments.threads,

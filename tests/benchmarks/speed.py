@@ -49,7 +49,7 @@ def command(benchmark: str, users: int, as_of: datetime.date, output: Path) -> l
 def entry(benchmark: str, users: int, as_of: datetime.date, day: datetime.date, written: Entry) -> Entry:
     """What a benchmark wrote, as it is kept."""
     runs = written.get("runs")
-    measured = [*runs[0]["stages"], *runs[0]["tables"]] if runs else written["measurements"]
+    measured = [*runs[0]["stages"], *runs[0]["steps"]] if runs else written["measurements"]
     return {
         "benchmark": benchmark,
         "users": users,
