@@ -47,6 +47,7 @@ from holley_assets.automation.schedules import schedules
 from holley_assets.automation.serving_jobs import serve_graph_again, serve_sql_only
 from holley_assets.automation.upstream_sensor import upstream_sensor
 from holley_assets.checks.coverage_checks import most_vehicles_are_in_the_fitment_table
+from holley_assets.checks.graph_checks import visitor_demand_is_of_before_the_cutoff
 from holley_assets.checks.lineage import blocking_checks_upstream
 from holley_assets.checks.output_watch import output_watch
 from holley_assets.checks.provenance import lineage_of
@@ -98,6 +99,7 @@ _checks = [
     test_set_can_decide,
     share_of_cold_users_is_usual,
     most_vehicles_are_in_the_fitment_table,
+    visitor_demand_is_of_before_the_cutoff,
 ]
 _settings = SettingsResource()
 _warehouse = WarehouseResource()

@@ -6,8 +6,9 @@ with Gaussian priors on what is learned. As a maximum a posteriori estimate it n
 
 from __future__ import annotations
 
+import functools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -38,7 +39,6 @@ class FittingPairs:
     offsets: Int[Tensor, "classes"]
     rows: Int[Tensor, "pairs"]
     num_products: int
-    _pairs: list[RaggedPairs] = field(default_factory=list, repr=False)
 
     @classmethod
     def of(cls, data: HeteroData) -> FittingPairs:
@@ -54,17 +54,18 @@ class FittingPairs:
         """Classes, also those that nothing fits."""
         return len(self.offsets)
 
-    @property
+    @functools.cached_property
     def pairs(self) -> RaggedPairs:
         """As the kernels take them; their order by product is found once."""
-        if not self._pairs:
-            self._pairs.append(RaggedPairs(self.products, self.offsets, self.rows))
-        return self._pairs[0]
+        return RaggedPairs(self.products, self.offsets, self.rows)
 
     def positions(self, row: Int[Tensor, "asked"], product: Int[Tensor, "asked"]) -> Int[Tensor, "asked"]:
         """Position of each pair of a class and a part that fits it."""
-        keys = self.rows * self.num_products + self.products
-        return torch.searchsorted(keys, row * self.num_products + product)
+        return torch.searchsorted(self._keys, row * self.num_products + product)
+
+    @functools.cached_property
+    def _keys(self) -> Int[Tensor, "pairs"]:
+        return self.rows * self.num_products + self.products
 
     def take(
         self, classes: Int[Tensor, "taken"], weights: Float[Tensor, "pairs"]

@@ -24,8 +24,8 @@ from holley_assets.gnn.sampling import Positives
 # deviations have 97 % of their length after 10, and validation MRR is highest there.
 STEPS = 10
 # Users of one car whose candidates are gathered once. With more of them the places of cars with few users stay empty.
-TILE_USERS = 16
-# Candidates, with their vectors, that are in memory at once: 100 MB at 24 channels, and as much again of scores.
+TILE_USERS = 8
+# Candidates, with their vectors, that are in memory at once: 100 MB at 24 channels, and a third of that of scores.
 BLOCK_CANDIDATES = 1_000_000
 
 

@@ -44,7 +44,7 @@ from holley_assets.gnn.process_group import ALONE, ProcessGroup
 from holley_assets.gnn.sampling import FittingParts, Positives
 from holley_assets.gnn.snapshot import identity_of, restore, save
 from holley_assets.gnn.training_options import TrainingOptions
-from holley_assets.gnn.validation import is_better, reciprocal_ranks
+from holley_assets.gnn.validation import is_better, reciprocal_ranks, rivals_of
 
 ATTENTION, EVERYBODY = "attention", "everybody"
 # Messages are refused where held-out visitors find what they met further down by this many standard errors.
@@ -134,18 +134,20 @@ class Training:
         self.data = copy.copy(data).to(options.device)
         self.warm_start = message_weights(warm_start, self.model) if warm_start is not None else {}
         self.generator = torch.Generator(options.device).manual_seed(options.seed)
-        self.candidates = FittingParts(self.data)
+        candidates = FittingParts(self.data)
 
-        positives = Positives.of(self.data, self.candidates, options.edges.minimum_edge_weight)
+        positives = Positives.of(self.data, candidates, options.edges.minimum_edge_weight)
         order = torch.randperm(len(positives), generator=self.generator, device=options.device)
         num_held_out = round(len(positives) * options.validation_share)
         self.positives = positives.take(order[num_held_out:])
         held_out = positives.take(order[:num_held_out])
-        eligible = self.data["product"].eligible[held_out.product]
-        self.validation = held_out.take(torch.nonzero(eligible).flatten()[: options.validation_edges])
+        eligible = self.data["product"].eligible
+        asked = torch.nonzero(eligible[held_out.product]).flatten()[: options.validation_edges]
+        self.validation = held_out.take(asked)
         # True positives of a user are no negatives. Validation edges are not known to the training.
         num_products = self.data["product"].num_nodes
-        self.known = (self.positives.user * num_products + self.positives.product).sort().values
+        known = (self.positives.user * num_products + self.positives.product).sort().values
+        self.rivals = rivals_of(self.validation, candidates, eligible, known)
 
         self.fits = Fits(self.model, self.data, (self.positives, held_out), options, self.generator, group)
         self.edges = (
@@ -154,8 +156,8 @@ class Training:
                 self.data,
                 self.positives,
                 held_out.edge,
-                self.candidates,
-                self.known,
+                candidates,
+                known,
                 options.edges,
                 options.seed,
                 self.generator,
@@ -337,9 +339,7 @@ class Training:
 
     def _ranks(self, vectors: Vectors, users: Int[Tensor, "positives"]) -> Float[Tensor, "positives"]:
         """Reciprocal rank of each validation edge for the vectors of ``users``, as the first process has it."""
-        eligible = self.data["product"].eligible
-        ranks = reciprocal_ranks(*vectors, self.validation, users, self.candidates, eligible, self.known)
-        return self.group.of_first(ranks)
+        return self.group.of_first(reciprocal_ranks(*vectors, self.validation, users, self.rivals))
 
 
 def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -8,8 +8,33 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from holley_assets.gnn.ragged import RaggedPairs, ragged_rows, ragged_scores
+from holley_assets.gnn.ragged import RaggedPairs, ragged_rows, ragged_scores, row_offsets
 from holley_assets.gnn.sampling import FittingParts, Positives, contains
+
+
+def rivals_of(
+    positives: Positives,
+    candidates: FittingParts,
+    eligible: Bool[Tensor, "products"],
+    known: Int[Tensor, "known"],
+) -> RaggedPairs:
+    """The other eligible parts that fit the car of each positive; found once for all epochs.
+
+    Parts that the user is known to like otherwise are left out.
+
+    Args:
+        eligible: whether a product may be recommended.
+        known: ascending ``user · num_products + product`` of other positives to leave out.
+    """
+    _, owner, place = ragged_rows(candidates.count(positives.row))
+    other = candidates.products[candidates.offsets[positives.row][owner] + place]
+    is_rival = (
+        eligible[other]
+        & (other != positives.product[owner])
+        & ~contains(known, positives.user[owner] * candidates.num_products + other)
+    )
+    owner = owner[is_rival]
+    return RaggedPairs(other[is_rival], row_offsets(owner, len(positives)), owner)
 
 
 def reciprocal_ranks(
@@ -17,34 +42,22 @@ def reciprocal_ranks(
     product: Float[Tensor, "products channels"],
     positives: Positives,
     user_rows: Int[Tensor, "positives"],
-    candidates: FittingParts,
-    eligible: Bool[Tensor, "products"],
-    known: Int[Tensor, "known"],
+    rivals: RaggedPairs,
 ) -> Float[Tensor, "positives"]:
-    """Reciprocal rank of each positive among the eligible parts that fit.
+    """Reciprocal rank of each positive among its rivals.
 
-    Parts that the user is known to like otherwise are left out. A tie counts half a rank, so that a constant
-    score is not rewarded.
+    A tie counts half a rank, so that a constant score is not rewarded.
 
     Args:
         user, product: their vectors.
         user_rows: the row of ``user`` that stands for the user of each positive.
-        eligible: whether a product may be recommended.
-        known: ascending ``user · num_products + product`` of other positives to leave out.
+        rivals: from :func:`rivals_of`.
     """
-    count = candidates.count(positives.row)
-    start, owner, place = ragged_rows(count)
-    other = candidates.products[candidates.offsets[positives.row][owner] + place]
     vectors = user[user_rows]
-    scores = ragged_scores(vectors, product, RaggedPairs(other, start, owner))
-    own = ragged_scores(vectors, product, RaggedPairs.of_table(positives.product[:, None]))[owner]
-    rival = (
-        eligible[other]
-        & (other != positives.product[owner])
-        & ~contains(known, positives.user[owner] * candidates.num_products + other)
-    )
-    ahead = ((scores > own).to(scores.dtype) + 0.5 * (scores == own).to(scores.dtype)) * rival
-    rank = 1.0 + scores.new_zeros(len(positives)).index_add_(0, owner, ahead)
+    scores = ragged_scores(vectors, product, rivals)
+    own = ragged_scores(vectors, product, RaggedPairs.of_table(positives.product[:, None]))[rivals.row]
+    ahead = (scores > own).to(scores.dtype) + 0.5 * (scores == own).to(scores.dtype)
+    rank = 1.0 + scores.new_zeros(len(positives)).index_add_(0, rivals.row, ahead)
     return 1.0 / rank
 
 

@@ -40,7 +40,7 @@ from holley_assets.gnn.graph_schema import (
 )
 from holley_assets.gnn.ragged import RaggedPairs, ragged_scores
 from holley_assets.gnn.sampling import FittingParts, NegativeOptions, Positives, draw_negatives
-from holley_assets.gnn.validation import reciprocal_ranks
+from holley_assets.gnn.validation import reciprocal_ranks, rivals_of
 from holley_assets.terms import TIERS
 
 # What fewer visitors are expected to have wanted is no edge for messages, as it is no preference for ALS.
@@ -298,7 +298,8 @@ def _mrr(
 ) -> float:
     """MRR of the edges that are asked for, among parts that are not ``known``."""
     eligible = data["product"].eligible
-    return float(reciprocal_ranks(user, product, asked, asked.user, candidates, eligible, known).mean())
+    rivals = rivals_of(asked, candidates, eligible, known)
+    return float(reciprocal_ranks(user, product, asked, asked.user, rivals).mean())
 
 
 def _keys(met: Positives, candidates: FittingParts) -> Tensor:

@@ -133,7 +133,7 @@ def test_what_benchmarks_write_is_kept_with_day_and_commit(
         "peak_mib": 99.6,
         "figures": {},
     }
-    stages = {"users": 7, "stages": [one], "tables": [{**one, "name": "parts"}]}
+    stages = {"users": 7, "stages": [one], "steps": [{**one, "name": "parts"}]}
     as_of = datetime.date(2026, 2, 15)
     kept = speed.entry("end_to_end", 7, as_of, DAY, {"machine": {"cores": 2}, "runs": [stages]})
     row = {"name": "training", "seconds": 1.0, "cpu_seconds": 2.01, "peak_mib": 100}

@@ -7,7 +7,7 @@ import torch
 from gnn.two_cars import two_cars
 
 from holley_assets.gnn.sampling import FittingParts, Positives
-from holley_assets.gnn.validation import is_better, reciprocal_ranks
+from holley_assets.gnn.validation import is_better, reciprocal_ranks, rivals_of
 
 
 @pytest.mark.parametrize(
@@ -32,14 +32,18 @@ def test_a_part_is_ranked_among_the_eligible_parts_that_fit(scores, eligible, kn
     row = graph["user"].vehicle_year[:1]
     none = torch.zeros(1)
     positives = Positives(edge=row, user=torch.tensor([1]), product=torch.tensor([0]), row=row, weight=none)
+    rivals = rivals_of(
+        positives,
+        candidates,
+        torch.tensor([sku in eligible for sku in graph.products]),
+        torch.tensor([graph.products.index(sku) + 4 for sku in known], dtype=torch.long),
+    )
     ranks = reciprocal_ranks(
         torch.tensor([[0.0], [1.0]]),
         torch.tensor(scores)[:, None],
         positives,
         torch.tensor([1]),
-        candidates,
-        torch.tensor([sku in eligible for sku in graph.products]),
-        torch.tensor([graph.products.index(sku) + 4 for sku in known], dtype=torch.long),
+        rivals,
     )
     assert ranks.tolist() == pytest.approx([1.0 / rank])
 
