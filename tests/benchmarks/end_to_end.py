@@ -1,7 +1,7 @@
-"""The whole weekly job, stage by stage: wall time, processor time, peak memory, and how they grow with users.
+"""The whole weekly job, stage by stage and step by step: wall time, processor time and peak memory.
 
-    python tests/benchmarks/end_to_end.py                                        # full scale
-    python tests/benchmarks/end_to_end.py --users 50000 150000 475000 950000     # growth as well
+    python tests/benchmarks/end_to_end.py                       # full scale
+    python tests/benchmarks/end_to_end.py --users 20000 475000  # `speed.py` tells how it grows
 
 runs the job as the command line does, from source files that already exist, and writes
 ``data/benchmarks/end_to_end.json``. Where the source files do not exist yet they are generated first, which is
@@ -29,7 +29,7 @@ from functools import partial
 from pathlib import Path
 
 import dagster as dg
-from measure import Measurement, growth_exponent, machine, measure
+from measure import Measurement, machine, measure
 from processes import Usage, WatchedCommand, watch
 from study import RESULTS_FOLDER, markdown, tell
 
@@ -45,7 +45,6 @@ WORK_FOLDER = Path("data/benchmarks/end_to_end")
 JOB = "weekly_retrain"
 GENERATION = "sample data (no part of the job)"
 WHOLE = "the whole job"
-SHORTEST_SECONDS = 1.0
 SQL, OTHER = "tables (SQL)", "windows, warnings"
 STAGES = {
     **{spec.name: SQL for spec in TABLE_SPECS},
@@ -203,44 +202,6 @@ def plain_table(measurements: Sequence[Measurement]) -> str:
     return markdown(["", "seconds", "CPU seconds", "peak MiB"], rows)
 
 
-def growth_table(runs: Sequence[Run]) -> str:
-    """Seconds and memory of each stage and each step by size, with the exponents of both and of processor time.
-
-    A step that takes less than :data:`SHORTEST_SECONDS` at the greatest size is left out: it says nothing of growth.
-    """
-    sizes = [run.users for run in runs]
-    by_name = [{each.name: each for each in (*run.stages, *run.steps)} for run in runs]
-    names = [
-        name
-        for name, greatest in by_name[-1].items()
-        if greatest.seconds >= SHORTEST_SECONDS and all(name in measured for measured in by_name)
-    ]
-    rows = []
-    for name in names:
-        measured = [known[name] for known in by_name]
-        exponents = [
-            growth_exponent(sizes, [max(value, 0.01) for value in values])
-            for values in (
-                [each.seconds for each in measured],
-                [each.cpu_seconds for each in measured],
-                [each.peak_mib for each in measured],
-            )
-        ]
-        rows.append(
-            [
-                name,
-                *(f"{each.seconds:.1f} s, {each.peak_mib:,.0f} MiB" for each in measured),
-                *(f"{exponent:.2f}" for exponent in exponents),
-            ]
-        )
-    for kind in by_name[-1][WHOLE].figures:
-        counts = [known[WHOLE].figures[kind] for known in by_name]
-        rows.append(
-            [kind, *(f"{count:,}" for count in counts), f"{growth_exponent(sizes, counts):.2f}", "", ""]
-        )
-    return markdown(["", *(f"{size:,} users" for size in sizes), "exponent", "of CPU", "of memory"], rows)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--users", type=int, nargs="+", default=[FULL_SCALE_USERS])
@@ -265,8 +226,6 @@ def main() -> None:
         }
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         arguments.output.write_text(json.dumps(content, indent=2) + "\n")
-    if len(runs) > 1:
-        print(growth_table(runs))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Runs the benchmarks of speed, keeps what they measured, and writes the tables of ``README.md`` from it.
 
     python tests/benchmarks/speed.py                          # full scale, on an idle machine
-    python tests/benchmarks/speed.py --users 2000 --only end_to_end training_step
+    python tests/benchmarks/speed.py --users 20000 50000 150000 475000 --only end_to_end   # how it grows
     python tests/benchmarks/speed.py --only                   # measure nothing, write the tables again
 
 Every run is one entry of ``speed.json`` beside this file: what was measured, on which day, machine and commit, with
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
 import json
 import subprocess
 import sys
@@ -21,17 +22,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from growth import SHORTEST_SECONDS, draw_growth, growth_table, series_of
 from study import markdown, tell
 
 from holley_assets.sample_data.parameters import FULL_SCALE_USERS
 
 FOLDER = Path(__file__).parent
-RESULTS, PAGE = FOLDER / "speed.json", FOLDER / "README.md"
+RESULTS, PAGE, PICTURE = FOLDER / "speed.json", FOLDER / "README.md", FOLDER / "growth.svg"
 BEGIN, END = "<!-- speed.py writes from here -->", "<!-- speed.py writes to here -->"
 BENCHMARKS = ("end_to_end", "ranking", "training_step")
 SLOWER = 0.10
-# Of a stage that is shorter than this chance alone makes 10 %.
-SHORTEST_SECONDS = 1.0
 
 Entry = dict[str, Any]
 
@@ -104,25 +104,41 @@ def slower(entries: Sequence[Entry]) -> list[str]:
     return found
 
 
-def tables(entries: Sequence[Entry]) -> str:
-    """The newest entry of each question as a table, and where all were measured."""
+def newest_of(entries: Sequence[Entry]) -> list[Entry]:
+    """The newest entry of each question, in the order of the page."""
     newest = [
         each
         for number, each in enumerate(entries)
         if not any(same_question(each, later) for later in entries[number + 1 :])
     ]
-    newest.sort(key=lambda each: (BENCHMARKS.index(each["benchmark"]), each["users"], each["as_of"] or ""))
+    return sorted(
+        newest, key=lambda each: (BENCHMARKS.index(each["benchmark"]), each["users"], each["as_of"] or "")
+    )
+
+
+def tables(entries: Sequence[Entry]) -> str:
+    """The newest entry of each question as a table, how the whole job grows, and where all were measured.
+
+    A step of the whole job that takes less than :data:`SHORTEST_SECONDS` is kept, but not shown.
+    """
+    newest = newest_of(entries)
     parts = []
     for each in newest:
         rows = [
             [one["name"], f"{one['seconds']:.2f}", f"{one['cpu_seconds']:.2f}", f"{one['peak_mib']:,}"]
             for one in each["measurements"]
+            if each["benchmark"] != "end_to_end" or one["seconds"] >= SHORTEST_SECONDS
         ]
         day = f", as of {each['as_of']}" if each["as_of"] else ""
         parts.append(
             f"`{each['benchmark']}.py`, {each['users']:,} users{day}:\n\n"
             + markdown(["", "seconds", "CPU seconds", "peak MiB"], rows)
         )
+    parts += [
+        f"How `end_to_end.py` grows with users, as of {series[0]['as_of']}; with an exponent of 1 it doubles with "
+        f"them:\n\n{growth_table(series)}"
+        for series in series_of(newest)
+    ]
     return "\n\n".join([*parts, _where(newest)]) if newest else "Nothing has been measured yet."
 
 
@@ -158,23 +174,26 @@ def kept() -> list[Entry]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--users", type=int, default=FULL_SCALE_USERS)
+    parser.add_argument("--users", type=int, nargs="+", default=[FULL_SCALE_USERS])
     parser.add_argument("--as-of", type=datetime.date.fromisoformat, default=datetime.date(2026, 2, 15))
     parser.add_argument("--only", nargs="*", choices=BENCHMARKS, default=list(BENCHMARKS))
     arguments = parser.parse_args()
     entries = kept()
     with tempfile.TemporaryDirectory() as folder:
-        for benchmark in arguments.only:
-            tell(benchmark)
+        for benchmark, users in itertools.product(arguments.only, arguments.users):
+            tell(f"{benchmark}, {users:,} users")
             output = Path(folder) / f"{benchmark}.json"
-            subprocess.run(command(benchmark, arguments.users, arguments.as_of, output), check=True)
+            subprocess.run(command(benchmark, users, arguments.as_of, output), check=True)
             day = datetime.datetime.now(datetime.UTC).date()
             written = json.loads(output.read_text())
-            entries.append(entry(benchmark, arguments.users, arguments.as_of, day, written))
+            entries.append(entry(benchmark, users, arguments.as_of, day, written))
             # Kept at once: the next benchmark may take an hour and fail.
             lines = ",\n".join(json.dumps(each) for each in entries)
             RESULTS.write_text(f"[\n{lines}\n]\n")
     PAGE.write_text(with_tables(PAGE.read_text(), entries))
+    # The newest day that was measured at several sizes.
+    for series in series_of(newest_of(entries))[-1:]:
+        draw_growth(series, PICTURE)
     found = slower(entries)
     print(
         "\n".join(["Slower by more than 10 %:", *found]) if found else "Nothing is slower by more than 10 %."

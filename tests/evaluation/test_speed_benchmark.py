@@ -71,8 +71,8 @@ def test_the_page_gets_the_newest_of_each_question_between_its_markers(speed: Mo
     entries = [
         entry("2026-11-24", users=2000, training=3.0),
         entry("2026-11-24", training=1.0),
-        entry("2026-11-25", training=2.5),
-        {**entry("2026-11-25", loop=1.0), "benchmark": "ranking", "as_of": None},
+        entry("2026-11-25", training=2.5, parts=0.99, fitment=1.0),
+        {**entry("2026-11-25", loop=0.5), "benchmark": "ranking", "as_of": None},
     ]
     assert (
         speed.with_tables(page, entries)
@@ -85,6 +85,7 @@ def test_the_page_gets_the_newest_of_each_question_between_its_markers(speed: Mo
 |  | seconds | CPU seconds | peak MiB |
 | --- | ---: | ---: | ---: |
 | training | 2.50 | 5.00 | 1,234 |
+| fitment | 1.00 | 2.00 | 1,234 |
 
 `end_to_end.py`, 2,000 users, as of 2026-02-15:
 
@@ -96,7 +97,7 @@ def test_the_page_gets_the_newest_of_each_question_between_its_markers(speed: Mo
 
 |  | seconds | CPU seconds | peak MiB |
 | --- | ---: | ---: | ---: |
-| loop | 1.00 | 2.00 | 1,234 |
+| loop | 0.50 | 1.00 | 1,234 |
 
 |  | users | as of | measured | commit | machine | versions |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: |
@@ -111,6 +112,29 @@ after
     )
     again = speed.with_tables(page, entries)
     assert speed.with_tables(again, entries) == again
+
+
+def test_three_sizes_of_one_day_and_machine_tell_how_a_step_grows(speed: ModuleType, tmp_path: Path) -> None:
+    """Training grows as users do, its processor time and memory as their root; tables do not grow."""
+    by_size = [
+        entry("2026-11-25", users=users, training=training, tables=5.0, short=training / 10.1)
+        for users, training in ((10_000, 10.0), (100, 0.1), (1000, 1.0))
+    ]
+    for each, root in zip(by_size, (100.0, 10.0, 10**1.5), strict=True):
+        each["measurements"][0] |= {"cpu_seconds": root, "peak_mib": 10 * root}
+    others = [entry("2026-11-25", users=7, cores=16, training=1.0), {**by_size[0], "benchmark": "ranking"}]
+    others += [{**each, "as_of": "2026-11-25"} for each in by_size[:2]]
+    (series,) = speed.series_of([*by_size, *others])
+    assert (
+        speed.growth_table(series)
+        == """|  | 100 users | 1,000 users | 10,000 users | exponent | of CPU | of memory |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
+| training | 0.1 s, 100 MiB | 1.0 s, 316 MiB | 10.0 s, 1,000 MiB | 1.00 | 0.50 | 0.50 |
+| tables | 5.0 s, 1,234 MiB | 5.0 s, 1,234 MiB | 5.0 s, 1,234 MiB | 0.00 | 0.00 | 0.00 |"""
+    )
+    assert speed.growth_table(series) in speed.tables(by_size)
+    speed.draw_growth(series, tmp_path / "growth.svg")
+    assert (tmp_path / "growth.svg").read_bytes().startswith(b"<?xml")
 
 
 @pytest.mark.parametrize(
