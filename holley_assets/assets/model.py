@@ -15,7 +15,7 @@ from holley_assets.assets.graphs import KINDS, graph_statistics
 from holley_assets.assets.model_choice import choose_checkpoint, reference_metadata
 from holley_assets.assets.starting_weights import StartingWeights, choose_starting_weights
 from holley_assets.assets.step import Step
-from holley_assets.assets.training_curves import curves_metadata
+from holley_assets.assets.training_curves import curves_metadata, epoch_line
 from holley_assets.core.asset_keys import CHAMPION_MODEL, TRAINED_CHECKPOINT
 from holley_assets.core.failures import one_line
 from holley_assets.core.groups import MODEL, OWNERS, table_spec
@@ -126,7 +126,7 @@ def _train(
     from holley_assets.gnn.training import train
 
     def report(epoch: "Epoch") -> None:
-        step.log.info(_progress(epoch))
+        step.log.info(epoch_line(epoch))
         state.share()
 
     processes = step.settings.training.processes
@@ -217,17 +217,6 @@ def _shown(
 
 def _how_it_ended(result: "TrainingResult") -> dict[str, Any]:
     return {"stopped_early": result.stopped_early, "warm_start_weights": result.warm_start_weights}
-
-
-def _progress(epoch: "Epoch") -> str:
-    shown = {
-        "train loss": epoch.train_loss,
-        "validation loss": epoch.validation_loss,
-        "validation MRR": epoch.validation_mrr,
-    }
-    numbers = ", ".join(f"{name} {value:.4f}" for name, value in shown.items() if value is not None)
-    stage = epoch.stage if epoch.strength is None else f"{epoch.stage}, priors times {epoch.strength:g}"
-    return f"epoch {epoch.epoch} ({stage}): {numbers or 'nothing is held out'} ({epoch.seconds:.1f} s)"
 
 
 def _parameters(settings: Settings) -> dict[str, Parameter]:

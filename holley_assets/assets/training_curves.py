@@ -4,13 +4,17 @@ Dagster plots numbers over an asset's last events by their time. An event an epo
 trainings, and push these out: the curves are a drawing, with the numbers in a table.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from holley_assets.evaluation.training_summary import summarise_training
 from holley_assets.resources.table_metadata import preview
+
+if TYPE_CHECKING:
+    from holley_assets.gnn.checkpoint import Epoch
 
 # A dash stands for what an epoch does not have: nobody is held out from the last fit.
 _DASH = "–"
@@ -23,6 +27,22 @@ _COLUMNS = {
     "validation_mrr": "validation MRR",
     "seconds": "seconds",
 }
+
+
+# How the line of an epoch begins; the terminal shows this much of it.
+EPOCH = re.compile(r"epoch \d+ \([^)]*\)")
+
+
+def epoch_line(epoch: "Epoch") -> str:
+    """What the log says of an epoch."""
+    shown = {
+        "train loss": epoch.train_loss,
+        "validation loss": epoch.validation_loss,
+        "validation MRR": epoch.validation_mrr,
+    }
+    numbers = ", ".join(f"{name} {value:.4f}" for name, value in shown.items() if value is not None)
+    stage = epoch.stage if epoch.strength is None else f"{epoch.stage}, priors times {epoch.strength:g}"
+    return f"epoch {epoch.epoch} ({stage}): {numbers or 'nothing is held out'} ({epoch.seconds:.1f} s)"
 
 
 def curves_metadata(history: Sequence[Mapping[str, Any]], best_epoch: int) -> dict[str, dg.MetadataValue]:

@@ -10,15 +10,17 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import dagster as dg
 
+from holley_assets.assets.training_curves import EPOCH
 from holley_assets.automation.failure_reasons import reason
 from holley_assets.console.errors import ConsoleError
 from holley_assets.console.preflight import require_writable
+from holley_assets.console.time_left import TimeLeft, lengths_of_last_run
 from holley_assets.core.asset_keys import DELIVERED_TABLE
 from holley_assets.core.metadata_keys import ROW_COUNT, WAITS_FOR
 
@@ -42,6 +44,8 @@ class Progress(NamedTuple):
         running: steps that have started and not ended.
         ended: the step that has just ended; None where one has just started.
         waits_for: what the run waits for before its first step, in words for people.
+        seconds_left: about how long the run goes on; None where nothing tells.
+        epoch: the one that the training has just ended, such as ``epoch 3 (levels)``.
     """
 
     done: int
@@ -49,6 +53,8 @@ class Progress(NamedTuple):
     running: tuple[str, ...]
     ended: str | None
     waits_for: str | None = None
+    seconds_left: float | None = None
+    epoch: str | None = None
 
 
 class Outcome(NamedTuple):
@@ -95,7 +101,7 @@ def run_job(job: str, config: Mapping[str, object] | None, report: Callable[[Pro
 
     Args:
         config: of its steps, by name.
-        report: called whenever a step starts or ends.
+        report: called whenever a step starts or ends, and after each epoch of a training.
 
     Raises:
         ConsoleError: it failed; the message says what failed, where, and what to do.
@@ -145,37 +151,64 @@ def follow(
     Args:
         find: the run; None until the process has made it.
         is_alive: whether the process goes on.
-        report: called for each step that starts or ends, and while the run waits for another.
+        report: called for each step that starts or ends, after each epoch, and while the run waits for another.
     """
-    cursor, total, done = None, 0, 0
-    running: dict[str, None] = {}
+    cursor, follower = None, None
     alive = True
     while alive:
         # What a process writes before its end is read after it.
         alive = is_alive()
         run = find()
         if run is not None:
-            if not total and run.execution_plan_snapshot_id:
-                plan = instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id)
-                total = len(plan.step_keys_to_execute)
-            records = instance.get_records_for_run(run.run_id, cursor, of_type=_FOLLOWED)
+            follower = follower or _follower_of(instance, run)
+            records = instance.get_records_for_run(run.run_id, cursor)
             cursor = records.cursor
             for record in records.records:
-                event = record.event_log_entry.get_dagster_event()
-                if event.is_engine_event:
-                    words = event.engine_event_data.metadata.get(WAITS_FOR)
-                    if words is not None:
-                        report(Progress(done, total, (), None, str(words.value)))
-                    continue
-                step, ended = str(event.step_key), event.event_type is not dg.DagsterEventType.STEP_START
-                if ended:
-                    done += 1
-                    running.pop(step, None)
-                else:
-                    running[step] = None
-                report(Progress(done, total, tuple(running), step if ended else None))
+                progress = follower.take(record.event_log_entry)
+                if progress is not None:
+                    report(progress)
         if alive:
             time.sleep(_POLL_SECONDS)
+
+
+class _Follower:
+    """Where a run is, entry by entry of its log."""
+
+    def __init__(self, steps: Collection[str], lengths: Mapping[str, float]) -> None:
+        self._total, self._done = len(steps), 0
+        self._running: dict[str, None] = {}
+        self._time = TimeLeft(steps, lengths)
+
+    def take(self, entry: dg.EventLogEntry) -> Progress | None:
+        """What the entry changes; None where it says nothing of where the run is."""
+        event = entry.dagster_event
+        if event is None:
+            epoch = EPOCH.match(entry.user_message)
+            return self._progress(epoch=epoch[0]) if epoch else None
+        if event.event_type not in _FOLLOWED:
+            return None
+        if event.is_engine_event:
+            words = event.engine_event_data.metadata.get(WAITS_FOR)
+            return None if words is None else self._progress(waits_for=str(words.value))
+        step = str(event.step_key)
+        if event.event_type is dg.DagsterEventType.STEP_START:
+            self._running[step] = None
+            self._time.started(entry.timestamp)
+            return self._progress()
+        self._done += 1
+        self._running.pop(step, None)
+        return self._progress(ended=step, seconds_left=self._time.ended(step, entry.timestamp))
+
+    def _progress(self, *, ended: str | None = None, waits_for: str | None = None, **more: Any) -> Progress:
+        running = () if waits_for else tuple(self._running)
+        return Progress(self._done, self._total, running, ended, waits_for, **more)
+
+
+def _follower_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> _Follower:
+    if run.execution_plan_snapshot_id is None:
+        return _Follower((), {})
+    plan = instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id)
+    return _Follower(plan.step_keys_to_execute, lengths_of_last_run(instance, run.job_name))
 
 
 def _run(instance: dg.DagsterInstance, token: str) -> dg.DagsterRun | None:

@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
 
 from holley_assets.console import jobs
 from holley_assets.evaluation.formatting import difference
@@ -29,19 +38,39 @@ def shown_progress(console: Console) -> Iterator[Callable[[jobs.Progress], None]
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        _TimeLeftColumn(),
     )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("starting", total=None)
 
         def show(progress: jobs.Progress) -> None:
+            if progress.seconds_left is not None:
+                bar.update(task, ends_at=bar.get_time() + progress.seconds_left)
             bar.update(
                 task,
                 completed=progress.done,
                 total=progress.total,
-                description=progress.waits_for or ", ".join(progress.running) or "waiting",
+                description=progress.waits_for or _words(progress) or "waiting",
             )
 
         yield show
+
+
+class _TimeLeftColumn(ProgressColumn):
+    """About how long the run goes on; empty until a step has ended, and once the time is over."""
+
+    def render(self, task: Task) -> Text:
+        """Text of the column."""
+        seconds = task.fields.get("ends_at", 0.0) - task.get_time()
+        if seconds < 1 or task.finished:
+            return Text("")
+        minutes = seconds / 60
+        return Text(f"about {seconds:.0f} s left" if minutes < 1.5 else f"about {minutes:.0f} min left")
+
+
+def _words(progress: jobs.Progress) -> str:
+    running = ", ".join(progress.running)
+    return f"{running}: {progress.epoch}" if progress.epoch else running
 
 
 def _line(console: Console, progress: jobs.Progress) -> None:

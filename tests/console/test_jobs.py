@@ -18,6 +18,7 @@ from small_run import PROJECT, FinishedRun
 from holley_assets.console import jobs, weekly
 from holley_assets.console.errors import ConsoleError
 from holley_assets.console.main import holley
+from holley_assets.console.time_left import TimeLeft, lengths_of_last_run
 
 
 @pytest.fixture
@@ -42,6 +43,11 @@ def test_every_step_is_reported_when_it_starts_and_when_it_ends(
     assert len(set(names)) == len(names) and {"time_windows", "eval_report"} <= set(names)
     starts = [progress.running for progress in found if progress.ended is None]
     assert starts[0] == ("time_windows",)
+    epochs = [progress.epoch for progress in found if progress.epoch is not None]
+    assert epochs[0].startswith("epoch 0 (") and len(epochs) > 2
+    assert len(set(epochs)) == len(epochs), "an epoch is told once"
+    left = [progress.seconds_left for progress in ends]
+    assert None not in left and left[-1] == 0
     # In shadow mode nothing is served, and these are skipped without a start.
     assert set(names) - {step for running in starts for step in running} == {
         "serving_checks",
@@ -62,6 +68,43 @@ def test_on_a_terminal_a_bar_names_the_steps_that_go_on() -> None:
     with weekly.shown_progress(Console(file=output, force_terminal=True, width=80)) as report:
         report(jobs.Progress(1, 3, ("b", "c"), "a"))
     assert "b, c" in output.getvalue() and "1/3" in output.getvalue()
+
+
+def test_on_a_terminal_the_bar_names_the_epoch_and_the_time_that_is_left() -> None:
+    output = io.StringIO()
+    with weekly.shown_progress(Console(file=output, force_terminal=True, width=120)) as report:
+        report(jobs.Progress(1, 3, ("trained_checkpoint",), "a", seconds_left=200.0))
+        report(jobs.Progress(1, 3, ("trained_checkpoint",), None, epoch="epoch 7 (messages)"))
+    assert "trained_checkpoint: epoch 7 (messages)" in output.getvalue()
+    assert "about 3 min left" in output.getvalue()
+
+
+def test_the_time_left_is_that_of_the_steps_ahead_at_the_speed_of_this_run() -> None:
+    time_left = TimeLeft(["a", "b", "c"], {"a": 1.0, "b": 2.0, "c": 7.0})
+    assert time_left.ended("a", 5.0) is None, "nothing has started"
+    time_left.started(10.0)
+    time_left.started(11.0)
+    # 3 of 10 seconds of the last run took 6 here: 7 take 14.
+    assert time_left.ended("b", 16.0) == pytest.approx(14.0)
+    assert time_left.ended("c", 30.0) == 0.0
+
+
+def test_a_step_that_was_never_run_is_as_long_as_most() -> None:
+    known = TimeLeft(["a", "b", "c", "new"], {"a": 2.0, "b": 3.0, "c": 100.0})
+    unknown = TimeLeft(["a", "b"], {"gone": 9.0})
+    for time_left in (known, unknown):
+        time_left.started(0.0)
+    assert known.ended("a", 4.0) == pytest.approx(4.0 * (3.0 + 100.0 + 3.0) / 2.0)
+    assert unknown.ended("a", 4.0) == pytest.approx(4.0)
+
+
+def test_lengths_are_those_of_the_newest_run_that_ended_well(
+    finished: tuple[dg.DagsterInstance, dg.DagsterRun],
+) -> None:
+    instance, run = finished
+    lengths = lengths_of_last_run(instance, run.job_name)
+    assert lengths["trained_checkpoint"] > 0
+    assert lengths_of_last_run(instance, "no_such_job") == {}
 
 
 def test_the_bar_takes_a_folder_s_name_as_it_is() -> None:
