@@ -14,7 +14,7 @@ from holley_assets.terms import CAR
 SEEN = 1.0
 # Cars of each group.
 EACH = 2
-POPULAR, MIDDLE, UNSEEN = "much traffic", "in the middle", "no traffic, or least"
+POPULAR, MIDDLE, UNSEEN = "much traffic", "in the middle", "least traffic"
 GROUPS = (POPULAR, MIDDLE, UNSEEN)
 # What each term of a score is, in words that people read.
 TERM_NOTES = {

@@ -75,8 +75,11 @@ def probability(value: float | None) -> str:
 
 
 def span(bounds: list[float] | None, kind: str = "difference") -> str:
-    """An interval, each end as :func:`difference` or :func:`relative` writes it."""
-    if bounds is None:
+    """An interval, each end as :func:`difference`, :func:`relative` or :func:`share` writes it.
+
+    One without width is none: drawing from users who are all alike gives the same mean each time, however few they are.
+    """
+    if bounds is None or bounds[0] == bounds[1]:
         return MISSING
-    write = relative if kind == "relative" else difference
+    write = {"difference": difference, "relative": relative, "share": share}[kind]
     return f"{write(bounds[0])} to {write(bounds[1])}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib import resources
 from typing import Any
@@ -10,6 +11,10 @@ import jinja2
 from markupsafe import Markup
 
 from holley_assets.texts import for_html
+
+# Where a template wants the list of its sections.
+CONTENTS = '<nav class="contents" aria-label="Sections of this page"></nav>'
+_HEADING = re.compile(r"<h2>([^<]+)</h2>")
 
 
 def page_template(package: str, name: str, filters: dict[str, Callable[..., Any]]) -> jinja2.Template:
@@ -29,6 +34,18 @@ def page_template(package: str, name: str, filters: dict[str, Callable[..., Any]
     return environment.from_string(
         (resources.files(package) / "templates" / name).read_text(encoding="utf-8")
     )
+
+
+def with_contents(page: str) -> str:
+    """The page with links to its sections, the headings ``h2`` below :data:`CONTENTS`, in the place of it."""
+    above, marker, below = page.partition(CONTENTS)
+    if not marker:
+        return page
+    titles = _HEADING.findall(below)
+    names = {title: re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") for title in titles}
+    below = _HEADING.sub(lambda found: f'<h2 id="{names[found[1]]}">{found[1]}</h2>', below)
+    links = "".join(f'<li><a href="#{names[title]}">{title}</a></li>' for title in titles)
+    return above + marker.replace("></nav>", f"><ul>{links}</ul></nav>") + below
 
 
 def page_style() -> str:

@@ -14,6 +14,7 @@ import matplotlib
 import numpy as np
 import pyarrow as pa
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from holley_assets.evaluation.formatting import signed
 from holley_assets.evaluation.gates import DecisionRule
@@ -27,6 +28,8 @@ SYSTEM_COLOURS = {name: system.colour for name, system in BY_NAME.items()}
 # Okabe & Ito 2008, which tell apart with any colour vision; the shape says the same without colour.
 GROUP_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#56b4e9", "#d55e00", "#cc79a7", "#1b2733")
 GROUP_SHAPES = ("o", "s", "^", "D", "v", "P", "X")
+# Around the letters of a label that stands on points.
+HALO = [withStroke(linewidth=2.5, foreground="white")]
 STYLE = {
     "svg.hashsalt": "holley_assets",  # the same figure gives the same bytes
     "font.size": 9.5,
@@ -81,9 +84,14 @@ def lift_by_tier(
     rule: DecisionRule | None = None,
     *,
     treatment: str,
+    narrow: bool = False,
 ) -> Plot | None:
     """Hit Rate@4 lift of ``treatment`` with its interval for each scope, over the bands of the decision; None
-    without any."""
+    without any.
+
+    Args:
+        narrow: for a phone, where letters stay as large as on a screen.
+    """
     rule = rule or DecisionRule()
     scopes = [scope for scope in ("cold", "warm", "hot", "overall") if comparison[scope]["ci95"] is not None]
     if not scopes:
@@ -91,7 +99,8 @@ def lift_by_tier(
     lifts = 100.0 * np.array([comparison[scope]["hit_rate@4_delta"] for scope in scopes])
     bounds = 100.0 * np.array([comparison[scope]["ci95"] for scope in scopes])  # [scopes, 2]
     with matplotlib.rc_context(STYLE):
-        figure, (axis,) = _figure(9.4, 0.62 + 0.5 * len(scopes))
+        width = 4.0 if narrow else 9.4
+        figure, (axis,) = _figure(width, 0.62 + 0.5 * len(scopes))
         rows = np.arange(len(scopes))[::-1]
         # A tier of a few users may have an interval of ± 50 points: the axis follows the cold users and all
         # users, and an arrow says that an interval goes on.
@@ -106,7 +115,8 @@ def lift_by_tier(
         ]
         for start, end, colour, name in bands:
             axis.axvspan(start, end, color=colour, linewidth=0, zorder=0)
-            if end - start > 0.09 * (high - low):
+            # Inches that the longest of the names takes.
+            if width * (end - start) > 0.85 * (high - low):
                 middle = (start + end) / 2
                 axis.annotate(
                     name,
@@ -130,13 +140,18 @@ def lift_by_tier(
         users = [metrics[treatment][scope]["users"] for scope in scopes]
         axis.set_yticks(
             rows,
-            [f"{scope} ({count:,} users)" for scope, count in zip(scopes, users, strict=True)],
+            [
+                f"{scope}\n{count:,} users" if narrow else f"{scope} ({count:,} users)"
+                for scope, count in zip(scopes, users, strict=True)
+            ],
             color=INK,
         )
         axis.set(
             xlim=(low, high),
             ylim=(-0.5, len(scopes) - 0.3),
-            xlabel=f"Hit Rate@4, {treatment} − {BASELINE}, in percentage points",
+            xlabel=f"{treatment} − {BASELINE}, points"
+            if narrow
+            else f"Hit Rate@4, {treatment} − {BASELINE}, in percentage points",
         )
         axis.grid(visible=False, axis="y")
         words = "; ".join(
@@ -256,6 +271,22 @@ def degree_distributions(degrees: Mapping[str, Any]) -> Plot | None:
         return encode(figure, f"Nodes by degree. {words}.")
 
 
+def apart(
+    places: Mapping[str, tuple[float, float]], width: float, height: float
+) -> dict[str, tuple[float, float]]:
+    """Places of labels, from top to bottom, each moved down as far as one above it takes its room.
+
+    Args:
+        places: the middle of each label, by its words.
+        width, height: of the plot, in the units of the places.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    for name, (across, middle) in sorted(places.items(), key=lambda item: -item[1][1]):
+        near = [above for beside, above in found.values() if abs(across - beside) < 0.3 * width]
+        found[name] = (across, min([middle, *(above - 0.06 * height for above in near)]))
+    return found
+
+
 def embedding_picture(points: pa.Table) -> Plot | None:
     """The embedding map: x, y, group (see :func:`.embedding_views.embedding_map`)."""
     if points.num_rows == 0:
@@ -266,6 +297,7 @@ def embedding_picture(points: pa.Table) -> Plot | None:
     order = sorted(range(len(names)), key=lambda index: (names[index] == "others", -counts[index]))
     with matplotlib.rc_context(STYLE):
         figure, (axis,) = _figure(9.4, 4.6)
+        labels: dict[str, tuple[float, float]] = {}
         for colour, index in enumerate(order):
             inside = groups == names[index]
             others = names[index] == "others"
@@ -279,6 +311,12 @@ def embedding_picture(points: pa.Table) -> Plot | None:
                 linewidths=0,
                 label=f"{for_plot(names[index])} ({counts[index]:,})",
                 zorder=1 if others else 2,
+            )
+            if not others:
+                labels[for_plot(names[index])] = (float(np.median(x[inside])), float(np.median(y[inside])))
+        for name, (across, up) in apart(labels, float(np.ptp(x)), float(np.ptp(y))).items():
+            axis.annotate(
+                name, (across, up), ha="center", va="center", fontsize=8.5, path_effects=HALO, zorder=3
             )
         axis.set_axis_off()
         axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.6)

@@ -6,6 +6,7 @@ Nothing is loaded but the shop's pictures of a few parts, once they are in sight
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -28,7 +29,7 @@ from holley_assets.evaluation.formatting import (
 from holley_assets.evaluation.gates import DecisionRule, gates, reaches
 from holley_assets.evaluation.labels import LABEL_UNITS, LABELS
 from holley_assets.evaluation.metrics import METRICS, SCOPES
-from holley_assets.evaluation.page_template import page_style, page_template
+from holley_assets.evaluation.page_template import CONTENTS, page_style, page_template, with_contents
 from holley_assets.evaluation.systems import BASELINE, SYSTEMS
 from holley_assets.texts import for_log, mask_all
 
@@ -118,10 +119,16 @@ def draw_plots(
     if "delivered" in report:
         mix["delivered"] = report["delivered"]["part_types"]
     training, graph = (report.get(name) for name in ("training", "graph"))
+    lift = partial(
+        plots.lift_by_tier,
+        report["comparison"],
+        report["metrics"],
+        rule,
+        treatment=report["delivered_system"],
+    )
     drawings: dict[str, Callable[[], Any]] = {
-        "lift": lambda: plots.lift_by_tier(
-            report["comparison"], report["metrics"], rule, treatment=report["delivered_system"]
-        ),
+        "lift": partial(lift, narrow=False),
+        "lift_narrow": partial(lift, narrow=True),
         "training": lambda: plots.training_curves(training) if training else None,
         "scores": lambda: plots.score_distributions(report["scores"]),
         "part_types": lambda: plots.part_type_mix(mix),
@@ -180,7 +187,7 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
             "dollars": dollars,
         },
     )
-    return template.render(
+    page = template.render(
         report=report,
         style=page_style(),
         headline=HEADLINES[report["decision"]["outcome"]],
@@ -200,4 +207,6 @@ def render(report: Mapping[str, Any], *, embedding_points: pa.Table | None = Non
         baseline=BASELINE,
         metric_names=METRIC_NAMES,
         term_notes=TERM_NOTES,
+        contents=CONTENTS,
     )
+    return with_contents(page)

@@ -196,8 +196,9 @@ def _of_messages(rows: list[dict[str, Any]]) -> str:
         verdict = (
             "a gain" if low > 0 else "a loss" if high < 0 else "nothing that this test can tell from none"
         )
+        # Drawing from users who are all alike gives an interval without width, which says nothing.
+        how_sure = f"({signed(low)} to {signed(high)}) on" if low < high else "for each of"
         sentences.append(
-            f"Message passing adds {signed(found['added'])} points ({signed(low)} to {signed(high)}) "
-            f"on {found['users']:,} {whose}: {verdict}."
+            f"Message passing adds {signed(found['added'])} points {how_sure} {found['users']:,} {whose}: {verdict}."
         )
     return " ".join(sentences)

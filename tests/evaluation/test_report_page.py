@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -34,17 +36,21 @@ from holley_assets.evaluation.report import build_report
 from holley_assets.evaluation.report_page import render
 from holley_assets.evaluation.training_summary import summarise_training
 
-VOID = {"meta", "img", "br"}
+VOID = {"meta", "img", "br", "source"}
 
 
 class Page(HTMLParser):
-    """Collects images and text, and fails on a tag that is not closed in order."""
+    """Collects images, text and sections, and fails on a tag that is not closed in order."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.open: list[str] = []
         self.images: list[dict[str, str | None]] = []
         self.addresses: list[str] = []
+        self.sections: dict[str, str] = {}
+        self.links: dict[str, str] = {}
+        self.address = ""
+        # Without the words of the links to the sections, which stand above all of them.
         self.text = ""
         self.feed(text)
 
@@ -54,12 +60,22 @@ class Page(HTMLParser):
             self.open.append(tag)
         if tag == "img":
             self.images.append(attributes)
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag == "h2":
+            self.address = f"#{attributes.get('id', '')}"
+        if tag == "a" and "nav" in self.open:
+            self.address = attributes["href"] or ""
+            return
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset")]
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
+        if "nav" in self.open:
+            self.links[self.address] = data
+            return
+        if self.open and self.open[-1] == "h2" and self.address != "#":
+            self.sections[self.address] = data
         self.text += data
 
 
@@ -124,6 +140,50 @@ def test_self_contained_and_well_formed(world: Any) -> None:
     assert all(address.startswith("data:image/") for address in page.addresses)
     assert "url(" not in text
     assert len(page.images) == 6
+
+
+def test_links_above_all_sections_lead_to_each_of_them(world: Any) -> None:
+    """The page is long: whoever asks one question finds its answer without reading on."""
+    page = Page(render(report_of(world, all_extras(world))))
+    assert page.links == page.sections and len(page.links) > 8
+    assert page.links["#lift-by-tier"] == "Lift by tier"
+    assert page.links["#what-users-are-shown"] == "What users are shown"
+    assert "#gates" in page.links and "#decision" not in page.links
+
+
+def test_a_phone_is_shown_the_lift_in_letters_that_can_be_read(world: Any) -> None:
+    """The drawing for a screen would be drawn at a third of its size, or cut off beside the point that decides."""
+    text = render(report_of(world))
+    narrow, wide = text.index('<source media="(max-width: 560px)"'), text.index('<img src="data:image/svg')
+    assert 0 < wide - narrow < 120_000
+    assert ".fits) img { min-width" in text, "the others scroll"
+    report = report_of(world)
+    widths = [
+        plots.lift_by_tier(report["comparison"], report["metrics"], treatment="gnn", narrow=narrow)
+        for narrow in (False, True)
+    ]
+    assert [plot is not None and _width_of(plot) > 500 for plot in widths] == [True, False]
+
+
+def _width_of(plot: plots.Plot) -> float:
+    """Points that a drawing is wide."""
+    drawing = base64.b64decode(plot.source.partition(",")[2]).decode()
+    found = re.search(r'<svg[^>]* width="([\d.]+)pt"', drawing)
+    assert found
+    return float(found[1])
+
+
+def test_labels_of_the_map_stand_apart() -> None:
+    places = {"low": (0.0, 0.0), "middle": (0.1, 0.01), "top": (0.0, 0.05), "far": (0.9, 0.0)}
+    found = plots.apart(places, 1.0, 1.0)
+    assert found["top"] == (0.0, 0.05) and found["far"] == (0.9, 0.0)
+    assert found["middle"] == (0.1, pytest.approx(0.05 - 0.06))
+    assert found["low"] == (0.0, pytest.approx(0.05 - 2 * 0.06))
+
+
+def test_users_who_are_all_alike_have_no_interval() -> None:
+    assert span([0.0, 0.0]) == span(None) == "–"
+    assert span([0.1, 0.2], "share") == "10.0\u00a0% to 20.0\u00a0%"
 
 
 def test_the_page_says_whether_scores_mean_the_same_for_every_vehicle(world: Any) -> None:
