@@ -25,7 +25,7 @@ from holley_assets.settings import load_settings
 
 PROJECT = Path(__file__).parent.parent
 GROUPS = {
-    "sources": {
+    "1_sources": {
         "import_items",
         "import_items_tags",
         "import_orders",
@@ -34,7 +34,7 @@ GROUPS = {
         "treatment_interaction",
         "vehicle_product_fitment_data",
     },
-    "graph_tables": {
+    "2_graph_tables": {
         "co_purchased_edges",
         "co_viewed_edges",
         "daily_orders",
@@ -64,7 +64,7 @@ GROUPS = {
         "visitor_sets",
         "visitor_set_models",
     },
-    "model": {
+    "3_model": {
         "champion_model",
         "held_out_scores",
         "held_out_visits",
@@ -79,8 +79,8 @@ GROUPS = {
         "user_embeddings",
         "user_profiles",
     },
-    "recommendations": {"mixed_recommendations", "recommendations", "similar_parts", "sql_recommendations"},
-    "evaluation": {
+    "4_recommendations": {"mixed_recommendations", "recommendations", "similar_parts", "sql_recommendations"},
+    "5_evaluation": {
         "control_rankings",
         "eval_report",
         "evaluation_rankings",
@@ -88,9 +88,9 @@ GROUPS = {
         "machine_click_rankings",
         "run_comparison",
     },
-    "experiment": {"experiment_outcomes", "experiment_readout"},
-    "exploration": {"exploration"},
-    "delivery": {
+    "7_experiment": {"experiment_outcomes", "experiment_readout"},
+    "8_exploration": {"exploration"},
+    "6_delivery": {
         "embedding_tables",
         "recommendations_table",
         "serving_switch",
@@ -126,7 +126,7 @@ STANDING = {
     "table_is_fresh",
     "table_is_there_and_did_not_shrink",
 }
-EXTERNAL = GROUPS["sources"]
+EXTERNAL = GROUPS["1_sources"]
 # Decided on by two jobs of its own.
 SWITCH = dg.AssetKey("serving_switch")
 # Whoever can write the tables that others read, and the jobs in which that happens.
@@ -249,6 +249,13 @@ def test_every_asset_is_in_its_group(graph: dg.AssetGraph) -> None:
     assert found == GROUPS
 
 
+def test_groups_are_listed_as_the_data_flow(graph: dg.AssetGraph) -> None:
+    """The UI lists them by name: what an asset reads is of its own group or of one above it."""
+    for node in graph.asset_nodes:
+        for key in node.parent_keys:
+            assert str(graph.get(key).group_name) <= str(node.group_name), (key, node.key)
+
+
 def test_every_asset_says_what_it_is_and_whose(graph: dg.AssetGraph) -> None:
     for node in graph.asset_nodes:
         name = node.key.to_user_string()
@@ -256,7 +263,8 @@ def test_every_asset_says_what_it_is_and_whose(graph: dg.AssetGraph) -> None:
         assert node.kinds, name
         if name in EXTERNAL:
             assert not node.is_materializable
-            assert node.metadata["dagster/column_schema"].columns
+            columns = node.metadata["dagster/column_schema"].columns
+            assert columns and all(column.description and len(column.type) < 20 for column in columns), name
         else:
             assert node.owners == ["team:recommendations"], name
 
@@ -311,7 +319,7 @@ def test_weekly_retrain_is_everything(graph: dg.AssetGraph) -> None:
         for node in graph.asset_nodes
         if node.is_materializable
         and node.key != SWITCH
-        and node.group_name not in {"experiment", "exploration"}
+        and node.group_name not in {"7_experiment", "8_exploration"}
     }
     assert job.asset_layer.asset_graph.asset_check_keys == {
         key
@@ -324,9 +332,9 @@ def test_the_experiment_is_read_by_a_job_of_its_own(graph: dg.AssetGraph) -> Non
     for job in definitions.resolve_all_job_defs():
         selected = {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
         if not job.name.startswith("__"):
-            assert bool(selected & GROUPS["experiment"]) == (job.name == "read_experiment"), job.name
+            assert bool(selected & GROUPS["7_experiment"]) == (job.name == "read_experiment"), job.name
     read = definitions.resolve_job_def("read_experiment").asset_layer
-    assert {key.to_user_string() for key in read.selected_asset_keys} == GROUPS["experiment"]
+    assert {key.to_user_string() for key in read.selected_asset_keys} == GROUPS["7_experiment"]
     assert len(read.asset_graph.asset_check_keys) == 3
     parents = {key.to_user_string() for key in graph.get(dg.AssetKey("experiment_outcomes")).parent_keys}
     assert parents == {
@@ -377,7 +385,7 @@ def test_the_kill_switch_needs_no_graph_and_no_model() -> None:
         for key in definitions.resolve_job_def("serve_sql_only").asset_layer.selected_asset_keys
     }
     assert {"serving_switch", "sql_recommendations", "mixed_recommendations", "serving_table"} <= selected
-    assert not selected & {*GROUPS["model"], "recommendations", "recommendations_table"}
+    assert not selected & {*GROUPS["3_model"], "recommendations", "recommendations_table"}
 
 
 def ops_with(resource: str) -> dict[str, set[str]]:

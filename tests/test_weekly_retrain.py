@@ -15,6 +15,7 @@ from small_run import FinishedRun, execute_job
 
 from holley_assets.console.run_files import RunFiles
 from holley_assets.console.sharded_ranking import rank_in_shards, rank_on_cluster
+from holley_assets.resources.table_metadata import table_schema
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 
 SLOT_COLUMNS = [
@@ -88,6 +89,13 @@ def test_every_tabular_asset_is_a_parquet_file(weekly_run: FinishedRun) -> None:
         assert weekly_run.table(asset).num_rows > 0, asset
     left = [path.name for path in (weekly_run.data_dir / "assets").iterdir() if path.name.startswith(".")]
     assert left == [], "no half-written file stays"
+
+
+def test_every_column_is_described_in_words_and_a_type_that_fits_into_a_cell(weekly_run: FinishedRun) -> None:
+    for path in (weekly_run.data_dir / "assets").glob("*.parquet"):
+        for column in table_schema(pq.read_schema(path), path.stem).columns:
+            assert column.description, f"{path.stem}.{column.name}"
+            assert len(column.type) < 20, f"{path.stem}.{column.name}: {column.type}"
 
 
 def test_rankings_hold_every_test_user_and_system_up_to_rank_20(weekly_run: FinishedRun) -> None:

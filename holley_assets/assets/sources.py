@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 import dagster as dg
 
+from holley_assets.core.columns import describe_column
 from holley_assets.core.groups import (
     SOURCES,
 )
 from holley_assets.core.metadata_keys import LAST_UPDATED
 from holley_assets.resources.warehouse.source_tables import (
     SOURCE_TABLES,
+    ColumnType,
     SourceTable,
     TableDescription,
     type_name,
@@ -24,9 +29,7 @@ def source_spec(table: SourceTable) -> dg.AssetSpec:
         group_name=SOURCES,
         kinds={"bigquery", "parquet"},
         metadata={
-            "dagster/column_schema": dg.TableSchema(
-                columns=[dg.TableColumn(name, type_name(kind)) for name, kind in table.columns.items()]
-            ),
+            "dagster/column_schema": _schema(table.name, table.columns),
             "dataset": table.dataset,
         },
     )
@@ -41,12 +44,24 @@ def source_materialization(
         description=f"as found by {found_by} ({source})",
         metadata={
             "dagster/row_count": description.rows,
-            "dagster/column_schema": dg.TableSchema(
-                columns=[dg.TableColumn(name, type_name(kind)) for name, kind in description.columns.items()]
-            ),
+            "dagster/column_schema": _schema(table, description.columns),
             LAST_UPDATED: dg.MetadataValue.timestamp(description.last_modified),
             "location": description.location,
         },
+    )
+
+
+def _schema(table: str, columns: Mapping[str, ColumnType]) -> dg.TableSchema:
+    """As the UI shows it: fields of a struct stand in the column's description, where there is room for them."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name,
+                re.sub(r"STRUCT<[^>]*>", "STRUCT", type_name(kind)),
+                description=describe_column(table, name, columns),
+            )
+            for name, kind in columns.items()
+        ]
     )
 
 

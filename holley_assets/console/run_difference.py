@@ -149,6 +149,6 @@ def _lift(report: Mapping[str, Any], scope: str) -> tuple[float, float, float] |
 
 def _products(files: RunFiles, run: str) -> set[str]:
     """Base SKUs that a run's model knows."""
-    from holley_assets.gnn.checkpoint import Checkpoint
+    from holley_assets.gnn.vocabularies import read_vocabularies
 
-    return set(Checkpoint.load(files.path(run, "model.pt")).vocabularies["products"])
+    return set(read_vocabularies(files.path(run, "model.pt"))["products"])

@@ -41,7 +41,7 @@ def shown_progress(console: Console) -> Iterator[Callable[[jobs.Progress], None]
         _TimeLeftColumn(),
     )
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task("starting", total=None)
+        task = bar.add_task("starting Dagster", total=None)
 
         def show(progress: jobs.Progress) -> None:
             if progress.seconds_left is not None:
@@ -50,7 +50,7 @@ def shown_progress(console: Console) -> Iterator[Callable[[jobs.Progress], None]
                 task,
                 completed=progress.done,
                 total=progress.total,
-                description=progress.waits_for or _words(progress) or "waiting",
+                description=progress.waits_for or _words(progress),
             )
 
         yield show
@@ -69,6 +69,8 @@ class _TimeLeftColumn(ProgressColumn):
 
 
 def _words(progress: jobs.Progress) -> str:
+    if not progress.running:
+        return "finishing" if progress.done == progress.total else "starting the next step"
     running = ", ".join(progress.running)
     return f"{running}: {progress.epoch}" if progress.epoch else running
 

@@ -1,4 +1,4 @@
-"""What all assets share. Groups read left to right as the data flows."""
+"""What all assets share. Groups are numbered as the data flow: the UI lists them by name."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-SOURCES = "sources"
-GRAPH_TABLES = "graph_tables"
-MODEL = "model"
-RECOMMENDATIONS = "recommendations"
-EVALUATION = "evaluation"
-DELIVERY = "delivery"
-EXPERIMENT = "experiment"
-EXPLORATION = "exploration"
+SOURCES = "1_sources"
+GRAPH_TABLES = "2_graph_tables"
+MODEL = "3_model"
+RECOMMENDATIONS = "4_recommendations"
+EVALUATION = "5_evaluation"
+DELIVERY = "6_delivery"
+EXPERIMENT = "7_experiment"
+EXPLORATION = "8_exploration"
 
 OWNERS = ["team:recommendations"]
 IO_MANAGER = "io_manager"

@@ -1,4 +1,4 @@
-"""The tables of group ``graph_tables``: what one row is, why it exists, and what must hold of it.
+"""The tables of group ``2_graph_tables``: what one row is, why it exists, and what must hold of it.
 
 Lineage is not repeated here: it is read from the SQL file of the same name.
 """

@@ -57,13 +57,32 @@ def table_schema(schema: pa.Schema, asset: str) -> dg.TableSchema:
         columns=[
             dg.TableColumn(
                 field.name,
-                str(field.type),
+                readable_type(field.type),
                 description=describe_column(asset, field.name, schema.names),
                 constraints=dg.TableColumnConstraints(nullable=field.nullable),
             )
             for field in schema
         ]
     )
+
+
+def readable_type(kind: pa.DataType) -> str:
+    """``kind`` in a few words, as it fits into a cell: ``list of records``, ``64 float``.
+
+    How values are encoded is left out, and so are the fields of a record, which the column's description names.
+    """
+    if pa.types.is_dictionary(kind):
+        return readable_type(kind.value_type)
+    if pa.types.is_struct(kind):
+        return "record"
+    if pa.types.is_fixed_size_list(kind):
+        return f"{kind.list_size} {readable_type(kind.value_type)}"
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        inner = readable_type(kind.value_type)
+        return f"list of {inner}s" if inner == "record" else f"list of {inner}"
+    if pa.types.is_timestamp(kind):
+        return "timestamp" if kind.tz is None else f"timestamp, {kind.tz}"
+    return "date" if pa.types.is_date(kind) else str(kind)
 
 
 def preview(rows: list[Mapping[str, object]]) -> dg.MetadataValue:

@@ -88,7 +88,7 @@ class Study:
 
     Attributes:
         name: what the data set is, for tables.
-        tables: every table of group ``graph_tables``.
+        tables: every table of group ``2_graph_tables``.
         clicks_dropped: clicks that could not be used, by reason.
         oracle_folder: the sample, where the truth is known.
     """
@@ -185,7 +185,7 @@ def open_study(
 
 
 def _keep_tables(source: Path, work: Path, parameters: dict[str, object]) -> dict[str, Path]:
-    """Parquet file of each table of group ``graph_tables``, made where it is not in ``work`` yet."""
+    """Parquet file of each table of group ``2_graph_tables``, made where it is not in ``work`` yet."""
     sources = {table: source / f"{table}.parquet" for table in SOURCE_TABLES}
     marks = {table: repr((path.stat().st_size, path.stat().st_mtime_ns)) for table, path in sources.items()}
     files: dict[str, Path] = {}

@@ -13,6 +13,7 @@ import pytest
 from holley_assets.core.time_windows import TimeWindows
 from holley_assets.resources.io_manager import ParquetIOManager, read_parquet, write_parquet
 from holley_assets.resources.settings_resource import SettingsResource
+from holley_assets.resources.table_metadata import table_schema
 
 TABLE = pa.table({"email_lower": ["a@x.com", "b@x.com"], "make": ["FORD", "FORD"], "year": [1969, 1970]})
 
@@ -132,3 +133,21 @@ def test_a_stream_that_breaks_leaves_the_previous_file(data_dir: Path) -> None:
 def test_other_values_are_refused_by_type(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="not list"):
         write_parquet([1, 2], tmp_path / "x.parquet")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        (pa.list_(pa.struct({"epoch": pa.int64(), "seconds": pa.float64()})), "list of records"),
+        (pa.list_(pa.float32(), 64), "64 float"),
+        (pa.large_list(pa.string()), "list of string"),
+        (pa.dictionary(pa.int32(), pa.string()), "string"),
+        (pa.timestamp("us", "UTC"), "timestamp, UTC"),
+        (pa.timestamp("us"), "timestamp"),
+        (pa.date32(), "date"),
+        (pa.int16(), "int16"),
+    ],
+)
+def test_a_column_s_type_fits_into_a_cell(kind: pa.DataType, shown: str) -> None:
+    (column,) = table_schema(pa.schema({"history": kind}), "trained_checkpoint").columns
+    assert column.type == shown
