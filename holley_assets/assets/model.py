@@ -28,7 +28,7 @@ from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
 from holley_assets.resources.storage.artifacts import Reference
 from holley_assets.resources.storage.training_state import TrainingState
-from holley_assets.resources.tracking.records import Parameter, TrainingRecord
+from holley_assets.resources.tracking.records import TRAINING_SECONDS, Parameter, TrainingRecord
 from holley_assets.resources.tracking.tracking import flatten
 from holley_assets.settings import Settings
 from holley_assets.terms import View
@@ -188,7 +188,7 @@ def _record(
             **{f"{group}/{name}": value for group, of in statistics.items() for name, value in of.items()},
             "training/chosen_epoch": row["best_epoch"],
             "training/validation_mrr_of_chosen_epoch": history[row["best_epoch"]]["validation_mrr"],
-            "training/seconds": step.took()["seconds"],
+            TRAINING_SECONDS: step.took()["seconds"],
         },
         # What a stage is called is no number of a curve.
         curves=[{name: value for name, value in epoch.items() if name != "stage"} for epoch in history],

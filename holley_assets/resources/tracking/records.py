@@ -17,6 +17,10 @@ Number = float | int
 Parameter = str | int | float | bool | None
 
 
+# The statistic of a training that says how long it took.
+TRAINING_SECONDS = "training/seconds"
+
+
 class _Record(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(frozen=True)
 
