@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from holley_assets.evaluation.gates import reaches
 from holley_assets.experiment.declaration import Declaration
-from holley_assets.experiment.estimates import measure, measure_cells, pool, read_cells
+from holley_assets.experiment.estimates import measure, measure_cells, read_cells
 from holley_assets.experiment.looks import sequential_bounds, spent_alpha
 from holley_assets.experiment.metrics import CLICK_RATE, TESTED, UNCAPPED_REVENUE, Metric
 from holley_assets.experiment.outcomes import read_outcomes, window_over
@@ -124,40 +124,35 @@ def read_looks(
     """
     from scipy.stats import norm
 
-    metric = TESTED[declaration.primary_metric]
+    metric, alpha = TESTED[declaration.primary_metric], declaration.rule.alpha
     looks: list[dict[str, Any]] = []
-    fractions: list[float] = []
-    information: list[float] = []
+    read: list[tuple[dict[str, Any], float, float, dict[int, Any]]] = []
     for number, day in enumerate(declaration.look_dates(), start=1):
         fraction = (day - declaration.start).days / declaration.days
         look = {
             "number": number,
             "date": day.isoformat(),
-            "spent": spent_alpha(fraction, declaration.rule.alpha),
+            "spent": spent_alpha(fraction, alpha),
             **dict.fromkeys(("users", "bound", "level", *_FIGURES)),
         }
         looks.append(look)
         if blind or day > as_of:
             continue
         cells = read_cells(window_over(compared, metric, declaration, day), metric)
-        pooled = pool(cells)
-        if pooled is None or pooled.information <= (information[-1] if information else 0.0):
-            continue
-        bound = sequential_bounds(
-            [*fractions, fraction], [*information, pooled.information], declaration.rule.alpha
-        )[-1]
-        level = float(1.0 - 2.0 * norm.sf(bound))
-        found = measure_cells(cells, metric, level)
+        # Whether there is a statistic does not hang on the level.
+        found = measure_cells(cells, metric, 1.0 - alpha)
         if found["estimate"] is None or found["estimate"]["statistic"] is None:
             continue
-        fractions.append(fraction)
-        information.append(pooled.information)
-        look.update(
-            users=found["users"],
-            bound=bound,
-            level=level,
-            **{name: found["estimate"][name] for name in _FIGURES},
-        )
+        if not read or found["information"] > read[-1][2]:
+            read.append((look, fraction, found["information"], cells))
+    bounds = sequential_bounds(
+        [fraction for _, fraction, _, _ in read], [information for _, _, information, _ in read], alpha
+    )
+    for (look, _, _, cells), bound in zip(read, bounds, strict=True):
+        level = float(1.0 - 2.0 * norm.sf(bound))
+        found = measure_cells(cells, metric, level)
+        figures = {name: found["estimate"][name] for name in _FIGURES}
+        look.update(users=found["users"], bound=bound, level=level, **figures)
     return looks
 
 

@@ -42,8 +42,13 @@ def test_spent_alpha_by_hand() -> None:
             spent_alpha(fraction, 0.05)
 
 
-def test_uneven_looks_give_the_level_by_another_integration() -> None:
-    fractions, information = [0.3, 0.5, 1.0], [100.0, 380.0, 500.0]
+# The last two: nearly all users came before the first look, as where everybody is shown the parts from the first day on.
+@pytest.mark.parametrize(
+    "information",
+    [[100.0, 380.0, 500.0], [100.0, 101.0, 500.0], [1000.0, 1003.0, 1006.0], [1e5, 1e5 + 10.0, 1e5 + 20.0]],
+)
+def test_uneven_looks_give_the_level_by_another_integration(information: list[float]) -> None:
+    fractions = [0.3, 0.5, 1.0]
     bounds = np.array(sequential_bounds(fractions, information, 0.05))
     apart = np.minimum.outer(information, information)
     correlation = apart / np.sqrt(np.outer(information, information))
@@ -52,6 +57,22 @@ def test_uneven_looks_give_the_level_by_another_integration() -> None:
             bounds[:looks], lower_limit=-bounds[:looks]
         )
         assert 1.0 - inside == pytest.approx(spent_alpha(fractions[looks - 1], 0.05), abs=1e-4)
+
+
+def test_looks_with_the_same_users_are_one_test_that_may_spend_more() -> None:
+    """Each bound is that of a single look with all that may be spent until then, and next to nothing above it."""
+    fractions = even(20)
+    bounds = sequential_bounds(fractions, list(1e5 + np.arange(20) * 1e-6), 0.05)
+    single = [min(8.0, norm.isf(spent_alpha(fraction, 0.05) / 2.0)) for fraction in fractions]
+    assert bounds[0] == 8.0
+    assert bounds == pytest.approx(single, abs=1e-3)
+    assert all(bound > least - 1e-9 for bound, least in zip(bounds, single, strict=True))
+
+
+def test_the_unit_of_information_changes_nothing() -> None:
+    information = np.array([1.0, 1.5, 4.0])
+    bounds = [sequential_bounds(even(3), list(unit * information), 0.05) for unit in (1e-6, 1.0, 1e6)]
+    assert bounds[0] == pytest.approx(bounds[1], abs=1e-8) and bounds[2] == pytest.approx(bounds[1], abs=1e-8)
 
 
 def test_later_looks_change_no_earlier_bound() -> None:
