@@ -14,6 +14,7 @@ from holley_assets.assets.experiment_log import (
     declared_experiment,
     frozen_declaration,
 )
+from holley_assets.assets.experiment_plan import plan_before_start
 from holley_assets.assets.experiment_sends import exposure_source, shown_exposures
 from holley_assets.assets.report import JSON_FILE as REPORT_FILE
 from holley_assets.assets.rollout_limit import KEPT_READOUTS, NEXT_SHARE, kept_readout
@@ -63,6 +64,9 @@ def experiment_outcomes(
     with one_line(WarehouseError, DeclarationError):
         frozen, reason = _running(step, warehouse)
         if frozen is None:
+            plan = _plan(step, warehouse)
+            if plan is not None:
+                reason = f"{reason}. Power plan: {plan['reason']} {plan['basis']}"
             context.log.info(reason)
             context.log_event(dg.AssetObservation(EXPERIMENT_OUTCOMES, description=reason))
             return
@@ -90,6 +94,12 @@ def experiment_outcomes(
             **step.took(),
         },
     )
+
+
+def _plan(step: Step, warehouse: WarehouseResource) -> dict[str, Any] | None:
+    """The power plan of an experiment that is declared; None where there is none, or nothing was delivered yet."""
+    declaration = declared_experiment(step.settings)
+    return None if declaration is None else plan_before_start(step, warehouse, declaration)
 
 
 def _running(step: Step, warehouse: WarehouseResource) -> tuple[Frozen | None, str]:

@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from holley_assets.experiment.declaration import Declaration
 from holley_assets.experiment.looks import sequential_bounds
+from holley_assets.experiment.metrics import Metric
 
 LONGEST_WEEKS = 52
 # What is known of the users before their first exposure, by primary metric.
@@ -68,6 +70,29 @@ def recent_users(outcomes: pa.Table, declaration: Declaration) -> RecentUsers:
         variance=pc.variance(values).as_py() or 0.0,
         users_in_the_first_week=first,
         new_users_a_week=(outcomes.num_rows - first) // newest if newest else 0,
+    )
+
+
+def expected_users(exposed: pa.Table, metric: Metric) -> RecentUsers:
+    """What the power plan reckons with before the start: users as if all had been exposed on one day before.
+
+    Args:
+        exposed: from :func:`.outcomes.read_outcomes`, users whose window is over.
+        metric: the primary metric.
+    """
+    values, before = (exposed[name].to_numpy() for name in (metric.value, metric.covariate or metric.value))
+    if not len(values):
+        return RecentUsers(0.0, 0.0, 0, 0)
+    spread = float(values.std() * before.std())
+    together = float(np.mean((values - values.mean()) * (before - before.mean())))
+    return RecentUsers(
+        mean=float(values.mean()),
+        variance=float(values.var()),
+        users_in_the_first_week=len(values),
+        new_users_a_week=0,
+        correlation=min(1.0, max(-1.0, together / spread))
+        if spread and metric.covariate is not None
+        else 0.0,
     )
 
 

@@ -135,7 +135,7 @@ def test_an_experiment_whose_readout_says_harm_returns_to_the_sql_pipeline(
 def test_without_an_experiment_the_job_says_so_and_ends_well(
     continued_run: tuple[FinishedRun, dg.DagsterInstance], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, instance = continued_run
+    run, instance = continued_run
     path = tmp_path / "spring.toml"
     path.write_text(DECLARATION)
     for declaration, said in (
@@ -151,7 +151,14 @@ def test_without_an_experiment_the_job_says_so_and_ends_well(
         assert result.success
         assert not result.get_asset_materialization_events()
         (observation,) = result.get_asset_observation_events()
-        assert said in str(observation.event_specific_data.asset_observation.description)  # type: ignore[union-attr]
+        description = str(observation.event_specific_data.asset_observation.description)  # type: ignore[union-attr]
+        assert said in description
+        # Who would be shown the parts, and how many of them clicked in the week before the run's day.
+        assert ("Power plan: A change of 10 % needs " in description) is (declaration is not None)
+        assert (f"with the {run.table('recommendations').num_rows:,} users" in description) is (
+            declaration is not None
+        )
+        assert ("in the 7 days from 2026-01-25 on" in description) is (declaration is not None)
         assert {event.step_key for event in result.all_events if event.is_step_skipped} == {
             "experiment_readout"
         }

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import datetime
 
+import numpy as np
 import pyarrow as pa
 import pytest
-from experiment_world import declare
+from experiment_world import declare, outcome_table
 from scipy.stats import norm
 
 from holley_assets.experiment.declaration import PrimaryMetric
-from holley_assets.experiment.power import RecentUsers, power_plan, recent_users, users_after, weeks_for
+from holley_assets.experiment.metrics import CLICK_RATE, TESTED
+from holley_assets.experiment.outcomes import read_outcomes
+from holley_assets.experiment.power import (
+    RecentUsers,
+    expected_users,
+    power_plan,
+    recent_users,
+    users_after,
+    weeks_for,
+)
 
 # 10 % of the users click: 4 (1.96 + 0.8416)² · 0.09 / 0.01² = 28,256 users for a change of a tenth.
 CLICKS = RecentUsers(mean=0.1, variance=0.09, users_in_the_first_week=10_000, new_users_a_week=3_043)
@@ -130,6 +140,37 @@ def test_the_plan_reckons_with_what_users_did_before(
     found = recent_users(outcomes, declare(primary_metric=metric))
     assert (found.mean, found.variance) == pytest.approx((mean, variance))
     assert (found.users_in_the_first_week, found.new_users_a_week, found.correlation) == (2, 1, 0.0)
+
+
+def test_before_the_start_it_reckons_with_what_users_did_lately() -> None:
+    """Of eight users four clicked and two had clicked before, of whom one did again."""
+    clicks, before = [1, 3, 1, 1, 0, 0, 0, 0], [2, 0, 0, 0, 2, 0, 0, 0]
+    table = outcome_table([False] * 8, clicks=clicks, clicks_before=before, order_value=8.0 * np.arange(8))
+    exposed = read_outcomes(table, declare()).exposed
+    found = expected_users(exposed, CLICK_RATE)
+    assert (found.mean, found.variance, found.correlation) == (0.5, 0.25, 0.0)
+    assert (found.users_in_the_first_week, found.new_users_a_week) == (8, 0)
+    revenue = expected_users(exposed, TESTED["revenue_per_user"])
+    # The numbers from 0 to 7 have a variance of (64 − 1) / 12; nobody spent anything before.
+    assert (revenue.mean, revenue.correlation) == (28.0, 0.0)
+    assert revenue.variance == pytest.approx(64.0 * 63.0 / 12.0)
+    nobody = read_outcomes(outcome_table([]), declare()).exposed
+    assert expected_users(nobody, CLICK_RATE) == RecentUsers(0.0, 0.0, 0, 0)
+
+
+def test_who_did_it_before_and_does_it_again_makes_the_plan_shorter() -> None:
+    """Twice what each spent before, the same in the other order, and in an order between the two."""
+    before, spent = np.array([0.0, 10.0, 20.0, 30.0]), np.array([0.0, 20.0, 40.0, 60.0])
+    table = outcome_table([False] * 4, order_value=spent, order_value_before=before)
+    exposed = read_outcomes(table, declare()).exposed
+    assert expected_users(exposed, TESTED["revenue_per_user"]).correlation == pytest.approx(1.0)
+    table = outcome_table([False] * 4, order_value=spent[::-1], order_value_before=before)
+    exposed = read_outcomes(table, declare()).exposed
+    assert expected_users(exposed, TESTED["revenue_per_user"]).correlation == pytest.approx(-1.0)
+    table = outcome_table([False] * 4, order_value=[0.0, 60.0, 20.0, 40.0], order_value_before=before)
+    exposed = read_outcomes(table, declare()).exposed
+    # Products of the distances from the means: (−15)(−30) + (−5)(30) + (5)(−10) + (15)(10) = 400, of √(500 · 2,000).
+    assert expected_users(exposed, TESTED["revenue_per_user"]).correlation == pytest.approx(0.4)
 
 
 def test_without_users_nobody_comes() -> None:
