@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 from collections.abc import Iterator
@@ -45,6 +46,7 @@ SIMILAR_COLUMNS = [
     "model_version",
 ]
 EXPERIMENT = declaration_text()
+NOON = datetime.datetime(2026, 2, 1, 12, tzinfo=datetime.UTC)
 PROMOTION = {"by": "ada", "reason": "a test", "force": True}
 
 
@@ -284,7 +286,12 @@ def test_a_pulled_switch_stops_the_publication_within_its_statement(
     assert set(switched["assigned_arm"].to_pylist()) == {"graph", "sql"}
 
 
-def test_an_experiment_is_logged_and_read(
+def readout_of(production: Production, run_id: str) -> dict[str, Any]:
+    key = production.store().artifact_key(run_id, "experiment_readout.json")
+    return dict(json.loads(production.store().local_path(key).read_text()))
+
+
+def test_an_experiment_is_logged_and_read_by_what_was_published_and_by_what_was_sent(
     production: Production, serving: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "spring.toml"
@@ -293,6 +300,12 @@ def test_an_experiment_is_logged_and_read(
     monkeypatch.setenv("HOLLEY_SERVING_EXPERIMENT", "spring")
     monkeypatch.setenv("HOLLEY_EXPERIMENT_DECLARATION", str(path))
     with production.instance() as instance:
+        before = execute_job("read_experiment", instance=instance)
+        assert before.success
+        (observation,) = before.get_asset_observation_events()
+        plan = str(observation.event_specific_data.asset_observation.description)  # type: ignore[union-attr]
+        users = asset(production, "recommendations").num_rows
+        assert "Power plan: A change of 10 % needs" in plan and f"with the {users:,} users" in plan
         for only in (["mixed_recommendations", "serving_table"], ["serving_table"]):
             assert execute_job("daily_score", instance=instance, only=only).success
         read = execute_job("read_experiment", instance=instance)
@@ -310,10 +323,32 @@ def test_an_experiment_is_logged_and_read(
     assert production.table("holley_serving", "experiment_declarations").num_rows == 1
     outcomes = asset(production, "experiment_outcomes")
     assert outcomes.num_rows == log.num_rows
-    key = production.store().artifact_key(read.run_id, "experiment_readout.json")
-    readout = json.loads(production.store().local_path(key).read_text())
-    assert readout["decision"]["outcome"] == "keep running"
+    readout = readout_of(production, read.run_id)
+    assert readout["decision"]["outcome"] == "keep running" and readout["exposure_source"] == "published"
     assert readout["traffic"]["users"] == log.num_rows
+
+    # A table of the mails that were really sent, in a dataset and with columns of its own.
+    mailed = sorted(rows_by_email(served))[:9]
+    sends = pa.table(
+        {"Recipient": [*mailed, mailed[0], "else@x.com"], "SentAt": [NOON] * 11, "Campaign": [7] * 11}
+    )
+    pq.write_table(sends, tmp_path / "sent.parquet")
+    production.bigquery.load_parquet("mails", "sent", tmp_path / "sent.parquet")
+    for name, value in (("TABLE", "mails.sent"), ("EMAIL_COLUMN", "Recipient"), ("TIME_COLUMN", "SentAt")):
+        monkeypatch.setenv(f"HOLLEY_EXPERIMENT_SENDS_{name}", value)
+    with production.instance() as instance:
+        read = execute_job("read_experiment", instance=instance)
+    assert read.success
+    assert asset(production, "experiment_outcomes")["email_lower"].to_pylist() == mailed
+    readout = readout_of(production, read.run_id)
+    assert readout["exposure_source"] == "sent" and readout["traffic"]["users"] == 9
+    (outcomes_shown,) = [
+        event.step_materialization_data.materialization.metadata
+        for event in read.get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey("experiment_outcomes")
+    ]
+    assert outcomes_shown["sends"].value == 9
+    assert outcomes_shown["sends_dropped"].value == {"duplicate row": 1, "not in the delivery": 1}
 
 
 def test_the_table_before_stays_as_a_snapshot(

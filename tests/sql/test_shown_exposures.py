@@ -153,6 +153,29 @@ def test_sends_count_from_the_start_to_the_planned_end(
     assert len(rows) == counts and result.dropped == {}
 
 
+@pytest.mark.parametrize(
+    ("delivered", "sent"),
+    [
+        (published("a", "2026-01-04"), "2026-01-06"),
+        (published("a", "2026-01-06", experiment="summer"), "2026-01-06"),
+        (published("a", "2026-01-07"), "2026-01-06"),
+    ],
+)
+def test_a_delivery_before_the_start_of_another_experiment_or_after_the_mail_shows_nothing(
+    tmp_path: Path, delivered: dict[str, Any], sent: str
+) -> None:
+    rows, result = shown(tmp_path, [delivered], mails(("a@x.com", f"{sent}T12:00:00Z")))
+    assert rows == [] and result.dropped == {"not in the delivery": 1}
+
+
+def test_what_is_delivered_and_sent_on_the_day_of_the_reading_counts(tmp_path: Path) -> None:
+    log = [published("a", "2026-01-05", "sql"), published("a", "2026-01-12")]
+    rows, _ = shown(
+        tmp_path, log, mails(("a@x.com", "2026-01-12T12:00:00Z")), as_of=datetime.date(2026, 1, 12)
+    )
+    assert [row["assigned_arm"] for row in rows] == ["graph"]
+
+
 @pytest.mark.parametrize("kind", [pa.date32(), pa.timestamp("us"), pa.string()])
 def test_a_day_a_time_without_a_zone_and_a_text_are_utc(tmp_path: Path, kind: pa.DataType) -> None:
     text = "2026-01-06" if kind == pa.date32() else "2026-01-06 23:30:00"
