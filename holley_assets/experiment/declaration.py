@@ -63,6 +63,11 @@ class Rule(_Section):
     power: Annotated[float, BeforeValidator(_no_boolean), Field(ge=0.5, lt=1.0)] = Field(
         default=0.8, description="Probability to see the minimal effect where it is true; for the power plan."
     )
+    novelty_days: Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=366)] = Field(
+        default=14,
+        description="Days from the start in which a gain may come from what is merely new: ahead of the planned end it "
+        "must be there among users who came after them too. 0: none.",
+    )
 
 
 class Windows(_Section):

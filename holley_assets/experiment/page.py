@@ -32,8 +32,10 @@ HEADLINES = {
     "keep running": "Keep running",
     "stop for no effect": "Stop: no effect",
     "harm": "Harm: back to the SQL pipeline",
-    "invalid": "Invalid: users are missing",
+    "invalid": "Invalid: there is no result",
 }
+# Nothing is logged after the planned end, so that running on would add nobody.
+UNDECIDED = "Undecided at the end: declare a longer experiment"
 # The report's style has a colour for each kind of news.
 _STYLES = {
     "ship": "clear_win",
@@ -78,6 +80,17 @@ def write_level(value: float) -> str:
     while digits and round(missing, digits) == 0 and digits < 15:
         digits += 1
     return f"{value:.{digits}f}"
+
+
+def write_spent(value: float) -> str:
+    """A part of alpha, which is never nothing: 0.003051 → ``0.31 %``, 0.0000146 → ``< 0.01 %``."""
+    return share(value, 2) if value >= 0.0001 else f"< {share(0.0001, 2)}"
+
+
+def write_headline(readout: Mapping[str, Any]) -> str:
+    """The decision in a few words."""
+    outcome, over = readout["decision"]["outcome"], readout["as_of"] >= readout["experiment"]["planned_end"]
+    return UNDECIDED if over and outcome == "keep running" else HEADLINES[outcome]
 
 
 def interval_rows(readout: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -130,6 +143,7 @@ def render(
             "value": write_value,
             "change": write_change,
             "level": write_level,
+            "spent": write_spent,
         },
     )
     outcome = readout["decision"]["outcome"]
@@ -139,7 +153,7 @@ def render(
         traffic=readout["traffic"],
         mismatch=readout["mismatch"],
         newest=next((look for look in reversed(readout["looks"]) if look["statistic"] is not None), None),
-        headline=HEADLINES[outcome],
+        headline=write_headline(readout),
         style_class=_STYLES[outcome],
         style=Markup(page_style()),
         arms=ARMS,
@@ -167,7 +181,7 @@ def summarise(readout: Mapping[str, Any]) -> str:
     readout, _ = mask_all(readout)
     arms, mismatch = readout["traffic"]["arms"], readout["mismatch"]
     lines = [
-        f"**{HEADLINES[readout['decision']['outcome']]}.** {for_markdown(readout['decision']['reason'])}",
+        f"**{write_headline(readout)}.** {for_markdown(readout['decision']['reason'])}",
         "",
         f"Experiment {for_markdown(readout['experiment']['name'])}, as of {readout['as_of']}. "
         f"{EXPOSURE_IS[readout['exposure_source']]}",

@@ -21,6 +21,7 @@ from holley_assets.experiment.metrics import CLICK_RATE, TESTED, UNCAPPED_REVENU
 from holley_assets.experiment.outcomes import read_outcomes, window_over
 from holley_assets.experiment.segments import (
     read_guardrails,
+    read_lasting,
     read_novelty,
     read_secondary,
     read_tiers,
@@ -44,6 +45,7 @@ RESULTS = (
     "tiers",
     "weeks",
     "novelty",
+    "lasting",
     "versions",
 )
 
@@ -70,8 +72,8 @@ def read_experiment(
         ``experiment`` (the declaration without its salt, its ``fingerprint`` and ``look_dates``), ``as_of``,
         ``exposure_source``, ``traffic``, ``mismatch``, ``warnings``, ``decision`` (``outcome`` and ``reason``),
         ``looks``, and the results: ``primary``, ``gate``, ``secondary``, ``uncapped_revenue``, ``guardrails``,
-        ``tiers``, ``weeks``, ``novelty``, ``versions``. Results are None before the first look and where the
-        arms do not have their users; then no look has figures either.
+        ``tiers``, ``weeks``, ``novelty``, ``lasting``, ``versions``. Results are None before the first look and where
+        the arms do not have their users; then no look has figures either.
 
     Raises:
         ValueError: see :func:`.outcomes.read_outcomes`.
@@ -86,7 +88,13 @@ def read_experiment(
     if newest is not None:
         results = _results(compared, declaration, newest)
     outcome, reason = decide(
-        declaration, as_of, mismatch, looks, results["guardrails"] or [], results["novelty"]
+        declaration,
+        as_of,
+        mismatch,
+        looks,
+        results["guardrails"] or [],
+        results["novelty"],
+        results["lasting"],
     )
     return {
         "experiment": {
@@ -175,6 +183,7 @@ def _results(compared: pa.Table, declaration: Declaration, newest: dict[str, Any
         "tiers": read_tiers(of_primary, primary, level),
         "weeks": weeks,
         "novelty": read_novelty(weeks),
+        "lasting": read_lasting(of_primary, primary, declaration),
         "versions": read_versions(of_primary, primary, level),
     }
 

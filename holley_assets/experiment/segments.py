@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from holley_assets.experiment.outcomes import CONTROL, TREATMENT
 from holley_assets.experiment.verdict import BROKEN, HELD, MISSING, OPEN
 from holley_assets.terms import TIERS
 
-# The trend over weeks and what is left of a gain in the last week are each read at this two-sided level.
+# The trend over weeks, what it leaves in the last week and the gain of who came later: each at this two-sided level.
 NOVELTY_LEVEL = 0.95
 # The rows that a metric may read: those whose window is over.
 Rows = Callable[[Metric], pa.Table]
@@ -124,6 +125,21 @@ def read_versions(table: pa.Table, metric: Metric, level: float) -> list[dict[st
         if row["estimate"] is not None:
             found.append({"model_version": version, **row})
     return found
+
+
+def read_lasting(table: pa.Table, metric: Metric, declaration: Declaration) -> dict[str, Any]:
+    """The metric among users who were first exposed once the declared days of novelty were over.
+
+    Returns:
+        what :func:`.estimates.measure_cells` returns at 95 %, with ``since``, the first of these days, and ``lasts``:
+        whether their gain is surely above zero.
+    """
+    since = declaration.start + datetime.timedelta(days=declaration.rule.novelty_days)
+    row = measure(
+        table.filter(pc.greater_equal(table["first_exposure"], pa.scalar(since))), metric, NOVELTY_LEVEL
+    )
+    interval = row["estimate"]["interval"] if row["estimate"] is not None else None
+    return {**row, "since": since.isoformat(), "lasts": interval is not None and interval[0] > 0.0}
 
 
 def read_novelty(weeks: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

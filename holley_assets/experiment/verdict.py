@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from holley_assets.evaluation.formatting import probability
 from holley_assets.experiment.declaration import Declaration
 from holley_assets.experiment.metrics import TESTED, Metric
 
@@ -23,13 +24,15 @@ def decide(
     looks: Rows,
     guardrails: Rows,
     novelty: Mapping[str, Any] | None,
+    lasting: Mapping[str, Any] | None,
 ) -> tuple[str, str]:
     """Outcome and reason.
 
     In this order: arms that do not have their users are ``invalid``. A look whose statistic is at or beyond the lower
     bound, or a guardrail that is broken, is ``harm``, and later looks do not take the first back. A statistic at or
     beyond the upper bound at the newest look is ``ship`` if every guardrail with a source is held and the gain does not
-    fade; before the planned end, only if it is surely there in the last week too. An interval that lies below the
+    fade; before the planned end, only if it is surely there in the last week too, and among the users who came once the
+    days of novelty were over. An interval that lies below the
     minimal effect is ``stop for no effect``, and so is every look on the planned end that shows nothing. Otherwise
     ``keep running``.
 
@@ -40,6 +43,7 @@ def decide(
         looks: from :func:`.readout.read_looks`, in order.
         guardrails: from :func:`.segments.read_guardrails`, at the newest look.
         novelty: from :func:`.segments.read_novelty`.
+        lasting: from :func:`.segments.read_lasting`.
     """
     if mismatch["mismatch"]:
         return "invalid", _mismatch_reason(mismatch)
@@ -55,14 +59,14 @@ def decide(
         return "harm", f"{harm} {_STOP}"
     newest = read[-1]
     if newest["statistic"] >= newest["bound"]:
-        return _gain(metric, newest, guardrails, novelty, coming)
+        return _gain(metric, newest, guardrails, novelty, lasting, coming)
     return _no_gain(declaration, metric, newest, coming)
 
 
 def _mismatch_reason(mismatch: Mapping[str, Any]) -> str:
     worst = min(mismatch["periods"], key=lambda period: period["p_value"])
     return (
-        f"The arms do not have the users that they should have (p = {mismatch['p_value']:.1g}): in period "
+        f"The arms do not have the users that they should have (p {_probability(mismatch['p_value'])}): in period "
         f"{worst['period']}, with a share of {_percent(worst['share'])}, the graph has {worst['graph']:,} users "
         f"instead of {worst['expected_graph']:,.0f}. No figure of this experiment can be trusted; find where users "
         "were lost or added."
@@ -104,6 +108,7 @@ def _gain(
     newest: Mapping[str, Any],
     guardrails: Rows,
     novelty: Mapping[str, Any] | None,
+    lasting: Mapping[str, Any] | None,
     coming: str | None,
 ) -> tuple[str, str]:
     gain = f"{metric.label} of the graph's arm is higher: {_change(newest)}."
@@ -121,6 +126,13 @@ def _gain(
         return "keep running", (
             f"{gain} But it is not yet sure that it lasts: for those who came in week {novelty['last_week']} the trend "
             f"says {_amount(novelty['last'], metric)}, between {low} and {high}. The next look is on {coming}."
+        )
+    if coming is not None and lasting is not None and not lasting["lasts"]:
+        estimate = lasting["estimate"]
+        shown = "nobody of them can be compared yet" if estimate is None else f"they show {_change(estimate)}"
+        return "keep running", (
+            f"{gain} But it may come from what is merely new: it must be there among users who came from "
+            f"{lasting['since']} on too, and {shown}. The next look is on {coming}."
         )
     unsure = [guardrail["label"].lower() for guardrail in guardrails if guardrail["state"] == OPEN]
     if unsure:
@@ -164,6 +176,11 @@ def _amount(value: float, metric: Metric) -> str:
     if metric.kind == "share":
         return f"{100.0 * value:+z.2f} points".replace("-", "−")
     return f"{value:+z.3f}{' dollars' if metric.kind == 'dollars' else ''}".replace("-", "−")
+
+
+def _probability(value: float) -> str:
+    written = probability(value)
+    return written if written.startswith("<") else f"= {written}"
 
 
 def _percent(value: float) -> str:

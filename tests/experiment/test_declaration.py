@@ -29,6 +29,7 @@ unsubscribe_rate = 0.1
 [rule]
 alpha = 0.04
 power = 0.9
+novelty_days = 21
 
 [windows]
 click_days = 5
@@ -64,7 +65,7 @@ def test_every_field_is_read() -> None:
     )
     assert declared.moved_users == "first_arm" and declared.order_value_quantile == 0.99
     assert dict(declared.guardrails) == {"unsubscribe_rate": 0.1}
-    assert declared.rule.alpha == 0.04 and declared.rule.power == 0.9
+    assert (declared.rule.alpha, declared.rule.power, declared.rule.novelty_days) == (0.04, 0.9, 21)
     assert declared.windows.click_days == 5 and declared.windows.order_days == 10
 
 
@@ -72,7 +73,7 @@ def test_what_is_left_out_has_the_usual_value() -> None:
     declared = parse_declaration(SHORT)
     assert declared.moved_users == "exclude" and declared.order_value_quantile == 0.999
     assert dict(declared.guardrails) == {}
-    assert declared.rule.alpha == 0.05 and declared.rule.power == 0.8
+    assert (declared.rule.alpha, declared.rule.power, declared.rule.novelty_days) == (0.05, 0.8, 14)
     assert declared.windows.click_days == 7 and declared.windows.order_days == 14
 
 
@@ -120,6 +121,7 @@ def test_the_fingerprint_is_of_what_is_declared_and_not_of_how() -> None:
         "guardrails = {delivered_share = 0.01}",
         "rule = {alpha = 0.01}",
         "rule = {power = 0.9}",
+        "rule = {novelty_days = 13}",
         "windows = {click_days = 8}",
         "windows = {order_days = 13}",
     ],
@@ -169,6 +171,9 @@ def test_a_declaration_cannot_be_changed() -> None:
         ),
         ("rule = {alpha = 0.3}", "rule.alpha: Input should be less than or equal to 0.2"),
         ("rule = {power = 0.4}", "rule.power: Input should be greater than or equal to 0.5"),
+        ("rule = {novelty_days = -1}", "rule.novelty_days: Input should be greater than or equal to 0"),
+        ("rule = {novelty_days = 367}", "rule.novelty_days: Input should be less than or equal to 366"),
+        ("rule = {novelty_days = true}", "rule.novelty_days: must be a number, not true or false"),
         ("windows = {click_days = 0}", "windows.click_days: Input should be greater than or equal to 1"),
         ("windows = {order_days = 91}", "windows.order_days: Input should be less than or equal to 90"),
         ("colour = 1", "colour is no field of a declaration; check its spelling"),

@@ -20,6 +20,7 @@ from holley_assets.experiment.page import (
     summarise,
     write_change,
     write_level,
+    write_spent,
     write_value,
 )
 from holley_assets.experiment.pictures import draw_intervals, draw_looks
@@ -109,7 +110,7 @@ def test_a_mismatch_shows_no_result() -> None:
     clicks, graph = shares((4000, 400, False), (3600, 900, True))
     readout = read_experiment(declare(), outcome_table(graph, clicks=clicks), as_of=END)
     text = text_of(render(readout))
-    assert "Invalid: users are missing" in text and "Periods of constant share" in text
+    assert "Invalid: there is no result" in text and "Periods of constant share" in text
     for words in ("What changed", "The looks over time", "by segment", "Gate of the documents", "25.00 %"):
         assert words not in text
     assert "Click rate |" not in summarise(readout)
@@ -126,8 +127,28 @@ def test_before_the_first_look_there_is_traffic_and_no_result() -> None:
 def test_every_decision_has_its_headline(outcome: str) -> None:
     readout = small()
     readout["decision"]["outcome"] = outcome
-    assert f"<h2>{HEADLINES[outcome]}</h2>" in render(readout)
-    assert summarise(readout).startswith(f"**{HEADLINES[outcome]}.**")
+    at_the_end = HEADLINES | {"keep running": "Undecided at the end: declare a longer experiment"}
+    for as_of, headlines in (("2026-04-25", HEADLINES), ("2026-04-26", at_the_end)):
+        readout["as_of"], headline = as_of, headlines[outcome]
+        assert f"<h2>{headline}</h2>" in render(readout)
+        assert summarise(readout).startswith(f"**{headline}.**")
+
+
+def test_who_came_after_the_days_of_novelty_stands_beside_the_weeks() -> None:
+    text = text_of(render(small()))
+    assert "Users who came from 2026-03-15 on, once 14 days of novelty were over: +50.0 %" in text
+    assert (
+        "The gain is surely there." in text and "users who came 14 days after the start or later too" in text
+    )
+    few = text_of(render(small(day=np.repeat([0, 8], 4000))))
+    assert "novelty were over: nobody of both arms whose window is over." in few
+    readout = small()
+    readout["lasting"]["lasts"] = False
+    assert "A gain is not surely there." in text_of(render(readout))
+    readout["experiment"]["rule"]["novelty_days"] = 0
+    assert "None is reckoned with." in text_of(render(readout)) and "Users who came" not in text_of(
+        render(readout)
+    )
 
 
 def test_text_of_the_data_stays_text_and_no_address_is_shown() -> None:
@@ -141,9 +162,9 @@ def test_text_of_the_data_stays_text_and_no_address_is_shown() -> None:
 def test_warnings_and_what_was_left_out_are_shown() -> None:
     readout = small(received_as_assigned=np.arange(8000) % 10 > 0, machine_clicks=1)
     text = text_of(render(readout))
-    assert "90.0 % of the graph arm received what they were assigned" in text
+    assert "400 of 4,000 users of the graph arm did not receive what they were assigned" in text
     assert "Machine clicks left out: 4,000 in the SQL arm" in text
-    assert r"90\.0 % of the graph arm" in summarise(readout)
+    assert "400 of 4,000 users of the graph arm" in summarise(readout)
 
 
 def test_the_sample_is_called_one() -> None:
@@ -263,6 +284,8 @@ def test_values_for_people() -> None:
     assert write_value(None, "share") == "–" and write_change(None, "share") == "–"
     assert write_change(-0.0123, "share") == "−1.23" and write_change(1.5, "dollars") == "+$1.50"
     assert write_change(-1.5, "dollars") == "−$1.50" and write_change(0.5, "number") == "+0.5"
+    assert write_spent(0.003051) == "0.31\u00a0%" and write_spent(0.0001) == "0.01\u00a0%"
+    assert write_spent(0.0000999) == "< 0.01\u00a0%"
     assert write_level(95.0) == "95" and write_level(99.6949) == "99.7" and write_level(99.9999) == "99.9999"
 
 

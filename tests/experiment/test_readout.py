@@ -135,7 +135,7 @@ def test_a_look_reads_the_users_whose_window_was_over_on_its_day() -> None:
     assert first["bound"] == pytest.approx(2.9626, abs=1e-3)
     assert found["decision"]["outcome"] == "harm"
     # Between the looks the comparison of the first stands, whoever came in between.
-    between = read(table, as_of=END - DAY, looks=2)
+    between = read(table, as_of=END - DAY, looks=2, rule={"novelty_days": 0})
     assert between["looks"][0] == first and between["looks"][1]["statistic"] is None
     assert between["primary"]["users"] == {"sql": 1000, "graph": 1000}
     assert between["decision"]["outcome"] == "ship"

@@ -5,18 +5,25 @@ from __future__ import annotations
 import datetime
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from experiment_world import END, declare, outcome_table, shares
 from scipy.stats import false_discovery_control
 
+from holley_assets.experiment.metrics import CLICK_RATE
+from holley_assets.experiment.outcomes import read_outcomes
 from holley_assets.experiment.readout import read_experiment
-from holley_assets.experiment.segments import read_novelty
+from holley_assets.experiment.segments import read_guardrails, read_lasting, read_novelty
 
 USERS = 8000
 
 
 def read(table, as_of: datetime.date = END, **fields) -> dict:
     return read_experiment(declare(**fields), table, as_of=as_of)
+
+
+def users_of(table: pa.Table) -> pa.Table:
+    return read_outcomes(table, declare()).exposed
 
 
 def gain_with(unsubscribed: tuple[float, float] | None = None, **columns) -> dict:
@@ -82,6 +89,33 @@ def test_an_arm_must_receive_what_it_was_assigned() -> None:
     assert state(broken, "delivered_share") == "broken" and broken["decision"]["outcome"] == "harm"
     nobody = gain_with(received_as_assigned=~of_graph)
     assert state(nobody, "delivered_share") == "broken"
+
+
+@pytest.mark.parametrize(
+    ("of_sql", "users", "expected"),
+    [
+        # One in twenty of the SQL arm and nobody of the graph's: few of all users, and all that there was.
+        (0.05, USERS, "broken"),
+        # One user of twenty against none of twenty: a difference of −5 points with an error of as many.
+        (0.05, 20, "open"),
+    ],
+)
+def test_a_loss_of_everything_is_relative_to_what_there_was(of_sql: float, users: int, expected: str) -> None:
+    received = np.concatenate([np.arange(users) < of_sql * users, np.zeros(users, bool)])
+    table = outcome_table(np.repeat([False, True], users), received_as_assigned=received)
+    rows = read_guardrails(lambda _: users_of(table), declare(guardrails={"delivered_share": 0.02}), 0.95)
+    assert [row["state"] for row in rows] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(95.01, "held"), (95.0, "open"), (94.99, "broken"), (105.0, "held")]
+)
+def test_at_the_margin_a_guardrail_is_open(value: float, expected: str) -> None:
+    """Everybody has one order of one value, so that the interval is a point: 95 of 100 dollars lose the whole 5 %."""
+    graph = np.repeat([False, True], 10)
+    table = outcome_table(graph, orders=1, order_value=np.where(graph, value, 100.0))
+    rows = read_guardrails(lambda _: users_of(table), declare(guardrails={"average_order_value": 0.05}), 0.95)
+    assert [row["state"] for row in rows] == [expected]
 
 
 def test_the_value_of_an_order_may_not_fall() -> None:
@@ -209,3 +243,30 @@ def test_a_gain_that_fades_is_not_shipped() -> None:
         in found["decision"]["reason"]
     )
     assert found["decision"]["reason"].endswith("which is not surely a gain: what was new wore off.")
+
+
+def test_a_gain_lasts_where_users_who_came_after_the_days_of_novelty_show_it() -> None:
+    """Ten days of novelty: who came on the tenth day after the start counts, who came the day before does not."""
+    clicks, graph = shares((1000, 100, False), (1000, 300, True), (1000, 100, False), (1000, 127, True))
+    for day, lasts in ((10, True), (9, False)):
+        table = users_of(outcome_table(graph, clicks=clicks, day=np.repeat([day, 20], 2000)))
+        found = read_lasting(table, CLICK_RATE, declare(rule={"novelty_days": 10}))
+        assert found["since"] == "2026-03-11" and found["lasts"] is lasts
+        assert found["users"] == ({"sql": 2000, "graph": 2000} if lasts else {"sql": 1000, "graph": 1000})
+    # Without the early ones +2.7 points, with an error of 1.42: 1.91 of them.
+    assert found["estimate"]["statistic"] == pytest.approx(0.027 / np.sqrt((0.09 + 0.127 * 0.873) / 999))
+    everybody = read_lasting(table, CLICK_RATE, declare(rule={"novelty_days": 0}))
+    assert everybody["since"] == "2026-03-01" and everybody["lasts"] and everybody["users"]["sql"] == 2000
+    nobody = read_lasting(table, CLICK_RATE, declare(rule={"novelty_days": 21}))
+    assert nobody["estimate"] is None and not nobody["lasts"]
+
+
+def test_a_gain_of_the_first_days_alone_is_shipped_at_the_end_or_where_no_novelty_is_declared() -> None:
+    clicks, graph = shares((2000, 200, False), (2000, 300, True))
+    table, early = outcome_table(graph, clicks=clicks), datetime.date(2026, 3, 29)
+    found = read(table, as_of=early, looks=2)
+    assert found["looks"][0]["statistic"] > found["looks"][0]["bound"]
+    assert found["decision"]["outcome"] == "keep running"
+    assert "among users who came from 2026-03-15 on too, and nobody of them" in found["decision"]["reason"]
+    assert read(table, as_of=early, looks=2, rule={"novelty_days": 0})["decision"]["outcome"] == "ship"
+    assert read(table, looks=2)["decision"]["outcome"] == "ship"

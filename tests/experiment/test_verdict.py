@@ -36,7 +36,13 @@ def outcome(*statistics: float | None, as_of: datetime.date = END, **parts: Any)
         look(number, statistic, **parts.get("fields", {})) for number, statistic in enumerate(statistics, 1)
     ]
     decision, reason = decide(
-        declare(looks=2), as_of, FINE, looks, parts.get("guardrails", []), parts.get("novelty")
+        declare(looks=2),
+        as_of,
+        FINE,
+        looks,
+        parts.get("guardrails", []),
+        parts.get("novelty"),
+        parts.get("lasting"),
     )
     assert reason.endswith(".") and reason[0].isupper()
     return decision
@@ -71,7 +77,9 @@ def test_the_minimal_effect_is_ruled_out_below_it(high: float, expected: str) ->
 def test_without_a_relative_interval_nothing_is_ruled_out() -> None:
     fields = {"relative": None, "relative_interval": None}
     assert outcome(0.0, None, as_of=MIDDLE, fields=fields) == "keep running"
-    _, reason = decide(declare(looks=2), MIDDLE, FINE, [look(1, 0.0, **fields), look(2, None)], [], None)
+    _, reason = decide(
+        declare(looks=2), MIDDLE, FINE, [look(1, 0.0, **fields), look(2, None)], [], None, None
+    )
     assert "a difference of +0.01, between −0.1 and +0.3" in reason
 
 
@@ -110,7 +118,7 @@ def test_a_gain_that_fades_waits_while_there_is_a_look_to_come() -> None:
     assert outcome(3.0, 3.0, novelty=novelty) == "stop for no effect"
     assert outcome(3.0, 3.0, novelty=novelty | {"fades": False}) == "ship"
     _, reason = decide(
-        declare(looks=1, primary_metric="revenue_per_user"), END, FINE, [look(2, 3.0)], [], novelty
+        declare(looks=1, primary_metric="revenue_per_user"), END, FINE, [look(2, 3.0)], [], novelty, None
     )
     assert "from +0.050 dollars for those who came in week 0 to +0.000 dollars for those of week 4" in reason
 
@@ -122,11 +130,28 @@ def test_before_the_end_a_gain_must_be_there_in_the_last_week_too() -> None:
         assert outcome(3.0, None, as_of=MIDDLE, novelty=lasting) == expected
         assert outcome(3.0, 3.0, novelty=lasting) == "ship"
     looks = [look(1, 3.0), look(2, None)]
-    _, reason = decide(declare(looks=2), MIDDLE, FINE, looks, [], novelty | {"last_interval": [-0.01, 0.05]})
+    _, reason = decide(
+        declare(looks=2), MIDDLE, FINE, looks, [], novelty | {"last_interval": [-0.01, 0.05]}, None
+    )
     assert (
         "came in week 3 the trend says +2.00 points, between −1.00 points and +5.00 points. The next"
         in reason
     )
+
+
+def test_before_the_end_a_gain_must_be_there_among_users_who_came_later_too() -> None:
+    for lasts, expected in ((False, "keep running"), (True, "ship")):
+        lasting = {"since": "2026-03-15", "lasts": lasts, "estimate": look(1, 1.0)}
+        assert outcome(3.0, None, as_of=MIDDLE, lasting=lasting) == expected
+        assert outcome(3.0, 3.0, lasting=lasting) == "ship"
+    looks = [look(1, 3.0), look(2, None)]
+    for estimate, said in (
+        (look(1, 1.0), "they show +10.0 %, between"),
+        (None, "nobody of them can be compared yet"),
+    ):
+        lasting = {"since": "2026-03-15", "lasts": False, "estimate": estimate}
+        _, reason = decide(declare(looks=2), MIDDLE, FINE, looks, [], None, lasting)
+        assert f"among users who came from 2026-03-15 on too, and {said}" in reason
 
 
 def test_a_mismatch_comes_before_everything() -> None:
@@ -138,10 +163,12 @@ def test_a_mismatch_comes_before_everything() -> None:
             {"period": 1, "share": 0.25, "graph": 900, "expected_graph": 1000.4, "p_value": 0.0001},
         ],
     }
-    decision, reason = decide(declare(), END, mismatch, [look(1, -3.0)], [guardrail("broken")], None)
+    decision, reason = decide(declare(), END, mismatch, [look(1, -3.0)], [guardrail("broken")], None, None)
     assert decision == "invalid"
     assert "in period 1, with a share of 25 %, the graph has 900 users instead of 1,000" in reason
     assert "(p = 0.0001)" in reason
+    _, reason = decide(declare(), END, mismatch | {"p_value": 1e-9}, [], [], None, None)
+    assert "(p < 0.0001)" in reason
 
 
 def test_the_first_and_the_last_day_belong_to_the_experiment() -> None:
