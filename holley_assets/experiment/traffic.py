@@ -135,11 +135,13 @@ def warnings_about(traffic: dict[str, Any], mismatch: dict[str, Any]) -> list[st
             "arms more alike than they are."
         )
     for arm in ARMS:
-        received = traffic["arms"][arm]["received_as_assigned"]
+        users, received = traffic["arms"][arm]["users"], traffic["arms"][arm]["received_as_assigned"]
         if received is not None and received < 1.0:
+            # A share of nearly all would be written as 100 %.
+            others = round(users * (1.0 - received))
             found.append(
-                f"{100.0 * received:.1f} % of the {arm} arm received what they were assigned. Users are compared by "
-                "assignment, so the rest makes the arms more alike."
+                f"{others:,} of {users:,} users of the {arm} arm did not receive what they were assigned. Users are "
+                "compared by assignment, so these make the arms more alike."
             )
     if traffic["outside"]:
         found.append(

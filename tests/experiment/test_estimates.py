@@ -132,7 +132,38 @@ def test_a_mean_of_next_to_nothing_has_a_difference_and_no_relative_change() -> 
         GUARDRAILS["average_order_value"],
         0.95,
     )["estimate"]
-    assert orders["statistic"] is None and orders["interval"] is None and abs(orders["effect"]) < 1e-8
+    assert orders["statistic"] is None and orders["interval"] is None and orders["standard_error"] == 0.0
+    assert abs(orders["effect"]) < 1e-8
+    # A graph's arm of next to nothing against 5 dollars of two orders.
+    less = measure(
+        users_of(outcome_table(graph, order_value=value + 5.0 * ~graph, orders=2)),
+        GUARDRAILS["average_order_value"],
+        0.95,
+    )["estimate"]
+    assert less["interval"] is None and less["effect"] == pytest.approx(-2.5)
+
+
+def test_arms_on_both_sides_of_zero_have_a_change_and_no_interval_of_it() -> None:
+    # 10 dollars a user, and 2 that go back: a change of −120 %, which has no place on the scale of the logarithm.
+    graph = np.repeat([False, True], 100)
+    spread = np.tile([-1.0, 1.0], 100)
+    estimate = measure(
+        users_of(outcome_table(graph, order_value=np.where(graph, -2.0, 10.0) + spread)), REVENUE, 0.95
+    )["estimate"]
+    error = math.sqrt(2 * 100 / 99 / 100)
+    assert estimate["effect"] == pytest.approx(-12.0) and estimate["relative"] == pytest.approx(-1.2)
+    assert estimate["interval"] == pytest.approx([-12.0 - Z * error, -12.0 + Z * error])
+    assert estimate["relative_interval"] is None
+
+
+@pytest.mark.parametrize(("users", "counts"), [(1, False), (2, True)])
+def test_a_period_counts_from_two_users_of_each_arm_on(users: int, counts: bool) -> None:
+    clicks, graph = shares((100, 10, False), (100, 20, True), (users, 1, False), (2, 1, True))
+    period = np.repeat([0, 1], [200, users + 2])
+    found = measure(users_of(outcome_table(graph, clicks=clicks, period=period)), CLICK_RATE, 0.95)
+    assert found["left_out"] == (0 if counts else users + 2)
+    # Information 100 · 100 / 200, and 2 · 2 / 4.
+    assert found["information"] == pytest.approx(51.0 if counts else 50.0)
 
 
 def test_a_change_beyond_every_measure_has_no_interval() -> None:
@@ -140,6 +171,15 @@ def test_a_change_beyond_every_measure_has_no_interval() -> None:
     estimate = measure(users_of(outcome_table(graph, clicks=clicks)), CLICK_RATE, 0.95)["estimate"]
     assert estimate["relative"] == pytest.approx(99.0) and estimate["relative_interval"] is None
     assert estimate["interval"][0] > 0
+
+
+@pytest.mark.parametrize(("clicked", "shown"), [(401, True), (402, False)])
+def test_an_interval_ends_at_a_hundred_times_more(clicked: int, shown: bool) -> None:
+    # Of 10,000 users 8 click; the upper ends are +9,987 % and +10,012 %.
+    clicks, graph = shares((10_000, 8, False), (10_000, clicked, True))
+    found = measure(users_of(outcome_table(graph, clicks=clicks)), CLICK_RATE, 0.95)["estimate"]
+    half = Z * math.sqrt((0.9992 / 8 + (1.0 - clicked / 10_000) / clicked) * 10_000 / 9_999)
+    assert (found["relative_interval"] is not None) is shown is (clicked / 8 * math.exp(half) - 1.0 < 100.0)
 
 
 def test_a_change_of_fifteen_times_has_an_interval() -> None:
@@ -222,6 +262,16 @@ def test_a_covariate_shortens_the_interval_as_its_correlation_foretells() -> Non
     assert found["treatment"] == pytest.approx(spent[graph].mean())
 
 
+def test_a_share_has_a_correlation_too() -> None:
+    clicks, graph = shares((400, 100, False), (400, 100, True))
+    # Half of those who click had clicked before, and nobody else.
+    before = np.tile(np.arange(400) < 50, 2).astype(np.int64)
+    found = measure(users_of(outcome_table(graph, clicks=clicks, clicks_before=before)), CLICK_RATE, 0.95)
+    correlation = (0.125 - 0.25 * 0.125) / math.sqrt(0.25 * 0.75 * 0.125 * 0.875)
+    assert found["covariate"]["correlation"] == pytest.approx(correlation)
+    assert found["covariate"]["reduction"] == pytest.approx(correlation**2)
+
+
 def test_two_in_a_hundred_with_a_period_before_are_enough_to_adjust_and_the_rest_had_nothing() -> None:
     rng = np.random.default_rng(3)
     graph = rng.random(5000) < 0.5
@@ -258,6 +308,8 @@ def test_the_value_of_an_order_is_a_ratio_with_the_delta_method() -> None:
         variance += slope @ together @ slope / 2000
         relative += slope @ own @ slope / 2000 / ratio**2
     assert found["treatment"] == pytest.approx(value[graph].sum() / orders[graph].sum())
+    assert found["control"] == pytest.approx(value[~graph].sum() / orders[~graph].sum())
+    assert found["covariate"] == {"used": False, "correlation": None, "reduction": None}
     assert found["estimate"]["standard_error"] == pytest.approx(math.sqrt(variance))
     low, high = found["estimate"]["relative_interval"]
     assert math.log((1 + high) / (1 + low)) == pytest.approx(2 * Z * math.sqrt(relative))

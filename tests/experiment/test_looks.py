@@ -42,7 +42,7 @@ def test_spent_alpha_by_hand() -> None:
             spent_alpha(fraction, 0.05)
 
 
-# The last two: nearly all users came before the first look, as where everybody is shown the parts from the first day on.
+# The last two: nearly all users came before the first look, as where everybody is shown the parts from the first day.
 @pytest.mark.parametrize(
     "information",
     [[100.0, 380.0, 500.0], [100.0, 101.0, 500.0], [1000.0, 1003.0, 1006.0], [1e5, 1e5 + 10.0, 1e5 + 20.0]],

@@ -7,6 +7,7 @@ import pytest
 from experiment_world import declare, outcome_table
 from scipy.stats import binom, chi2
 
+from holley_assets.experiment import traffic
 from holley_assets.experiment.outcomes import read_outcomes
 from holley_assets.experiment.traffic import sample_ratio, summarise_traffic, warnings_about
 
@@ -81,6 +82,37 @@ def test_nobody_is_no_mismatch() -> None:
     assert found == {"p_value": None, "level": 0.001, "mismatch": False, "periods": []}
 
 
+def test_a_p_value_at_the_level_is_no_mismatch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traffic, "MISMATCH_LEVEL", ratio_of(arms(0, 10))["p_value"])
+    assert not ratio_of(arms(0, 10))["mismatch"] and ratio_of(arms(0, 11))["mismatch"]
+
+
+def test_a_period_begins_with_the_first_user_of_either_arm() -> None:
+    (period,) = ratio_of(arms(2, 2), day=[9, 3, 4, 5])["periods"]
+    assert period["first_day"] == "2026-03-04"
+    (period,) = ratio_of(arms(2, 2), day=[9, 3, 4, 2])["periods"]
+    assert period["first_day"] == "2026-03-03"
+
+
+def test_an_arm_without_users_has_counts_of_nothing_and_no_share() -> None:
+    nothing = {
+        "users": 0,
+        "received_as_assigned": None,
+        "exposures": 0,
+        "clicks": 0,
+        "machine_clicks": 0,
+        "moved": 0,
+        "click_window_open": 0,
+        "order_window_open": 0,
+    }
+    found = summarise_traffic(read_outcomes(outcome_table(arms(0, 3)), declare()), declare())
+    assert found["arms"]["sql"] == nothing and found["arms"]["graph"]["users"] == 3
+    nobody = summarise_traffic(read_outcomes(outcome_table([]), declare()), declare())
+    assert nobody["arms"] == {"sql": nothing, "graph": nothing} and nobody["persons_in_two_arms"] == 0
+    assert nobody["first_exposure"] is None and nobody["last_exposure"] is None
+    assert warnings_of(outcome_table(arms(0, 3))) == []
+
+
 def test_counts_by_hand() -> None:
     table = outcome_table(
         [True, True, True, False, False],
@@ -96,8 +128,8 @@ def test_counts_by_hand() -> None:
         model_version=["7", "8", "7", "7", None],
         system=["gnn", "gnn", "gnn", "sql", "sql"],
     )
-    traffic = summarise_traffic(read_outcomes(table, declare()), declare(moved_users="first_arm"))
-    assert traffic == {
+    found = summarise_traffic(read_outcomes(table, declare()), declare(moved_users="first_arm"))
+    assert found == {
         "users": 4,
         "arms": {
             "sql": {
@@ -150,10 +182,19 @@ def test_what_is_odd_is_said() -> None:
     )
     assert warnings_of(table) == [
         "Persons with addresses in both arms, who saw both: 1. That makes the arms more alike than they are.",
-        "50.0 % of the graph arm received what they were assigned. Users are compared by assignment, so the rest makes "
-        "the arms more alike.",
+        "1 of 2 users of the graph arm did not receive what they were assigned. Users are compared by assignment, so "
+        "these make the arms more alike.",
         "Users who were first exposed on days outside the experiment and count nowhere: 1.",
     ]
+
+
+@pytest.mark.parametrize("missed", [1, 100, 9_999])
+def test_next_to_all_is_not_called_all(missed: int) -> None:
+    received = np.arange(10_000) >= missed
+    (said,) = warnings_of(outcome_table(arms(0, 10_000), received_as_assigned=received))
+    assert said.startswith(
+        f"{missed:,} of 10,000 users of the graph arm did not receive what they were assigned."
+    )
 
 
 def test_moved_users_are_counted_and_what_leaving_them_out_does_is_said() -> None:
@@ -164,6 +205,11 @@ def test_moved_users_are_counted_and_what_leaving_them_out_does_is_said() -> Non
     assert "They count in their first arm" in first_arm
     (uneven_share,) = warnings_of(moved.set_column(5, "share", [[0.1] * 8]))
     assert "the result is biased" in uneven_share
+    two_periods = moved.set_column(5, "share", [[0.5] * 4 + [0.1] * 4]).set_column(
+        4, "period", [[0] * 4 + [1] * 4]
+    )
+    (partly_uneven,) = warnings_of(two_periods)
+    assert "first in sql: 1, first in graph: 1" in partly_uneven and "the result is biased" in partly_uneven
     (one_way,) = warnings_of(outcome_table(arms(4, 4), moved=[False] * 4 + [True] + [False] * 3))
     assert "first in sql: 1, first in graph: 0" in one_way and "the result is biased" in one_way
 
