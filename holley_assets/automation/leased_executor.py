@@ -1,6 +1,6 @@
 """Executors that hold the lease for as long as a run works, and pull the kill switch before they wait for it.
 
-What ends a run is the last thing that its process prints.
+The last thing that a run's process prints is what ended it, or what its report says.
 
 The run's own process holds it: one that dies lets it go, and steps that outlive it find out when they write.
 """
@@ -21,6 +21,7 @@ from holley_assets.assets.serving_switch import pull_at_once
 from holley_assets.automation.alert_texts import first_line
 from holley_assets.automation.failure_reasons import reason, with_advice
 from holley_assets.automation.last_words import say_last
+from holley_assets.core.asset_keys import EVAL_REPORT
 from holley_assets.core.metadata_keys import WAITS_FOR
 from holley_assets.resources.lease import Holder, Lease, hold, release
 from holley_assets.resources.run_lease import open_leases
@@ -53,10 +54,11 @@ class LeasedExecutor(dg.Executor):
             SettingsError: the kill switch cannot be pulled with these settings.
             WarehouseError: its record cannot be written.
         """
-        run, failed = plan_context.dagster_run, False
+        run, failed, answer = plan_context.dagster_run, False, None
         try:
             for event in self._leased(plan_context, execution_plan):
                 failed = failed or event.is_step_failure
+                answer = _answer(event) or answer
                 yield event
         except Exception as error:
             # Steps that failed have said more than the executor, which raises for a process that was killed.
@@ -65,6 +67,8 @@ class LeasedExecutor(dg.Executor):
             raise
         if failed:
             say_last(reason(plan_context.instance, run))
+        elif answer is not None:
+            say_last(answer)
 
     def _leased(
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
@@ -87,6 +91,19 @@ class LeasedExecutor(dg.Executor):
             yield from self._inner.execute(plan_context, execution_plan)
         finally:
             release(leases)
+
+
+def _answer(event: dg.DagsterEvent) -> str | None:
+    """Decision, reason and path of the report that a run has just written."""
+    if not event.is_step_materialization or event.asset_key != EVAL_REPORT:
+        return None
+    metadata = event.step_materialization_data.materialization.metadata
+    said = {name: str(metadata[name].value) for name in ("decision", "reason", "report") if name in metadata}
+    return (
+        " ".join([f"{said['decision']}.", said["reason"], f"Report: {said['report']}"])
+        if len(said) == 3
+        else None
+    )
 
 
 def _event(

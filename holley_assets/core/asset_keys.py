@@ -10,6 +10,7 @@ TRAINED_CHECKPOINT = dg.AssetKey("trained_checkpoint")
 CHAMPION_MODEL = dg.AssetKey("champion_model")
 EMBEDDING_TABLES = dg.AssetKey("embedding_tables")
 RUN_COMPARISON = dg.AssetKey("run_comparison")
+EVAL_REPORT = dg.AssetKey("eval_report")
 # On the way to the delivered table.
 STAGED = dg.AssetKey("recommendations")
 DELIVERED_TABLE = dg.AssetKey("recommendations_table")

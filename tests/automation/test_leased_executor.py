@@ -1,11 +1,13 @@
 """A run under the lease: it waits for another, says for whom, lets go at its end, and pulls the kill switch before."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from holley_assets.automation import last_words
 from holley_assets.automation.leased_executor import leased
 from holley_assets.automation.run_alerts import run_alert
 from holley_assets.console.jobs import Progress, follow
@@ -51,6 +53,54 @@ def messages(instance: dg.DagsterInstance, run_id: str) -> list[str]:
     return [entry.user_message or "" for entry in instance.all_logs(run_id)] + [
         str(entry.dagster_event.message) for entry in instance.all_logs(run_id) if entry.dagster_event
     ]
+
+
+@dg.asset
+def eval_report() -> dg.MaterializeResult:
+    metadata = {
+        "decision": "neutral",
+        "reason": "The lift is small.",
+        "report": dg.MetadataValue.path("/x.html"),
+    }
+    return dg.MaterializeResult(metadata=metadata)
+
+
+@dg.asset(deps=[eval_report])
+def broken() -> None:
+    raise dg.Failure("there is no part")
+
+
+def answered_job(*assets: dg.AssetsDefinition) -> dg.JobDefinition:
+    job = dg.define_asset_job("answered", executor_def=leased(dg.in_process_executor))
+    return dg.Definitions(assets=assets, jobs=[job]).resolve_job_def("answered")
+
+
+def job_with_a_report() -> dg.JobDefinition:
+    return answered_job(eval_report)
+
+
+def job_that_fails_after_its_report() -> dg.JobDefinition:
+    return answered_job(eval_report, broken)
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (job_with_a_report, "neutral. The lift is small. Report: /x.html\n"),
+        (job_that_fails_after_its_report, "answered failed. ERROR: step broken: there is no part. Run "),
+    ],
+)
+def test_the_log_of_a_run_ends_with_what_its_report_says(
+    instance: dg.DagsterInstance,
+    capfd: pytest.CaptureFixture[str],
+    job: Callable[[], dg.JobDefinition],
+    words: str,
+) -> None:
+    """Unless it failed: then it ends with the reason."""
+    dg.execute_job(dg.reconstructable(job), instance, raise_on_error=False)
+    capfd.readouterr()
+    last_words.print_words()
+    assert capfd.readouterr().err.startswith(words)
 
 
 def test_a_run_holds_the_lease_while_it_works_and_no_longer(
