@@ -163,8 +163,13 @@ def start_experiment(
         raise
     if day < declaration.start:
         return None, []
+    told: list[str] = []
     if frozen is None:
         _freeze(warehouse, settings, declaration, run_id)
+        told = [
+            f"experiment {declaration.name} starts with this delivery: its declaration is frozen, and each delivery "
+            f"until {declaration.planned_end} is logged"
+        ]
     exposures = Exposures(
         settings.serving_dataset,
         EXPOSURES_TABLE,
@@ -174,7 +179,7 @@ def start_experiment(
         {GRAPH_ARM: delivered_system(model_version), SQL_ARM: BASELINE},
         run_id,
     )
-    return exposures, []
+    return exposures, told
 
 
 def _freeze(warehouse: Warehouse, settings: Settings, declaration: Declaration, run_id: str) -> None:

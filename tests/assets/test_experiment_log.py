@@ -96,7 +96,10 @@ def test_the_first_delivery_on_or_after_the_start_freezes_it_once(world: World) 
     assert world.start(BEFORE) == (None, [])
     assert frozen_declaration(world.warehouse, world.settings, "spring") is None
     found, warnings = world.start(START)
-    assert warnings == []
+    assert warnings == [
+        "experiment spring starts with this delivery: its declaration is frozen, and each delivery until 2026-03-30 is "
+        "logged"
+    ]
     assert found == Exposures(
         "holley_serving",
         "experiment_exposures",
@@ -109,7 +112,7 @@ def test_the_first_delivery_on_or_after_the_start_freezes_it_once(world: World) 
     frozen = frozen_declaration(world.warehouse, world.settings, "spring")
     assert frozen is not None and frozen.declaration == declared_experiment(world.settings)
     assert frozen_declaration(world.warehouse, world.settings, "summer") is None
-    world.start(LATER)
+    assert world.start(LATER)[1] == []
     assert world.start(END)[0] is not None
     assert world.frozen_rows() == 1
 

@@ -98,6 +98,12 @@ def test_a_period_without_both_arms_is_left_out_and_counted() -> None:
     assert found["users"] == {"sql": 101, "graph": 150}
 
 
+def test_a_period_has_its_arms_whatever_its_number() -> None:
+    clicks, graph = shares((1000, 100, False), (1000, 130, True))
+    found = measure(users_of(outcome_table(graph, clicks=clicks, period=3)), CLICK_RATE, 0.95)
+    assert found["estimate"]["effect"] == pytest.approx(0.03) and found["left_out"] == 0
+
+
 def test_one_arm_alone_has_no_estimate() -> None:
     clicks, graph = shares((100, 10, True))
     found = measure(users_of(outcome_table(graph, clicks=clicks)), CLICK_RATE, 0.95)
