@@ -10,6 +10,7 @@ import pyarrow as pa
 from holley_assets.assets.calibration import calibration_section
 from holley_assets.assets.model_choice import reference_metadata
 from holley_assets.assets.report_index import publish_index
+from holley_assets.assets.run_changes import changes_between
 from holley_assets.assets.step import Step, inputs_of
 from holley_assets.checks.comparison_checks import NO_WORSE_THAN_BEFORE
 from holley_assets.core.event_log import newest_materialization
@@ -122,7 +123,7 @@ def _report(
 ) -> dict[str, Any]:
     options = evaluation_options(step.settings)
     labels = ground_truth(options.label_source, tables.test_clicks, tables.test_interactions)
-    return assemble_report(
+    report = assemble_report(
         tables,
         run=RunIdentity(
             run_id=step.run_id,
@@ -149,6 +150,11 @@ def _report(
             "calibration": calibration_section(tables, labels),
         },
     )
+    previous = report["previous_run"]
+    if previous["run_id"] is not None:
+        parts = tables.product_nodes["base_sku"].to_pylist()
+        previous |= changes_between(step.store, previous["run_id"], step.run_id, parts)
+    return report
 
 
 def _page(report: Mapping[str, Any], tables: ReportTables) -> str:

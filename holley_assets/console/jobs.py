@@ -24,8 +24,8 @@ from holley_assets.console.time_left import TimeLeft, lengths_of_last_run
 from holley_assets.core.asset_keys import DELIVERED_TABLE
 from holley_assets.core.metadata_keys import ROW_COUNT, WAITS_FOR
 
-# Names the run of a command among all runs.
-COMMAND_TAG = "holley/command"
+# Names the run of a command among all runs; the UI hides tags of this prefix.
+COMMAND_TAG = ".dagster/holley_command"
 _FOLLOWED = {
     dg.DagsterEventType.STEP_START,
     dg.DagsterEventType.STEP_SUCCESS,

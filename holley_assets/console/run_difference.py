@@ -13,12 +13,15 @@ import pyarrow.parquet as pq
 from holley_assets.assets.run_memory import SHOWN_FILE, users_changed
 from holley_assets.console.run_files import RunFiles
 from holley_assets.evaluation.metrics import SCOPES
+from holley_assets.evaluation.run_settings import (
+    flat,
+    settings_that_differ,
+    that_differ,
+    versions_that_differ,
+)
 from holley_assets.evaluation.systems import BASELINE, TREATMENT
 
 METRICS = ("hit_rate@4", "recall@10", "mrr")
-HIDDEN = "(not shown)"
-# Settings whose values may hold addresses or credentials.
-_PRIVATE = "alerts"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +83,7 @@ def compare(files: RunFiles, before: str, now: str) -> RunDifference:
             for key in itertools.product(SCOPES, dict.fromkeys((*delivered, BASELINE)), METRICS)
         },
         {scope: (_lift(first, scope), _lift(second, scope)) for scope in SCOPES},
-        _that_differ(_flat(first["graph"], depth=2), _flat(second["graph"], depth=2)),
+        that_differ(flat(first["graph"], depth=2), flat(second["graph"], depth=2)),
         sorted(products[1] - products[0]),
         sorted(products[0] - products[1]),
         changed,
@@ -94,40 +97,7 @@ def _versions(files: RunFiles, runs: tuple[str, str]) -> dict[str, tuple[str, st
     if not all(path.exists() for path in paths):
         return None
     before, now = (json.loads(path.read_text("utf-8")) for path in paths)
-    return {
-        name: (was or "not installed", version or "not installed")
-        for name, (was, version) in _that_differ(before, now).items()
-    }
-
-
-def settings_that_differ(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Both values of each setting that differs, by ``section.name``; those that may name a person are hidden."""
-    return {
-        name: (_shown(name, was), _shown(name, value))
-        for name, (was, value) in _that_differ(_flat(before), _flat(now)).items()
-    }
-
-
-def _shown(name: str, value: Any) -> str:
-    text = "unset" if value is None else str(value)
-    return HIDDEN if name.startswith(f"{_PRIVATE}.") or "@" in text else text
-
-
-def _flat(values: Mapping[str, Any], *, depth: int = 9, prefix: str = "") -> dict[str, Any]:
-    """Nested values by dotted name; what is nested deeper than ``depth`` is left out."""
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            if depth > 1:
-                found |= _flat(value, depth=depth - 1, prefix=f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = value
-    return found
-
-
-def _that_differ(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    names = dict.fromkeys([*before, *now])
-    return {name: (before.get(name), now.get(name)) for name in names if before.get(name) != now.get(name)}
+    return versions_that_differ(before, now)
 
 
 def _delivered_system(report: Mapping[str, Any]) -> str:

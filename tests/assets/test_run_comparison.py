@@ -93,7 +93,11 @@ def test_a_worse_model_is_not_promoted_and_is_no_yardstick(continued_run: Contin
     words = failed(result)["no_worse_than_the_previous_run"]
     assert words.startswith("overall_hit_rate_at_4_drop is 0.") and f"against run {good[:8]}" in words
     report = json.loads((run.data_dir / "latest_eval_report.json").read_text())
-    assert report["previous_run"]["run_id"] == good and not report["previous_run"]["no_worse"]
+    previous = report["previous_run"]
+    assert previous["run_id"] == good and not previous["no_worse"]
+    nothing = {"count": 0, "names": []}
+    assert (previous["settings"], previous["versions"]) == ({}, {})
+    assert (previous["came"], previous["went"]) == (nothing, nothing)
 
     registry = open_model_registry(load_settings())
     model = registry.by_model_version(run.table("trained_checkpoint")["model_version"][0].as_py())

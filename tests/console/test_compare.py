@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from small_run import FinishedRun
 
 from holley_assets.console.main import holley
-from holley_assets.console.run_difference import HIDDEN, compare, settings_that_differ
+from holley_assets.console.run_difference import compare
 from holley_assets.console.run_files import RunFiles
+from holley_assets.evaluation.run_settings import HIDDEN, settings_that_differ
 from holley_assets.gnn.checkpoint import Checkpoint
 from holley_assets.gnn.model import ModelOptions
 

@@ -496,6 +496,22 @@ def test_the_page_shows_what_changed_since_the_run_before(world: Any) -> None:
     section = text[text.index("Against the run before") : text.index("How to read this page")]
     assert "run-0" in section and "✕ drifted" in section and "✓ kept" in section
     assert "2,000" in section and "−0.3333" in section
+    changed = {
+        **previous,
+        "settings": {"training.seed": ["0", "<1>"]},
+        "versions": {},
+        "came": {"count": 12, "names": ["A1", "A2"]},
+        "went": {"count": 0, "names": []},
+    }
+    text = Page(render(report_of(world, {"previous_run": changed}))).text
+    section = text[text.index("Against the run before") : text.index("How to read this page")]
+    assert "training.seed" in section and "<1>" in section
+    assert "Packages and code are the same." in section
+    assert "Parts that came: 12 (A1, A2 and others). Parts that went: none." in section
+    assert "holley compare run-0" in section
+    gone = {**changed, "settings": {}, "versions": None, "came": None, "went": None}
+    text = Page(render(report_of(world, {"previous_run": gone}))).text
+    assert "No setting differs." in text and "were not kept" in text and "the run before is gone" in text
     worse = {**previous, "no_worse": False, "measures": [{**measures[1], "kept": False}]}
     assert "not promoted unless forced" in Page(render(report_of(world, {"previous_run": worse}))).text
     first = {"run_id": None, "no_worse": True, "measures": []}
