@@ -268,6 +268,21 @@ def test_a_covariate_shortens_the_interval_as_its_correlation_foretells() -> Non
     assert found["treatment"] == pytest.approx(spent[graph].mean())
 
 
+def test_a_covariate_adjusts_over_several_periods_as_within_one() -> None:
+    """In each period 0.8 of the dollars before is spent again, r² = 64 / (64 + 36); the second has 50 dollars more."""
+    rng = np.random.default_rng(6)
+    period = np.repeat([0, 1], [12_000, 8_000])
+    graph = rng.random(20_000) < np.where(period == 1, 0.5, 0.1)
+    before = rng.exponential(10, 20_000)
+    spent = 0.8 * before + rng.exponential(6, 20_000) + 50.0 * period + 2.0 * graph
+    table = outcome_table(graph, period=period, order_value=spent, order_value_before=before)
+    found = measure(users_of(table), REVENUE, 0.95)
+    assert found["covariate"]["reduction"] == pytest.approx(0.64, abs=0.03)
+    assert found["estimate"]["effect"] == pytest.approx(2.0, abs=3.0 * found["estimate"]["standard_error"])
+    # Information of the periods: 12,000 · 0.1 · 0.9 and 8,000 · 0.5 · 0.5.
+    assert found["estimate"]["standard_error"] == pytest.approx(6.0 / math.sqrt(3_080), rel=0.05)
+
+
 def test_a_share_has_a_correlation_too() -> None:
     clicks, graph = shares((400, 100, False), (400, 100, True))
     # Half of those who click had clicked before, and nobody else.
