@@ -235,6 +235,15 @@ def test_a_covariate_that_tells_the_metric_whole_changes_nothing_instead_of_fail
     assert found["covariate"] == {"used": False, "correlation": None, "reduction": None}
 
 
+@pytest.mark.parametrize(("spread", "used"), [(0.5e-9, False), (1.5e-9, True)])
+def test_what_varies_by_less_than_floating_point_tells_is_a_constant(spread: float, used: bool) -> None:
+    rng = np.random.default_rng(5)
+    graph = np.arange(600) % 2 == 0
+    before = spread * np.where(np.arange(600) % 4 < 2, 1.0, -1.0)
+    table = outcome_table(graph, order_value=rng.exponential(1.0, 600), order_value_before=before)
+    assert measure(users_of(table), REVENUE, 0.95)["covariate"]["used"] is used
+
+
 @pytest.mark.parametrize(("centre", "only_graph"), [(1000.0, False), (0.0, True)])
 def test_a_covariate_that_varies_little_or_in_one_arm_alone_is_used(centre: float, only_graph: bool) -> None:
     rng = np.random.default_rng(5)
