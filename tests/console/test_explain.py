@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections import Counter
 from pathlib import Path
@@ -13,7 +14,7 @@ from click.testing import CliRunner, Result
 from small_run import FinishedRun
 
 from holley_assets.console.errors import ConsoleError
-from holley_assets.console.explanation import Explanation, explain
+from holley_assets.console.explanation import Explanation, _import_network, explain
 from holley_assets.console.main import holley
 from holley_assets.console.run_files import RunFiles
 from holley_assets.pipeline.explanation import class_name
@@ -189,6 +190,17 @@ def test_without_a_run_the_line_says_to_make_one(tmp_path: Path, monkeypatch: py
 )
 def test_a_class_of_cars_is_named_by_its_years(years: str, span: str) -> None:
     assert class_name("\x1f".join(["FORD", "F 100", years])) == f"FORD F 100 {span}"
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_garbage_is_collected_after_the_imports_as_before(collects: bool) -> None:
+    enabled = gc.isenabled()
+    try:
+        (gc.enable if collects else gc.disable)()
+        _import_network()
+        assert gc.isenabled() is collects
+    finally:
+        (gc.enable if enabled else gc.disable)()
 
 
 def test_email_or_car_is_needed() -> None:
