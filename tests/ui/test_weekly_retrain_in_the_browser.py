@@ -41,7 +41,9 @@ def test_the_weekly_job_from_the_browser(browser: Browser, tmp_path: Path) -> No
     home, data_dir = tmp_path / "home", tmp_path / "data"
     with dagster_dev(home, {**SMALL_RUN, "HOLLEY_DATA_DIR": str(data_dir)}) as address:
         browser.open(f"{address}/asset-groups")
-        browser.shows("sources", "graph_tables", "model", "recommendations", "evaluation", "delivery")
+        browser.shows(
+            "1_sources", "2_graph_tables", "3_model", "4_recommendations", "5_evaluation", "6_delivery"
+        )
 
         browser.open(f"{address}/locations/__repository__@holley_assets.definitions/jobs/weekly_retrain")
         browser.shows("Train on the graph as of the cutoff, evaluate on the clicks after it")
