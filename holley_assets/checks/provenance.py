@@ -13,7 +13,12 @@ import dagster as dg
 from pydantic import BaseModel
 
 from holley_assets.core.asset_keys import TIME_WINDOWS
-from holley_assets.core.event_log import Materialization, materialization_at, newest_materialization
+from holley_assets.core.event_log import (
+    Materialization,
+    materialization_at,
+    newest_evaluation,
+    newest_materialization,
+)
 from holley_assets.core.metadata_keys import AS_OF, CHECKSUM, WINDOWS_CHECKSUM
 from holley_assets.settings import Section, Settings, variable_name
 
@@ -86,9 +91,9 @@ def other_rules(
     """
     runs: dict[str, list[str]] = {}
     for check in checks:
-        record = instance.get_latest_asset_check_evaluation_record(check)
-        if record is not None:
-            runs.setdefault(record.run_id, []).append(check.name)
+        newest = newest_evaluation(instance, check)
+        if newest is not None:
+            runs.setdefault(newest.run_id, []).append(check.name)
     problems: list[str] = []
     for run_id, names in sorted(runs.items()):
         run = instance.get_run_by_id(run_id)
@@ -114,10 +119,10 @@ def other_day(
     if staged.metadata.get(AS_OF) != day:
         problems.append(f"the staged rows are of {staged.metadata.get(AS_OF)}, the run is of {day}")
     for check in checks:
-        record = instance.get_latest_asset_check_evaluation_record(check)
-        evaluation = record.evaluation if record else None
-        if isinstance(evaluation, dg.AssetCheckEvaluation):
-            judged = evaluation.metadata[AS_OF].value if AS_OF in evaluation.metadata else None
+        newest = newest_evaluation(instance, check)
+        if newest is not None:
+            metadata = newest.evaluation.metadata
+            judged = metadata[AS_OF].value if AS_OF in metadata else None
             if judged != day:
                 problems.append(f"{check.name} judged as of {judged}, the run is of {day}")
     return problems

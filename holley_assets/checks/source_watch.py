@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from holley_assets.checks.standing import Verdict, judge_age, latest_evaluation, minute
+from holley_assets.checks.standing import Verdict, judge_age, minute
+from holley_assets.core.event_log import newest_evaluation
 from holley_assets.core.time_windows import (
     SAMPLE_SOURCE,
     resolve_windows,
@@ -167,6 +168,6 @@ def source_watch(
 
 
 def _rows_when_whole(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> int | None:
-    latest = latest_evaluation(instance, check)
-    known = latest[1].metadata.get(ROWS_WHEN_WHOLE) if latest else None
+    latest = newest_evaluation(instance, check)
+    known = latest.evaluation.metadata.get(ROWS_WHEN_WHOLE) if latest else None
     return None if known is None else int(str(known.value))

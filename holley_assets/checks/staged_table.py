@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import dagster as dg
 import pyarrow.parquet as pq
 
+from holley_assets.core.event_log import newest_evaluation
 from holley_assets.resources.warehouse.interface import Warehouse, WarehouseError, staged_name
 
 STAGED_TABLE = "staged_table"
@@ -69,10 +70,9 @@ def judged_table(instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey
     """The staged table that the newest results of ``checks`` are about; ``None`` where they disagree."""
     found = set()
     for check in checks:
-        record = instance.get_latest_asset_check_evaluation_record(check)
-        evaluation = record.evaluation if record else None
-        if isinstance(evaluation, dg.AssetCheckEvaluation) and STAGED_TABLE in evaluation.metadata:
-            values = {name: str(value.value) for name, value in evaluation.metadata.items()}
+        newest = newest_evaluation(instance, check)
+        if newest is not None and STAGED_TABLE in newest.evaluation.metadata:
+            values = {name: str(value.value) for name, value in newest.evaluation.metadata.items()}
             found.add(StagedTable(values[STAGED_TABLE], values[STAGED_FINGERPRINT]))
     return found.pop() if len(found) == 1 else None
 

@@ -8,11 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import (
-    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as EVALUATED,
-)
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
+from holley_assets.core.event_log import evaluation_of
 from holley_assets.core.metadata_keys import REASON
 from holley_assets.settings import WatchSettings, variable_name
 
@@ -86,27 +83,6 @@ def minute(moment: datetime.datetime) -> str:
     return f"{moment.astimezone(datetime.UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def latest_evaluation(
-    instance: dg.DagsterInstance, check: dg.AssetCheckKey
-) -> tuple[datetime.datetime, dg.AssetCheckEvaluation] | None:
-    """The newest evaluation of a check and when it was made; ``None`` without one.
-
-    A run writes down what it is going to evaluate before it does: such a plan is passed over, so that a check may
-    ask what was found before it, and so that a run that died hides nothing.
-    """
-    found = instance.event_log_storage.get_asset_check_execution_history(check, limit=1, status=EVALUATED)
-    return _evaluation_of(found[0]) if found else None
-
-
-def _evaluation_of(
-    record: AssetCheckExecutionRecord,
-) -> tuple[datetime.datetime, dg.AssetCheckEvaluation] | None:
-    # A planned evaluation that never came has another type of event.
-    if record.event is None or not isinstance(record.evaluation, dg.AssetCheckEvaluation):
-        return None
-    return datetime.datetime.fromtimestamp(record.event.timestamp, tz=datetime.UTC), record.evaluation
-
-
 def news(
     instance: dg.DagsterInstance, verdicts: Iterable[Verdict], now: datetime.datetime
 ) -> list[dg.AssetCheckEvaluation]:
@@ -120,10 +96,10 @@ def news(
 def _is_news(instance: dg.DagsterInstance, verdict: Verdict, now: datetime.datetime) -> bool:
     # With plans: the page shows one that came to nothing in the place of the evaluation before it.
     record = instance.get_latest_asset_check_evaluation_record(verdict.check)
-    latest = _evaluation_of(record) if record else None
+    latest = evaluation_of(record) if record else None
     if latest is None:
         return True
-    at, known = latest
+    at, known = latest.at, latest.evaluation
     reason = known.metadata[REASON].value if REASON in known.metadata else None
     same = (known.passed, known.severity, reason) == (verdict.passed, verdict.severity, verdict.reason)
     if not same or now - at >= _REPEATED:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from holley_assets.core.event_log import Materialization, newest_materialization
+from holley_assets.core.event_log import Materialization, newest_evaluation, newest_materialization
 
 
 def unproven(instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey]) -> list[str]:
@@ -31,11 +31,11 @@ def _problem(
 ) -> str | None:
     if materialization is None:
         return "has nothing to judge: the asset was never materialized"
-    record = instance.get_latest_asset_check_evaluation_record(check)
-    evaluation = record.evaluation if record else None
-    # A planned evaluation that never came has another type of event.
-    if not isinstance(evaluation, dg.AssetCheckEvaluation):
+    # A run that ended before it judged anything takes back no verdict: the data are those that were judged before it.
+    newest = newest_evaluation(instance, check)
+    if newest is None:
         return "has not run"
+    evaluation = newest.evaluation
     target = evaluation.target_materialization_data
     if target is None or target.storage_id != materialization.storage_id:
         return "has not run on the newest data"

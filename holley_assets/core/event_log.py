@@ -1,4 +1,4 @@
-"""The one reader of materializations in the event log: the newest, and those of the good runs before this one."""
+"""The one reader of materializations and verdicts in the event log: the newest, and those of good runs before."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
+from dagster._core.storage.asset_check_execution_record import (
+    COMPLETED_ASSET_CHECK_EXECUTION_RECORD_STATUSES as EVALUATED,
+)
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
 
 from holley_assets.core.metadata_keys import ROW_COUNT, SOURCE_KIND
 
@@ -107,6 +111,33 @@ def _read(records: Sequence[dg.EventLogRecord]) -> Iterator[Materialization]:
 def newest_materialization(instance: dg.DagsterInstance, asset: dg.AssetKey) -> Materialization | None:
     """The newest materialization of ``asset``; ``None`` if there is none."""
     return next(materializations(instance, asset, limit=1), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluated:
+    """What was found out about a check, by which run (empty for the daemon) and when (UTC)."""
+
+    run_id: str
+    at: datetime.datetime
+    evaluation: dg.AssetCheckEvaluation
+
+
+def newest_evaluation(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> Evaluated | None:
+    """The newest evaluation of a check; ``None`` without one.
+
+    A run writes down what it is going to evaluate before it does. Such a plan is passed over, so that a check may ask
+    what was found before it, and so that a run that ended before it judged anything hides no verdict.
+    """
+    found = instance.event_log_storage.get_asset_check_execution_history(check, limit=1, status=EVALUATED)
+    return evaluation_of(found[0]) if found else None
+
+
+def evaluation_of(record: AssetCheckExecutionRecord) -> Evaluated | None:
+    """The evaluation that a record holds; ``None`` where it holds a plan."""
+    if record.event is None or not isinstance(record.evaluation, dg.AssetCheckEvaluation):
+        return None
+    at = datetime.datetime.fromtimestamp(record.event.timestamp, tz=datetime.UTC)
+    return Evaluated(record.run_id, at, record.evaluation)
 
 
 def runs_since(instance: dg.DagsterInstance, moment: datetime.datetime) -> list[str]:

@@ -24,7 +24,7 @@ from holley_assets.checks.output_watch import (
     judge_switch,
 )
 from holley_assets.checks.source_watch import IS_FRESH, IS_THERE, judge_freshness
-from holley_assets.checks.standing import latest_evaluation
+from holley_assets.core.event_log import newest_evaluation
 from holley_assets.resources.serving_switch import OFF, ON, record_decision
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.warehouse.interface import MissingTableError, WarehouseError
@@ -45,9 +45,9 @@ def look(daemon: Daemon, when: datetime.datetime) -> str:
 
 
 def verdict_of(daemon: Daemon, table: str) -> dg.AssetCheckEvaluation:
-    latest = latest_evaluation(daemon.instance, dg.AssetCheckKey(dg.AssetKey(table), IS_FRESH))
+    latest = newest_evaluation(daemon.instance, dg.AssetCheckKey(dg.AssetKey(table), IS_FRESH))
     assert latest is not None
-    return latest[1]
+    return latest.evaluation
 
 
 def test_exactly_at_the_limit_a_source_table_is_fresh_whatever_the_time_zone() -> None:
@@ -150,9 +150,9 @@ def test_the_serving_table_is_judged_where_this_project_fills_it(
     assert look(daemon, day(0, 1)) == "8 of 9 are fresh, not recommendations_table (missing)"
     monkeypatch.setenv("HOLLEY_SERVING_MODE", "full")
     assert "recommendations_table (missing), serving_table (missing)" in look(daemon, day(0, 3))
-    latest = latest_evaluation(daemon.instance, SERVED_IS_FRESH)
-    assert latest is not None and not latest[1].passed
-    assert str(latest[1].description).startswith("holley_serving.email_recommendations was delivered")
+    latest = newest_evaluation(daemon.instance, SERVED_IS_FRESH)
+    assert latest is not None and not latest.evaluation.passed
+    assert str(latest.evaluation.description).startswith("holley_serving.email_recommendations was delivered")
 
 
 CHECKS_OF_AN_ASSET = """

@@ -24,7 +24,7 @@ from holley_assets.checks.source_watch import (
     judge_answers,
     judge_presence,
 )
-from holley_assets.checks.standing import latest_evaluation
+from holley_assets.core.event_log import newest_evaluation
 from holley_assets.core.tags import (
     AS_OF_TAG,
 )
@@ -64,9 +64,13 @@ def look(daemon: Daemon, when: datetime.datetime) -> str:
 
 
 def check_of(daemon: Daemon, table: str) -> dg.AssetCheckEvaluation:
-    latest = latest_evaluation(daemon.instance, dg.AssetCheckKey(dg.AssetKey(table), IS_THERE))
+    return evaluation_of(daemon, dg.AssetCheckKey(dg.AssetKey(table), IS_THERE))
+
+
+def evaluation_of(daemon: Daemon, check: dg.AssetCheckKey) -> dg.AssetCheckEvaluation:
+    latest = newest_evaluation(daemon.instance, check)
     assert latest is not None
-    return latest[1]
+    return latest.evaluation
 
 
 def told(daemon: Daemon, table: str) -> int:
@@ -253,12 +257,12 @@ def test_an_unreadable_table_is_asked_again(watched: Daemon, exports: Path) -> N
         f"Asked again at the next tick: 1 of 7 source tables do not answer ({USERS}): {USERS}: "
     )
     assert check_of(watched, USERS).passed, "nothing else changes"
-    _, answers = latest_evaluation(watched.instance, ANSWERS) or pytest.fail("no evaluation")
+    answers = evaluation_of(watched, ANSWERS)
     assert (answers.passed, answers.severity) == (False, dg.AssetCheckSeverity.WARN)
     path_of(exports, USERS).write_bytes(before)
     change(exports, day(1, 6), USERS, EVENTS)
     assert look(watched, day(1, 7)) == ""
-    _, answers = latest_evaluation(watched.instance, ANSWERS) or pytest.fail("no evaluation")
+    answers = evaluation_of(watched, ANSWERS)
     assert answers.passed
 
 
