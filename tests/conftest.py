@@ -21,6 +21,7 @@ from small_run import SMALL_RUN, FinishedRun, execute_cli
 from sqlalchemy import Engine, event
 from storage_emulator import StorageEmulator, running_storage
 from webhook import Webhook, running_webhook
+from xdist.scheduler import LoadFileScheduling
 
 # Tests run side by side: more threads would only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -45,6 +46,24 @@ _LONGEST = ("test_week.py", "ui", "production", "test_killed_runs.py", "automati
 def pytest_xdist_auto_num_workers() -> int:
     """One worker more than processors: the longest tests wait for servers, browsers and processes of their own."""
     return (os.cpu_count() or 1) + 1
+
+
+# Folders whose tests share servers and runs that take a minute: one worker gets all of their files.
+_TOGETHER = ("tests/production/",)
+
+
+class _FilesOrFolders(LoadFileScheduling):
+    """Whole files to a worker, and whole folders where their files share what is slow to make."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next(
+            (folder for folder in _TOGETHER if nodeid.startswith(folder)), super()._split_scope(nodeid)
+        )
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """Schedules as ``--dist loadfile`` does, but for those folders; any other ``--dist`` is left to xdist."""
+    return _FilesOrFolders(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

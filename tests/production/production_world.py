@@ -14,19 +14,24 @@ from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from bigquery_emulator import BigQueryEmulator
 from deploy.postgres import postgres_programs, running_postgres
 from mlflow.tracking import MlflowClient
 from mlflow_server import MlflowServer, running_mlflow
+from small_run import execute_job
 from storage_emulator import StorageEmulator, running_storage
 
+from holley_assets.definitions import definitions
 from holley_assets.resources.storage.bucket import BucketStore
 from holley_assets.sample_data import generate_sample
 
 PROJECT = Path(__file__).parent.parent.parent
 AS_OF = datetime.date(2026, 2, 1)
-DATASETS = ("temp_holley_gnn", "temp_holley_gnn_work", "holley_serving")
+OUTPUT = "temp_holley_gnn"
+SERVING = "holley_serving"
+DATASETS = (OUTPUT, f"{OUTPUT}_work", SERVING)
 SECRETS = ("planted-alert-token", "planted-tracking-password")
 
 
@@ -76,6 +81,28 @@ class Production:
                 create_bqstorage_client=False
             )
 
+    def served(self) -> pa.Table:
+        """What the e-mail system reads, in the order of addresses."""
+        return self.table(SERVING, "email_recommendations").sort_by("email_lower")
+
+    def asset(self, name: str) -> pa.Table:
+        """The newest file of a tabular asset, from the bucket."""
+        return pq.read_table(self.store().local_path(f"assets/{name}.parquet"))
+
+    def do(self, job: str, only: list[str] | None = None, **config: object) -> None:
+        """A job, or some of its assets, in this process; it ends well. ``config`` is that of its steps."""
+        with self.instance() as instance:
+            result = execute_job(job, instance=instance, only=only, config=config)
+        assert result.success, [event.step_key for event in result.all_events if event.is_step_failure]
+
+    def promote(self, **which: str) -> None:
+        """Make a model the champion; the challenger, where ``which`` names no other."""
+        promote = definitions.resolve_job_def("promote")
+        decision = {"by": "ada", "reason": "a test", "force": True, **which}
+        config = {"ops": {"promote_model": {"config": decision}}}
+        with self.instance() as instance:
+            assert promote.execute_in_process(instance=instance, run_config=config).success
+
     def store(self) -> BucketStore:
         """The bucket, from a machine that has nothing of it yet; it verifies every checksum."""
         return BucketStore(self.storage.bucket, "gnn", self.folder / "reader", retry_seconds=5)
@@ -83,6 +110,20 @@ class Production:
     def tracking(self) -> MlflowClient:
         """A client of the MLflow server."""
         return MlflowClient(self.mlflow.url, self.mlflow.url)
+
+
+@dataclass(frozen=True)
+class Weekly:
+    """What ``weekly_retrain`` delivered."""
+
+    run_id: str
+    model_version: str
+    delivered: pa.Table
+
+
+def rows_by_email(table: pa.Table) -> dict[str, dict[str, object]]:
+    """Rows by the address of their user."""
+    return {row["email_lower"]: row for row in table.to_pylist()}
 
 
 @contextlib.contextmanager
