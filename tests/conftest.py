@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -15,10 +13,10 @@ from bigquery_emulator import BigQueryEmulator, running_emulator
 from filelock import FileLock
 from hypothesis import settings
 from jaxtyping import install_import_hook
+from light_stores import lighten
 from mlflow_server import MlflowServer, running_mlflow
 from shape_checks import SHAPED
 from small_run import SMALL_RUN, FinishedRun, execute_cli
-from sqlalchemy import Engine, event
 from storage_emulator import StorageEmulator, running_storage
 from webhook import Webhook, running_webhook
 from xdist.scheduler import LoadFileScheduling
@@ -30,13 +28,7 @@ settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 # Before any of them is imported. What a test starts as a process of its own runs unchecked, as in production.
 install_import_hook(SHAPED, "shape_checks.checked")
-
-
-@event.listens_for(Engine, "connect")
-def _leave_writing_to_the_system(connection: Any, _: object) -> None:
-    """Dagster commits each of a run's 800 events. What a test writes need not outlive a power failure."""
-    if isinstance(connection, sqlite3.Connection):
-        connection.execute("PRAGMA synchronous = OFF")
+lighten()
 
 
 # Tests that take minutes, and folders of such. They come first, so that no worker is left alone with them.
