@@ -33,7 +33,16 @@ lighten()
 
 
 # Tests that take minutes, and folders of such. They come first, so that no worker is left alone with them.
-_LONGEST = ("test_week.py", "ui", "production", "test_killed_runs.py", "automation", "deploy", "assets")
+_LONGEST = (
+    "test_week.py",
+    "ui",
+    "production",
+    "test_killed_runs.py",
+    "test_null_samples.py",
+    "automation",
+    "deploy",
+    "assets",
+)
 
 
 def pytest_xdist_auto_num_workers() -> int:

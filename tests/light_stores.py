@@ -35,7 +35,7 @@ def lighten() -> None:
             directories[location] = read(config)
         return directories[location]
 
-    ScriptDirectory.from_config = staticmethod(read_once)  # type: ignore[method-assign,assignment]
+    ScriptDirectory.from_config = staticmethod(read_once)  # type: ignore[method-assign]
     for store in STORES:
         _share_engines(store)
     event.listen(Engine, "connect", _leave_writing_to_the_system)
@@ -47,7 +47,7 @@ def _share_engines(store: ModuleType) -> None:
 
     @lru_cache(_ENGINES_KEPT)
     def kept(address: str, options: tuple[tuple[str, Any], ...]) -> Engine:
-        return create(address, poolclass=NullPool, connect_args=dict(options))  # type: ignore[no-any-return]
+        return create(address, poolclass=NullPool, connect_args=dict(options))
 
     def shared(
         address: str, *, poolclass: type[NullPool], connect_args: dict[str, Any] | None = None
