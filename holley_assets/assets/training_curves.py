@@ -29,8 +29,8 @@ _COLUMNS = {
 }
 
 
-# How the line of an epoch begins; the terminal shows this much of it.
-EPOCH = re.compile(r"epoch \d+ \([^)]*\)")
+# The line of an epoch; the terminal shows its first group.
+EPOCH = re.compile(r"(epoch \d+ \([^)]*\)): .*")
 
 
 def epoch_line(epoch: "Epoch") -> str:

@@ -183,8 +183,8 @@ class _Follower:
         """What the entry changes; None where it says nothing of where the run is."""
         event = entry.dagster_event
         if event is None:
-            epoch = EPOCH.match(entry.user_message)
-            return self._progress(epoch=epoch[0]) if epoch else None
+            epoch = EPOCH.fullmatch(entry.user_message)
+            return self._progress(epoch=epoch[1]) if epoch else None
         if event.event_type not in _FOLLOWED:
             return None
         if event.is_engine_event:

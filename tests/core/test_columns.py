@@ -8,6 +8,7 @@ from small_run import FinishedRun
 from holley_assets.core.columns import COLUMNS, OF_TABLE, describe_column
 from holley_assets.experiment.outcomes import OUTCOMES_SCHEMA
 from holley_assets.ranking.arms import ARM, ASSIGNED_ARM
+from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,7 @@ def test_every_column_of_every_asset_is_described(weekly_run: FinishedRun) -> No
     }
     # Nothing is staged for a serving table that the run may not touch.
     found["mixed_recommendations"] = [ARM, ASSIGNED_ARM]
+    found |= {name: list(table.columns) for name, table in SOURCE_TABLES.items()}
     # A job of its own reads the experiment.
     found["experiment_outcomes"] = OUTCOMES_SCHEMA.names
     missing = [
