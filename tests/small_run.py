@@ -25,6 +25,20 @@ SMALL_RUN = {
     "OMP_NUM_THREADS": "1",
 }
 
+# From the weights to the delivered table. The tables that they are made of stay as ``weekly_retrain`` judged them.
+TRAINING = [
+    "trained_checkpoint",
+    "user_embeddings",
+    "product_embeddings",
+    "history_weights",
+    "held_out_visits",
+    "held_out_scores",
+    "history_scores",
+    "mixture_weights",
+    "recommendations",
+    "recommendations_table",
+]
+
 
 @dataclass(frozen=True)
 class FinishedRun:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 
+from holley_assets.evaluation.run_settings import flat
 from holley_assets.resources.storage.artifacts import ArtifactStore
 from holley_assets.resources.storage.interface import FileStore
 from holley_assets.resources.tracking.records import (
@@ -13,7 +14,6 @@ from holley_assets.resources.tracking.records import (
     ReadoutRecord,
     TrainingRecord,
 )
-from holley_assets.resources.tracking.tracking import flatten
 
 WRITTEN_AT = datetime.datetime(2026, 2, 1, 3, 30, tzinfo=datetime.UTC)
 
@@ -26,7 +26,7 @@ def training_of(run: str, store: FileStore, day: int = 1) -> TrainingRecord:
         model_version=f"2026020{day}-{run}",
         as_of=datetime.date(2026, 2, day),
         checkpoint=ArtifactStore(store, run).publish_text(f"weights of {run}", "model.pt"),
-        parameters=flatten({"training": {"seed": 0, "epochs": 2}}),
+        parameters=flat({"training": {"seed": 0, "epochs": 2}}),
         statistics={"nodes/user": 10, "density": math.nan},
         curves=[{"epoch": 1, "loss": 0.5, "mrr": None}, {"epoch": 2, "loss": 0.25, "mrr": 0.1}],
         started_from=None,

@@ -22,6 +22,7 @@ from holley_assets.core.groups import MODEL, OWNERS, table_spec
 from holley_assets.core.metadata_keys import MODEL_VERSION
 from holley_assets.core.tags import STARTED_FROM_TAG
 from holley_assets.core.time_windows import TimeWindows
+from holley_assets.evaluation.run_settings import flat
 from holley_assets.evaluation.systems import delivered_system, version_as
 from holley_assets.pipeline.options import training_options
 from holley_assets.resources.settings_resource import SettingsResource
@@ -29,7 +30,6 @@ from holley_assets.resources.step_resources import heavy_step
 from holley_assets.resources.storage.artifacts import Reference
 from holley_assets.resources.storage.training_state import TrainingState
 from holley_assets.resources.tracking.records import TRAINING_SECONDS, Parameter, TrainingRecord
-from holley_assets.resources.tracking.tracking import flatten
 from holley_assets.settings import Settings
 from holley_assets.terms import View
 
@@ -225,7 +225,7 @@ def _parameters(settings: Settings) -> dict[str, Parameter]:
     # Folders say where, not what, and may name a person.
     for name in ("data_dir", "source_dir"):
         del values["run"][name]
-    return flatten(values)
+    return flat(values)
 
 
 @dg.multi_asset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,8 +27,12 @@ def versions_that_differ(before: Mapping[str, str], now: Mapping[str, str]) -> d
     }
 
 
-def flat(values: Mapping[str, Any], *, depth: int = 9, prefix: str = "") -> dict[str, Any]:
-    """Nested values by dotted name; what is nested deeper than ``depth`` is left out."""
+def flat(values: Mapping[str, Any], *, depth: float = math.inf, prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted name: ``{"training": {"seed": 0}}`` → ``{"training.seed": 0}``.
+
+    Args:
+        depth: levels that are looked at; what is nested deeper is left out.
+    """
     found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):

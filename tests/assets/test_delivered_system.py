@@ -14,28 +14,13 @@ import pytest
 from assets.test_serving import ONLY, reasons
 from experiment_world import declaration_text
 from promotion import promote_version
-from small_run import FinishedRun, execute_job, failure_of
+from small_run import TRAINING, FinishedRun, execute_job, failure_of
 
 from holley_assets.core.asset_keys import SERVING_TABLE
 from holley_assets.core.metadata_keys import MODEL_VERSION, ROLLED_BACK_FROM
 from holley_assets.evaluation.systems import delivered_system
 from holley_assets.ranking.arms import user_buckets
 from holley_assets.ranking.mixtures import chosen_value
-
-# From the weights to the delivered table, with what the checks on it ask for.
-SCORING = [
-    "user_embeddings",
-    "product_embeddings",
-    "history_weights",
-    "held_out_visits",
-    "held_out_scores",
-    "history_scores",
-    "mixture_weights",
-    "recommendations",
-    "recommendations_table",
-]
-TRAINING = ["trained_checkpoint", *SCORING]
-
 
 WHO = {"by": "ada", "reason": "a test"}
 SUNDAY = datetime.date(2026, 2, 1)

@@ -6,24 +6,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from small_run import TRAINING
 
 from holley_assets.evaluation.systems import delivered_system
 from holley_assets.ranking.arms import user_buckets
 from production.production_world import OUTPUT, Production, Weekly, rows_by_email
 
-# From the weights to the delivered table. The tables that they are made of stay as ``weekly_retrain`` judged them.
-TRAINING = [
-    "trained_checkpoint",
-    "user_embeddings",
-    "product_embeddings",
-    "history_weights",
-    "held_out_visits",
-    "held_out_scores",
-    "history_scores",
-    "mixture_weights",
-    "recommendations",
-    "recommendations_table",
-]
 MIXING = ["mixed_recommendations", "serving_table"]
 WHO = {"by": "ada", "reason": "a test"}
 

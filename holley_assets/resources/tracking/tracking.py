@@ -10,7 +10,7 @@ import datetime
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from holley_assets.core.time_windows import SAMPLE_SOURCE
 from holley_assets.resources.tracking.mlflow_store import (
@@ -22,7 +22,6 @@ from holley_assets.resources.tracking.mlflow_store import (
 from holley_assets.resources.tracking.records import (
     TRAINING_SECONDS,
     EvaluationRecord,
-    Parameter,
     ReadoutRecord,
     TrainingRecord,
 )
@@ -166,17 +165,6 @@ def _artifacts(settings: Settings) -> str | None:
     if settings.tracking.tracking_uri:
         return None
     return (settings.run.data_dir / ARTIFACT_FOLDER).as_uri()
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Parameter]:
-    """Nested mapping with dotted names: ``{"training": {"seed": 0}}`` → ``{"training.seed": 0}``."""
-    flat: dict[str, Parameter] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
 
 
 def _milliseconds(when: datetime.datetime) -> int:

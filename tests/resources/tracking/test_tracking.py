@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from tracking_world import evaluation_of, readout_of, training_of
 
+from holley_assets.evaluation.run_settings import flat
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.artifacts import ArtifactStore
 from holley_assets.resources.tracking.tracking import (
     DAGSTER_RUN_TAG,
     EXPERIMENT_TAG,
     Tracker,
-    flatten,
 )
 
 
@@ -110,7 +110,7 @@ def test_a_readout_is_one_run_however_often_it_is_written(
 
 
 def test_nested_names_are_dotted() -> None:
-    assert flatten({"training": {"seed": 0, "rates": {"a": math.pi}}}) == {
+    assert flat({"training": {"seed": 0, "rates": {"a": math.pi}}}) == {
         "training.seed": 0,
         "training.rates.a": math.pi,
     }
