@@ -12,6 +12,7 @@ from holley_assets.core.groups import (
     EVALUATION,
     OWNERS,
 )
+from holley_assets.core.materialized import Materialized
 from holley_assets.core.time_windows import (
     TimeWindows,
 )
@@ -120,7 +121,7 @@ def control_rankings(
     user_purchases: pa.Table,
     test_clicks: pa.Table,
     test_interactions: pa.Table,
-) -> dg.MaterializeResult:
+) -> Materialized:
     """One row a test user, count and rank from 1 to 20: what plain counting of the same data would have shown.
 
     The model reads what every visitor chose and for which cars a part can be. Popularity counted on the same

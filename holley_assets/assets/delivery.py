@@ -15,6 +15,7 @@ from holley_assets.core.asset_keys import DELIVERED_TABLE, STAGED
 from holley_assets.core.event_log import newest_materialization
 from holley_assets.core.failures import one_line
 from holley_assets.core.groups import DELIVERY, OWNERS
+from holley_assets.core.materialized import Materialized
 from holley_assets.core.metadata_keys import AS_OF, CHECKSUM, MODEL_VERSION
 from holley_assets.core.time_windows import SAMPLE_SOURCE
 from holley_assets.resources.lease import LeaseError
@@ -62,7 +63,7 @@ def build_recommendations_table(
         context: dg.AssetExecutionContext,
         settings: SettingsResource,
         publisher: PublisherResource,
-    ) -> dg.MaterializeResult:
+    ) -> Materialized:
         """The delivered table `temp_holley_gnn.recommendations`: one row a customer, replaced as a whole.
 
         Before it writes, it re-reads from the event log the verdict of every blocking check, on the staged

@@ -18,6 +18,7 @@ from holley_assets.core.groups import (
     DELIVERY,
     OWNERS,
 )
+from holley_assets.core.materialized import Materialized
 from holley_assets.core.metadata_keys import (
     MODEL_VERSION,
 )
@@ -120,7 +121,7 @@ def embedding_tables(
     user_embeddings: pa.Table,
     product_embeddings: pa.Table,
     ordered_pairs: pa.Table,
-) -> dg.MaterializeResult:
+) -> Materialized:
     """Tables `temp_holley_gnn.user_embeddings` and `product_embeddings`: vectors as of `as_of`, as ARRAY<FLOAT64>.
 
     Parts have a source and a target vector too, which tell what is bought with or after what. A row of users is one

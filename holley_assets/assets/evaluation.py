@@ -15,6 +15,7 @@ from holley_assets.core.groups import (
     EVALUATION,
     OWNERS,
 )
+from holley_assets.core.materialized import Materialized
 from holley_assets.evaluation.labels import ground_truth, labelled_users, without_users
 from holley_assets.evaluation.vectors import temperature_of
 from holley_assets.pipeline.delivery import DeliveryTables
@@ -59,7 +60,7 @@ def _evaluation_rankings(
         settings: SettingsResource,
         warehouse: WarehouseResource,
         **loaded: pa.Table,
-    ) -> dg.MaterializeResult:
+    ) -> Materialized:
         step, tables = Step(context, settings), tables_of(**loaded)
         users = _ranked_users(tables, step.settings)
         gnn = HistoryScorer.from_tables(

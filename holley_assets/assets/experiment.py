@@ -23,6 +23,7 @@ from holley_assets.checks.experiment_checks import EXPERIMENT_CHECKS, experiment
 from holley_assets.core.asset_keys import EXPERIMENT_OUTCOMES, EXPERIMENT_READOUT, SERVING_TABLE
 from holley_assets.core.failures import one_line
 from holley_assets.core.groups import EXPERIMENT, OWNERS
+from holley_assets.core.materialized import Materialized
 from holley_assets.core.output_tables import SHOWN_EXPOSURES
 from holley_assets.experiment.declaration import Declaration
 from holley_assets.pipeline.options import query_parameters
@@ -53,7 +54,7 @@ def experiment_outcomes(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     warehouse: WarehouseResource,
-) -> Iterator[dg.MaterializeResult]:
+) -> Iterator[Materialized]:
     """One row a user whom the experiment showed parts: arm, first exposure, and clicks and orders in the days after.
 
     Users are in the arm that the hash assigned at the first exposure, whatever they received. Machine clicks are
@@ -134,7 +135,7 @@ def experiment_readout(
     settings: SettingsResource,
     warehouse: WarehouseResource,
     experiment_outcomes: pa.Table,
-) -> dg.MaterializeResult:
+) -> Materialized:
     """Is the graph better for customers? One decision with its reason: ship, keep running, stop for no effect, harm,
     invalid.
 

@@ -6,6 +6,7 @@ from holley_assets.assets.step import Step
 from holley_assets.core.asset_keys import EXPLORATION
 from holley_assets.core.groups import EXPLORATION as GROUP
 from holley_assets.core.groups import OWNERS
+from holley_assets.core.materialized import Materialized
 from holley_assets.explore import NOTEBOOK
 from holley_assets.resources.notebooks import execute, sentences, to_html, to_text
 from holley_assets.resources.settings_resource import SettingsResource
@@ -43,7 +44,7 @@ EXPLORED = (
     op_tags={"notebook_path": str(NOTEBOOK), "kind": "ipynb"},
     kinds={"jupyter"},
 )
-def exploration(context: dg.AssetExecutionContext, settings: SettingsResource) -> dg.MaterializeResult:
+def exploration(context: dg.AssetExecutionContext, settings: SettingsResource) -> Materialized:
     """What the tables and the model hold: demand, fitment, cold customers, pairs, vectors, one car's ranking.
 
     Reference to `exploration.ipynb`, the executed notebook; beside it lies `exploration.html`, one page that needs

@@ -14,6 +14,7 @@ from holley_assets.core.groups import (
     GRAPH_TABLES,
     OWNERS,
 )
+from holley_assets.core.materialized import Materialized
 from holley_assets.core.metadata_keys import (
     SOURCE_KIND,
 )
@@ -46,7 +47,7 @@ def build_graph_table(spec: TableSpec) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
         settings: SettingsResource,
         warehouse: WarehouseResource,
-    ) -> dg.MaterializeResult:
+    ) -> Materialized:
         step = Step(context, settings)
         with one_line(WarehouseError):
             result = step.open(warehouse).query_to_parquet(

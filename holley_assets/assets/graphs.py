@@ -15,6 +15,7 @@ from holley_assets.core.groups import (
     MODEL,
     table_spec,
 )
+from holley_assets.core.materialized import Materialized
 from holley_assets.gnn.graph_schema import GRAPH_TABLE_NAMES, GraphTables, relations_in_use
 from holley_assets.resources.io_manager import read_parquet
 from holley_assets.resources.settings_resource import SettingsResource
@@ -87,7 +88,7 @@ def graphs(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     **loaded: pa.Table,
-) -> Iterator[dg.MaterializeResult]:
+) -> Iterator[Materialized]:
     """Build both graphs in one process, which loads tables and PyTorch once."""
     step = Step(context, settings)
     relations = relations_in_use(step.settings.model)
@@ -106,7 +107,7 @@ def graphs(
     yield _profiles(tables.user_nodes["email_lower"], training, serving)
 
 
-def _profiles(emails: pa.ChunkedArray, training: "BuiltGraph", serving: "BuiltGraph") -> dg.MaterializeResult:
+def _profiles(emails: pa.ChunkedArray, training: "BuiltGraph", serving: "BuiltGraph") -> Materialized:
     profiles = {
         "profile": training.user_profiles,
         "serving_profile": serving.user_profiles,
@@ -123,7 +124,7 @@ def _profiles(emails: pa.ChunkedArray, training: "BuiltGraph", serving: "BuiltGr
     )
 
 
-def _build(step: Step, tables: GraphTables, view: View) -> tuple["BuiltGraph", dg.MaterializeResult]:
+def _build(step: Step, tables: GraphTables, view: View) -> tuple["BuiltGraph", Materialized]:
     from holley_assets.gnn.graph import build_graph, save_graph
 
     step.begin()

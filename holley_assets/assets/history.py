@@ -11,6 +11,7 @@ import pyarrow as pa
 from holley_assets.assets.step import Step
 from holley_assets.checks.table_checks import check_table, table_check_specs
 from holley_assets.core.groups import MODEL, table_spec
+from holley_assets.core.materialized import Materialized
 from holley_assets.core.table_specs import HISTORY_SCORES
 from holley_assets.resources.io_manager import write_parquet
 from holley_assets.resources.settings_resource import SettingsResource
@@ -84,7 +85,7 @@ def history(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     **loaded: pa.Table,
-) -> Iterator[dg.MaterializeResult]:
+) -> Iterator[Materialized]:
     """Learn the weights as of the cutoff, and score both views with them."""
     from holley_assets.gnn.history_tables import HistoryTables, learn
 
@@ -103,7 +104,7 @@ def history(
     yield _scores_result(step, tables, learned.weights)
 
 
-def _weights_result(step: Step, weights: "HistoryWeights") -> dg.MaterializeResult:
+def _weights_result(step: Step, weights: "HistoryWeights") -> Materialized:
     from holley_assets.gnn.history import COMPONENTS
 
     return dg.MaterializeResult(
@@ -119,7 +120,7 @@ def _weights_result(step: Step, weights: "HistoryWeights") -> dg.MaterializeResu
     )
 
 
-def _scores_result(step: Step, tables: "HistoryTables", weights: "HistoryWeights") -> dg.MaterializeResult:
+def _scores_result(step: Step, tables: "HistoryTables", weights: "HistoryWeights") -> Materialized:
     """Both views' scores, written as they come and checked where they lie."""
     from holley_assets.gnn.history_tables import SCORE_SCHEMA, score
 

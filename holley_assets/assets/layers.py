@@ -12,6 +12,7 @@ from holley_assets.assets.model_choice import choose_checkpoint
 from holley_assets.assets.step import Step
 from holley_assets.core.asset_keys import CHAMPION_MODEL, TRAINED_CHECKPOINT
 from holley_assets.core.groups import MODEL, OWNERS
+from holley_assets.core.materialized import Materialized
 from holley_assets.core.metadata_keys import MODEL_VERSION
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.step_resources import heavy_step
@@ -36,7 +37,7 @@ SYSTEM_OF_STAGE = {"levels": "levels", "visitors": "levels_visitors", "messages"
 )
 def layer_embeddings(
     context: dg.AssetExecutionContext, settings: SettingsResource, training_graph: pa.Table
-) -> dg.MaterializeResult:
+) -> Materialized:
     """One row a system and node of the training view: its vector in the model with fewer layers.
 
     `levels` has vectors of cars and parts by level, `levels_visitors` infers visitors' cars by them, and

@@ -5,6 +5,7 @@ import pyarrow as pa
 
 from holley_assets.assets.step import Step, inputs_of
 from holley_assets.core.groups import MODEL, OWNERS
+from holley_assets.core.materialized import Materialized
 from holley_assets.evaluation.vectors import temperature_of
 from holley_assets.pipeline.mixtures import MixtureTables, read_held_out_choices
 from holley_assets.pipeline.options import tier_minimums
@@ -16,7 +17,7 @@ from holley_assets.terms import TIERS
 @dg.asset(group_name=MODEL, owners=OWNERS, kinds={"arrow", "numpy"}, ins=inputs_of(MixtureTables))
 def mixture_weights(
     context: dg.AssetExecutionContext, settings: SettingsResource, **loaded: pa.Table
-) -> dg.MaterializeResult:
+) -> Materialized:
     """One row a value of a parameter that was tried: what `hybrid` and `sql_similar` are made of.
 
     `alpha` is the share of `sql` in `hybrid`, for each tier; `beta` is how much similarity counts in `sql_similar`.

@@ -19,6 +19,7 @@ from holley_assets.assets.training_curves import curves_metadata, epoch_line
 from holley_assets.core.asset_keys import CHAMPION_MODEL, TRAINED_CHECKPOINT
 from holley_assets.core.failures import one_line
 from holley_assets.core.groups import MODEL, OWNERS, table_spec
+from holley_assets.core.materialized import Materialized
 from holley_assets.core.metadata_keys import MODEL_VERSION
 from holley_assets.core.tags import STARTED_FROM_TAG
 from holley_assets.core.time_windows import TimeWindows
@@ -53,7 +54,7 @@ def trained_checkpoint(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     training_graph: pa.Table,
-) -> dg.MaterializeResult:
+) -> Materialized:
     """Reference to `model.pt`: the weights of the epoch that predicts held-out visitors best, and its history.
 
     Trained on the graph as of the cutoff, so that the clicks after it are a fair test. 10 % of the
@@ -263,7 +264,7 @@ def embeddings(
     settings: SettingsResource,
     training_graph: pa.Table,
     serving_graph: pa.Table,
-) -> Iterator[dg.MaterializeResult]:
+) -> Iterator[Materialized]:
     """Vectors of both graphs with one model, in one process."""
     from holley_assets.gnn.checkpoint import Checkpoint
 

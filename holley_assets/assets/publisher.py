@@ -76,7 +76,7 @@ class Publication(NamedTuple):
     warnings: list[str]
 
 
-class PublisherResource(dg.ConfigurableResource):
+class PublisherResource(dg.ConfigurableResource["PublisherResource"]):
     """Publishes staged tables and puts earlier versions back. Whoever may do so asks for this resource."""
 
     settings: SettingsResource

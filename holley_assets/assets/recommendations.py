@@ -8,6 +8,7 @@ from holley_assets.core.groups import (
     OWNERS,
     RECOMMENDATIONS,
 )
+from holley_assets.core.materialized import Materialized
 from holley_assets.core.metadata_keys import SOURCE_KIND
 from holley_assets.pipeline.delivery import DeliveryTables, recommendations_of_model, users_of_delivery
 from holley_assets.resources.settings_resource import SettingsResource
@@ -25,7 +26,7 @@ def recommendations(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     **loaded: pa.Table,
-) -> dg.MaterializeResult:
+) -> Materialized:
     """One row a customer: three or four parts for the car, best first, with price, score and image.
 
     Staged, not delivered: the checks on this table decide whether `recommendations_table` may publish it.

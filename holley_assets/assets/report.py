@@ -15,6 +15,7 @@ from holley_assets.assets.step import Step, inputs_of
 from holley_assets.checks.comparison_checks import NO_WORSE_THAN_BEFORE
 from holley_assets.core.event_log import newest_materialization
 from holley_assets.core.groups import EVALUATION, OWNERS
+from holley_assets.core.materialized import Materialized
 from holley_assets.core.metadata_keys import MODEL_VERSION
 from holley_assets.core.time_windows import SAMPLE_SOURCE
 from holley_assets.evaluation.labels import ground_truth
@@ -55,7 +56,7 @@ def eval_report(
     settings: SettingsResource,
     warehouse: WarehouseResource,
     **loaded: pa.Table,
-) -> dg.MaterializeResult:
+) -> Materialized:
     """Did the graph beat the SQL pipeline, for whom, and how sure is that? One decision, with its reason.
 
     Reference to `eval_report.json`; beside it lies `eval_report.html`, one page that needs nothing else. Hit

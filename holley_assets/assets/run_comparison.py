@@ -36,6 +36,7 @@ from holley_assets.core.groups import (
     EVALUATION,
     OWNERS,
 )
+from holley_assets.core.materialized import Materialized
 from holley_assets.core.metadata_keys import (
     MODEL_VERSION,
     SOURCE_KIND,
@@ -95,7 +96,7 @@ def run_comparison(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     **loaded: pa.Table,
-) -> dg.MaterializeResult:
+) -> Materialized:
     """One row a measure: this run, the run before it, and what is too much.
 
     Hit Rate@4 of what is delivered by tier, nodes and edges of the graph, the mix of part types, the share of users who

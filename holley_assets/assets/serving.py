@@ -16,6 +16,7 @@ from holley_assets.core.asset_keys import MIXED, SERVING_TABLE, SQL_RECOMMENDATI
 from holley_assets.core.event_log import newest_materialization
 from holley_assets.core.failures import one_line
 from holley_assets.core.groups import DELIVERY, OWNERS, RECOMMENDATIONS
+from holley_assets.core.materialized import Materialized
 from holley_assets.core.metadata_keys import (
     AS_OF,
     ASSIGNED_BUCKETS,
@@ -56,7 +57,7 @@ def sql_recommendations(
     parts: pa.Table,
     popularity: pa.Table,
     user_purchases: pa.Table,
-) -> dg.MaterializeResult:
+) -> Materialized:
     """One row a customer: the SQL pipeline's parts as of `as_of`, by the same ranker and the same rules.
 
     What everyone gets who is not given the graph's parts, and all that the kill switch needs: no graph and no
@@ -91,7 +92,7 @@ def mixed_recommendations(
     settings: SettingsResource,
     warehouse: WarehouseResource,
     sql_recommendations: pa.Table,
-) -> Iterator[dg.MaterializeResult]:
+) -> Iterator[Materialized]:
     """One row a customer, of the graph or of the SQL pipeline: what the e-mail system will read.
 
     Staged, not served: the checks on this table decide whether `serving_table` may publish it. A salted hash of
@@ -195,7 +196,7 @@ def build_serving_table(
         context: dg.AssetExecutionContext,
         settings: SettingsResource,
         publisher: PublisherResource,
-    ) -> dg.MaterializeResult:
+    ) -> Materialized:
         """The table that the e-mail system reads (`HOLLEY_SERVING_PROJECT`, `HOLLEY_SERVING_DATASET`,
         `HOLLEY_SERVING_TABLE`): one row a customer, replaced as a whole.
 

@@ -7,6 +7,7 @@ import dagster as dg
 from holley_assets.core.asset_keys import SERVING_SWITCH
 from holley_assets.core.failures import one_line
 from holley_assets.core.groups import DELIVERY, OWNERS
+from holley_assets.core.materialized import Materialized
 from holley_assets.resources.serving_switch import OFF, ON, State, Switch, read_switch, record_decision
 from holley_assets.resources.warehouse.interface import WarehouseError
 from holley_assets.resources.warehouse_resource import WarehouseResource
@@ -71,7 +72,7 @@ def _decide(warehouse: WarehouseResource, run: dg.DagsterRun, state: State, by: 
 )
 def serving_switch(
     context: dg.AssetExecutionContext, config: SwitchConfig, warehouse: WarehouseResource
-) -> dg.MaterializeResult:
+) -> Materialized:
     """The kill switch: while it is on, everybody gets the SQL pipeline's parts, whatever runs.
 
     Job `serve_sql_only` pulls it, `serve_graph_again` lets it go and needs `by` and `reason`. Every decision is a row

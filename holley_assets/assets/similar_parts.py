@@ -23,6 +23,7 @@ from holley_assets.checks.staged_table import stage_recommendations
 from holley_assets.core.asset_keys import SIMILAR_PARTS, SIMILAR_PARTS_TABLE
 from holley_assets.core.failures import one_line
 from holley_assets.core.groups import DELIVERY, OWNERS, RECOMMENDATIONS
+from holley_assets.core.materialized import Materialized
 from holley_assets.core.metadata_keys import AS_OF, MODEL_VERSION, SOURCE_KIND
 from holley_assets.core.output_tables import OUTPUT_DATASET, SIMILAR_PARTS_OUTPUT
 from holley_assets.pipeline.similar_parts import similar_parts_of_model
@@ -53,7 +54,7 @@ def similar_parts(
     ordered_pairs: pa.Table,
     fitment: pa.Table,
     parts: pa.Table,
-) -> dg.MaterializeResult:
+) -> Materialized:
     """One row a part, relation and similar part: what could be bought instead of it, and what goes with it.
 
     `alternative`: parts of the same type, by the cosine of their vectors. `goes_with` is directed: parts that buyers
@@ -152,7 +153,7 @@ def build_similar_parts_table(
         context: dg.AssetExecutionContext,
         settings: SettingsResource,
         publisher: PublisherResource,
-    ) -> dg.MaterializeResult:
+    ) -> Materialized:
         """The published table `temp_holley_gnn.similar_parts`, replaced as a whole, with earlier versions beside it.
 
         Published by the procedure of `recommendations_table`: the verdicts of all blocking checks are held against the

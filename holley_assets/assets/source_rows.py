@@ -7,6 +7,7 @@ from holley_assets.checks.known_part_checks import KNOWN_PART_CHECKS, NAMING_TAB
 from holley_assets.checks.source_row_checks import SOURCE_ROW_CHECKS, SOURCE_ROWS, check_source_rows, outcomes
 from holley_assets.core.failures import one_line
 from holley_assets.core.groups import GRAPH_TABLES, OWNERS
+from holley_assets.core.materialized import Materialized
 from holley_assets.core.metadata_keys import SOURCE_KIND
 from holley_assets.pipeline.options import query_parameters
 from holley_assets.resources.io_manager import read_parquet
@@ -30,7 +31,7 @@ def source_rows(
     context: dg.AssetExecutionContext,
     settings: SettingsResource,
     warehouse: WarehouseResource,
-) -> dg.MaterializeResult:
+) -> Materialized:
     """One row a source table, outcome and reason: rows in, rows kept, and rows dropped by reason.
 
     A row counts once, under its first reason. Rows that are merely of no concern, such as events of other types or

@@ -25,6 +25,7 @@ from holley_assets.core.groups import (
     GRAPH_TABLES,
     OWNERS,
 )
+from holley_assets.core.materialized import Materialized
 from holley_assets.core.time_windows import SAMPLE_SOURCE, TimeWindows, on_tagged_day, resolve_windows
 from holley_assets.resources.settings_resource import SettingsResource, open_store
 from holley_assets.resources.warehouse.bigquery.spending import Spending
@@ -124,7 +125,7 @@ def check_month(
 )
 def time_windows(
     context: dg.AssetExecutionContext, settings: SettingsResource, warehouse: WarehouseResource
-) -> dg.MaterializeResult:
+) -> Materialized:
     """One row: the run's day, the cutoff, the start of intent, and where the source tables are.
 
     The first step of every run. It reads and validates every setting and freezes them for the steps that

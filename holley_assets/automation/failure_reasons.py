@@ -9,7 +9,7 @@ import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError
 from dagster._core.events import JobFailureData
 from dagster._core.executor.child_process_executor import ChildProcessCrashException
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from holley_assets.automation.alert_texts import check_line, first_line, message, severity_of
 from holley_assets.automation.alerts import Severity

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick, InstigatorType, TickStatus
-from dagster._utils.error import SerializableErrorInfo
+from dagster_shared.error import SerializableErrorInfo
 
 from holley_assets.automation.alert_texts import first_line, link, message
 from holley_assets.automation.alerts import Alert, Severity, TickNote, short_hash

@@ -42,7 +42,8 @@ def shown_by(
         "row", pa.array(np.arange(clicks.num_rows))
     )
     joined = clicked.join(shown, keys=pair, join_type="left outer").sort_by("row")
-    return pc.fill_null(joined.column("shown"), False).to_numpy().astype(bool)
+    was_shown: np.ndarray = pc.fill_null(joined.column("shown"), False).to_numpy().astype(bool)
+    return was_shown
 
 
 def click_bias(

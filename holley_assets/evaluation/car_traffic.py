@@ -62,9 +62,9 @@ def class_visits(fitment: pa.Table, visitor_demand: pa.Table) -> pa.Table:
 
 def _codes(values: pa.ChunkedArray, known: pa.Array) -> Int64[np.ndarray, "rows"]:
     """Position of each value in ``known``, −1 where it is not there."""
-    return (
-        pc.fill_null(pc.index_in(values.cast(pa.string()), value_set=known), -1).to_numpy().astype(np.int64)
-    )
+    position = pc.fill_null(pc.index_in(values.cast(pa.string()), value_set=known), -1)
+    codes: np.ndarray = position.to_numpy().astype(np.int64)
+    return codes
 
 
 def _models(table: pa.Table, known: dict[str, pa.Array]) -> Int64[np.ndarray, "rows"]:

@@ -60,7 +60,8 @@ class HeldOutClicks:
         """Flags of the users of ``scope``, one of :data:`SCOPES`."""
         if scope == "overall":
             return np.ones(self.users, dtype=bool)
-        return self.tiers == TIERS.index(scope)
+        in_tier: np.ndarray = self.tiers == TIERS.index(scope)
+        return in_tier
 
 
 def string_column(table: pa.Table, name: str, *, what: str) -> pa.Array:
@@ -87,7 +88,8 @@ def _sorted_unique(values: pa.Array) -> pa.Array:
 def _index_in(values: pa.Array, value_set: pa.Array) -> Int64[np.ndarray, "rows"]:
     """Position of each value in ``value_set``, −1 where it is not there."""
     index = pc.fill_null(pc.index_in(values, value_set=value_set), -1)
-    return index.to_numpy(zero_copy_only=False).astype(np.int64)
+    position: np.ndarray = index.to_numpy(zero_copy_only=False).astype(np.int64)
+    return position
 
 
 def held_out_clicks(clicks: pa.Table, users: pa.Table) -> HeldOutClicks:

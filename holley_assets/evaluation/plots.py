@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -22,6 +22,9 @@ from holley_assets.evaluation.systems import BASELINE, BY_NAME
 from holley_assets.terms import SLOTS
 from holley_assets.texts import for_html, for_plot
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 INK, MUTED, GRID = "#1b2733", "#5b6875", "#dfe5eb"
 BLUE, ORANGE, GREEN, RED = "#1f5fa8", "#b4530a", "#2a7d4f", "#b3261e"
 SYSTEM_COLOURS = {name: system.colour for name, system in BY_NAME.items()}
@@ -30,7 +33,7 @@ GROUP_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#56b4e9", "#d55e00", "#cc79a7
 GROUP_SHAPES = ("o", "s", "^", "D", "v", "P", "X")
 # Around the letters of a label that stands on points.
 HALO = [withStroke(linewidth=2.5, foreground="white")]
-STYLE = {
+STYLE: dict[RcKeyType, Any] = {
     "svg.hashsalt": "holley_assets",  # the same figure gives the same bytes
     "font.size": 9.5,
     "text.color": INK,

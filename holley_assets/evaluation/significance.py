@@ -70,7 +70,8 @@ def bootstrap_means(
     rows, counts = np.unique(values, axis=0, return_counts=True)  # [rows, metrics], [rows]
     users = len(values)
     resampled = np.random.default_rng(seed).multinomial(users, counts / users, size=draws)  # [draws, rows]
-    return resampled @ rows / users
+    means: np.ndarray = resampled @ rows / users
+    return means
 
 
 def interval(samples: Float[np.ndarray, "draws"], confidence: float) -> list[float] | None:

@@ -53,7 +53,8 @@ def visits_of_users(truth: HeldOutClicks, visits: pa.Table) -> Float64[np.ndarra
     """
     place = pc.index_in(truth.emails, value_set=string_column(visits, "email_lower", what="visits"))
     found = pc.fill_null(visits["visits"].combine_chunks(), np.nan).to_numpy(zero_copy_only=False)
-    return np.append(found, np.nan)[pc.fill_null(place, -1).to_numpy(zero_copy_only=False)]
+    of_user: np.ndarray = np.append(found, np.nan)[pc.fill_null(place, -1).to_numpy(zero_copy_only=False)]
+    return of_user
 
 
 def _mean(

@@ -16,14 +16,16 @@ def reference_edges(values: Num[np.ndarray, "rows"], bins: int = BINS) -> list[f
     finite = values[np.isfinite(values)]
     if len(finite) == 0:
         return []
-    return np.unique(np.quantile(finite, np.arange(1, bins) / bins)).tolist()
+    edges: list[float] = np.unique(np.quantile(finite, np.arange(1, bins) / bins)).tolist()
+    return edges
 
 
 def bin_counts(values: Num[np.ndarray, "rows"], edges: Sequence[float]) -> list[int]:
     """Finite values in each of the ``len(edges) + 1`` bins; a value on an edge belongs to the bin below."""
     finite = values[np.isfinite(values)]
     place = np.searchsorted(np.asarray(edges, float), finite, side="left")
-    return np.bincount(place, minlength=len(edges) + 1).tolist()
+    counts: list[int] = np.bincount(place, minlength=len(edges) + 1).tolist()
+    return counts
 
 
 def population_stability_index(before: Sequence[int], now: Sequence[int]) -> float | None:

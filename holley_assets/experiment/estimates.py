@@ -121,7 +121,7 @@ def _as_one(control: Aggregates, treatment: Aggregates) -> tuple[Aggregates, Agg
     free = [arm.count() - 1 for arm in (control, treatment)]
 
     def pooled(of_control: float, of_treatment: float) -> float:
-        return (free[0] * of_control + free[1] * of_treatment) / sum(free)
+        return float((free[0] * of_control + free[1] * of_treatment) / sum(free))
 
     variances = {name: pooled(control.var(name), treatment.var(name)) for name in control.var_}
     covariances = {names: pooled(control.cov(*names), treatment.cov(*names)) for names in control.cov_}
@@ -242,7 +242,7 @@ def adjusts(pooled: Pooled, metric: Metric) -> bool:
         return False
     spread = [arm.var(metric.covariate) for arm in (pooled.control, pooled.treatment)]
     centre = [abs(arm.mean(metric.covariate)) for arm in (pooled.control, pooled.treatment)]
-    return math.sqrt(max(spread)) > _CONSTANT * max(1.0, *centre)
+    return bool(math.sqrt(max(spread)) > _CONSTANT * max(1.0, *centre))
 
 
 def measure(table: pa.Table, metric: Metric, level: float) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def draw_intervals(rows: Sequence[Mapping[str, Any]]) -> Markup | None:
     scale = (_WIDTH - _LABEL - _VALUE) / (high - low)
 
     def across(value: float) -> float:
-        return _LABEL + (value - low) * scale
+        return float(_LABEL + (value - low) * scale)
 
     height = _ROW * len(shown) + 8.0
     parts = [_line(across(0.0), 0.0, across(0.0), height, INK, 1.2)]
@@ -64,11 +64,11 @@ def draw_looks(looks: Sequence[Mapping[str, Any]]) -> Markup | None:
     step = (_WIDTH - _LEFT - 40.0) / max(1, len(looks) - 1)
 
     def across(look: Mapping[str, Any]) -> float:
-        return _LEFT + 20.0 + step * (look["number"] - 1)
+        return _LEFT + 20.0 + step * (int(look["number"]) - 1)
 
     def down(value: float) -> float:
         inside = min(tallest, max(-tallest, value))
-        return _TOP + (_HEIGHT / 2.0) * (1.0 - inside / tallest)
+        return float(_TOP + (_HEIGHT / 2.0) * (1.0 - inside / tallest))
 
     parts = [_line(_LEFT, down(0.0), _WIDTH, down(0.0), INK, 1.0)]
     apart = 2 if tallest < 12 else 10

@@ -123,4 +123,5 @@ def strongest_pairs(edges: pa.Table, product_nodes: pa.Table, limit: int) -> pd.
     pairs = pairs.sort_values(order, ascending=[False, True, True]).head(limit)
     for column in ("base_sku", "other_base_sku"):
         pairs[column.replace("base_sku", "part_type")] = pairs[column].map(types)
-    return pairs.rename(columns={"serving_users": "buyers"}).reset_index(drop=True)
+    found: pd.DataFrame = pairs.rename(columns={"serving_users": "buyers"}).reset_index(drop=True)
+    return found

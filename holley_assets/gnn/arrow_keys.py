@@ -27,7 +27,8 @@ def integers(values: Integer[np.ndarray, "*shape"]) -> Int64[Tensor, "*shape"]:
 
 def to_numpy(column: pa.ChunkedArray) -> Shaped[np.ndarray, "rows"]:
     """``column`` as an array; nulls of a number are NaN."""
-    return column.to_numpy(zero_copy_only=False)
+    values: np.ndarray = column.to_numpy(zero_copy_only=False)
+    return values
 
 
 def _plain(column: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -46,7 +47,8 @@ def index_of(
     """Position of each value in ``vocabulary``, −1 where it is not there."""
     values = pc.fill_null(_plain(column), "")
     found = pc.index_in(values, value_set=_plain(vocabulary))
-    return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    position: np.ndarray = pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return position
 
 
 def known_index(

@@ -109,7 +109,8 @@ class SparseGATConv(nn.Module):
         )
         if adjacency.log_multiplicity is not None:
             logits = logits + adjacency.log_multiplicity[edges.edge // self.heads]
-        return _EdgeSoftmax.apply(logits, edges.target, len(edges.offsets))
+        weight: Tensor = _EdgeSoftmax.apply(logits, edges.target, len(edges.offsets))  # type: ignore[no-untyped-call]
+        return weight
 
     def forward(
         self,
@@ -124,7 +125,7 @@ class SparseGATConv(nn.Module):
         x_source, x_target = x if isinstance(x, tuple) else (x, x)
         weight = dropout(self.attention(x_source, x_target, adjacency), self.dropout, self.training)
         rows = self.source(x_source).view(-1, self.channels)
-        messages = _WeightedSum.apply(rows, weight, adjacency.heads(self.heads))
+        messages: Tensor = _WeightedSum.apply(rows, weight, adjacency.heads(self.heads))  # type: ignore[no-untyped-call]
         return messages.view(len(x_target), -1)
 
 

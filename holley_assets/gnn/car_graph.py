@@ -83,7 +83,8 @@ class CarGraph:
 
     def spread(self, x: Float[Tensor, "classes channels"]) -> Float[Tensor, "classes channels"]:
         """What each class hears of ``x``: the weighted mean of its neighbours."""
-        return _Spread.apply(x.contiguous(), self)
+        spread: Tensor = _Spread.apply(x.contiguous(), self)  # type: ignore[no-untyped-call]
+        return spread
 
 
 class _Spread(torch.autograd.Function):

@@ -67,7 +67,9 @@ def _class_keys(
     start = np.flatnonzero(np.diff(class_of_row[order], prepend=-1))
     offsets = pa.array(np.append(start, len(order)).astype(np.int32))
     years = pa.ListArray.from_arrays(offsets, pa.array(year[order]).cast(pa.string()))
-    return pc.binary_join_element_wise(names, pc.binary_join(years, _YEAR_SEPARATOR), SEPARATOR).to_pylist()
+    joined = pc.binary_join_element_wise(names, pc.binary_join(years, _YEAR_SEPARATOR), SEPARATOR)
+    keys: list[str] = joined.to_pylist()
+    return keys
 
 
 def cars_of(key: str) -> list[str]:

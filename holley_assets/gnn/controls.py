@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from jaxtyping import Float32
+from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.checkpoint import Checkpoint
@@ -14,7 +15,8 @@ from holley_assets.gnn.graph_schema import LOG_VISITORS
 
 def counted_popularity(data: HeteroData) -> Float32[np.ndarray, "products"]:
     """``ln(1 + visitors)`` of each part and its season."""
-    return (data["product"].features[:, LOG_VISITORS] + data["product"].season).numpy()
+    popularity: Tensor = data["product"].features[:, LOG_VISITORS] + data["product"].season
+    return popularity.numpy()
 
 
 @torch.no_grad()
@@ -27,4 +29,5 @@ def fitted_popularity(data: HeteroData, checkpoint: Checkpoint) -> Float32[np.nd
     if POPULARITY not in checkpoint.stages:
         return counted_popularity(data)
     model = checkpoint.of_stage(POPULARITY).model(data)
-    return (model.levels.bias(data) + data["product"].season).numpy()
+    popularity: Tensor = model.levels.bias(data) + data["product"].season
+    return popularity.numpy()

@@ -21,7 +21,8 @@ class _Dropout(torch.autograd.Function):
         ctx.scale = _LEVELS / (_LEVELS - dropped)
         numbers = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None)
         ctx.drop = numbers.view(torch.int16)[: x.numel()].view(x.shape) < _LOWEST + dropped
-        return (x * ctx.scale).masked_fill_(ctx.drop, 0.0)
+        kept: Tensor = (x * ctx.scale).masked_fill_(ctx.drop, 0.0)
+        return kept
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
@@ -32,7 +33,8 @@ def dropout(x: Float[Tensor, "*shape"], probability: float, training: bool) -> F
     """``torch.nn.functional.dropout``, with the probability rounded to 1/65536 on a CPU."""
     if not training or not 0.0 < probability < 1.0 or x.device.type != "cpu":
         return nn.functional.dropout(x, probability, training)
-    return _Dropout.apply(x, probability)
+    kept: Tensor = _Dropout.apply(x, probability)  # type: ignore[no-untyped-call]
+    return kept
 
 
 class Dropout(nn.Dropout):

@@ -90,7 +90,8 @@ class EdgeTraining:
         return loss, vectors
 
     def _vectors(self, batch: Positives, adjacencies: Adjacencies) -> Vectors:
-        return self.model(self.data, adjacencies, self._asked(batch))
+        vectors: Vectors = self.model(self.data, adjacencies, self._asked(batch))
+        return vectors
 
     def _asked(self, batch: Positives) -> Int[Tensor, "asked"]:
         """The user nodes that a loss reads, filled up to a multiple of :data:`USERS_ASKED`.

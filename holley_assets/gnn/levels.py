@@ -50,7 +50,8 @@ class Levels(nn.Module):
 
     def vehicles(self, data: HeteroData) -> Float[Tensor, "vehicles dimension"]:
         """Vectors of makes and models."""
-        return self.vehicle.weight + self.make(data["vehicle"].make)
+        level: Tensor = self.vehicle.weight + self.make(data["vehicle"].make)
+        return level
 
     def classes(self, data: HeteroData) -> Float[Tensor, "classes dimension"]:
         """Vectors of classes of cars, without their neighbours."""
@@ -64,8 +65,10 @@ class Levels(nn.Module):
 
     def bias(self, data: HeteroData) -> Float[Tensor, "products"]:
         """Bias of each part."""
-        bias = self.product_bias.weight[:, 0] + self.part_type_bias(data["product"].part_type)[:, 0]
-        return bias + self.popularity * data["product"].features[:, LOG_VISITORS]
+        product = data["product"]
+        own = self.product_bias.weight[:, 0] + self.part_type_bias(product.part_type)[:, 0]
+        bias: Tensor = own + self.popularity * product.features[:, LOG_VISITORS]
+        return bias
 
     def biases(self) -> list[Tensor]:
         """What is learned where there are no vectors."""

@@ -48,7 +48,9 @@ def sampled_products(
     if not len(index):
         return left.new_zeros(0)
     # The gradient of an embedding bag's weights is this very product; it is the fused kernel PyTorch has.
-    return torch.ops.aten._embedding_bag_per_sample_weights_backward(left, right, index, offsets, row, 0, -1)
+    backward = torch.ops.aten._embedding_bag_per_sample_weights_backward
+    products: Tensor = backward(left, right, index, offsets, row, 0, -1)
+    return products
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def ragged_scores(
     left: Float[Tensor, "rows channels"], right: Float[Tensor, "nodes channels"], pairs: RaggedPairs
 ) -> Float[Tensor, "pairs"]:
     """``left[row[i]] · right[index[i]]`` for each ``i`` of ``pairs``, without gathering either side."""
-    return _RaggedScores.apply(left.contiguous(), right.contiguous(), pairs)
+    scores: Tensor = _RaggedScores.apply(left.contiguous(), right.contiguous(), pairs)  # type: ignore[no-untyped-call]
+    return scores
 
 
 def ragged_rows(

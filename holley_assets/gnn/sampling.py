@@ -35,7 +35,8 @@ class FittingParts:
     def count(self, row: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
         """Parts that fit each row; 0 for row −1, a vehicle without fitment."""
         known = row.clamp_min(0)
-        return (self.offsets[known + 1] - self.offsets[known]) * (row >= 0)
+        counts: Tensor = (self.offsets[known + 1] - self.offsets[known]) * (row >= 0)
+        return counts
 
     def fits(self, row: Int[Tensor, "*shape"], product: Int[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
         """Whether ``product`` fits the vehicle of ``row``, elementwise."""
@@ -47,7 +48,8 @@ class FittingParts:
         """``count`` products for each row, drawn uniformly, with replacement, from those that fit each row."""
         share = torch.rand(len(row), count, generator=generator, device=row.device)
         position = (share * self.count(row)[:, None]).long()
-        return self.products[self.offsets[row][:, None] + position]
+        drawn: Tensor = self.products[self.offsets[row][:, None] + position]
+        return drawn
 
 
 def contains(keys: Int[Tensor, "keys"], values: Int[Tensor, "*shape"]) -> Bool[Tensor, "*shape"]:
@@ -152,7 +154,8 @@ def draw_negatives(
         if fitting == options.count:  # what was drawn fits, and so does a positive
             return (fitting * share).log()
         fit = candidates.fits(row, of) * share
-        return (in_batch * frequency[of] + fitting * fit + anywhere / num_products).log()
+        expected: Tensor = in_batch * frequency[of] + fitting * fit + anywhere / num_products
+        return expected.log()
 
     return Negatives(
         product=product,

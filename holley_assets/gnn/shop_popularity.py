@@ -77,4 +77,5 @@ def with_shop_popularity(vectors: Vectors, data: HeteroData, share: float) -> Ve
 def _shift(vectors: Vectors, data: HeteroData) -> Float[Tensor, "products"]:
     """From each product's bias to its popularity in the whole shop, but for a constant."""
     shift = data["product"].features[:, LOG_VISITORS].to(vectors.product.dtype) - vectors.product[:, -1]
-    return shift - shift.mean()
+    centred: Tensor = shift - shift.mean()
+    return centred

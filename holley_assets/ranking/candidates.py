@@ -80,7 +80,8 @@ class Candidates:
     def row_keys(self) -> Int64[np.ndarray, "rows"]:
         """vehicle · pairs + pair of each row, ascending."""
         vehicles = np.repeat(np.arange(len(self.vehicle_keys)), np.diff(self.row_offsets))
-        return vehicles * max(len(self.pair_product), 1) + self.row_pair
+        keys: np.ndarray = vehicles * max(len(self.pair_product), 1) + self.row_pair
+        return keys
 
     def find_segments(self, makes: Column, models: Column) -> Int64[np.ndarray, "asked"]:
         """Segment of each make and model; −1 where no part fits it."""

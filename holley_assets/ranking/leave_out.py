@@ -76,11 +76,12 @@ def sql_without_own_orders(
     )
     segment = (of_segment >= minimums.segment) & (in_segment >= minimums.pair)
     make = (of_make >= minimums.make) & (in_make >= minimums.pair)
-    return np.where(
+    scores: np.ndarray = np.where(
         segment,
         10.0 * np.log1p(in_segment),
         np.where(make, 8.0 * np.log1p(in_make), 2.0 * np.log1p(anywhere)),
     )
+    return scores
 
 
 def _own_orders(

@@ -246,7 +246,8 @@ def mean_of_visits(values: Float[np.ndarray, "choices"], choices: Choices) -> Fl
     count = len(choices.tier)
     weight = np.bincount(choices.visit, choices.weight, count)
     total = np.bincount(choices.visit, choices.weight * values, count)
-    return np.divide(total, weight, out=np.full(count, np.nan), where=weight > 0)
+    mean: np.ndarray = np.divide(total, weight, out=np.full(count, np.nan), where=weight > 0)
+    return mean
 
 
 def reciprocal_ranks_of_choices(

@@ -76,7 +76,8 @@ class Ranking:
     def counts(self) -> Int64[np.ndarray, "users"]:
         """Parts of each user."""
         # One more entry at the end: request −1 has no parts.
-        return np.append(np.diff(self.offsets), 0)[self.user_request]
+        counts: np.ndarray = np.append(np.diff(self.offsets), 0)[self.user_request]
+        return counts
 
     def to_table(self, system: str) -> pa.Table:
         """One row a user and part: ``email_lower, system, rank`` (from 1) ``, base_sku, sku, score``."""

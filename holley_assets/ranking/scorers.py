@@ -126,7 +126,8 @@ class EmbeddingScorer:
                 count = len(self.user_embeddings)
                 raise RankingError(f"{self.name}: profile {profiles.max()} has no vector; there are {count}")
             users = np.rint(self.user_embeddings[profiles] * np.float64(user_scale)) / user_scale
-            return users @ products[pair_product[pairs]].T
+            scores: np.ndarray = users @ products[pair_product[pairs]].T
+            return scores
 
         return score
 

@@ -59,7 +59,7 @@ class _Block(NamedTuple):
 
     @property
     def size(self) -> int:
-        return len(self.requests) * (self.pairs.stop - self.pairs.start)
+        return len(self.requests) * int(self.pairs.stop - self.pairs.start)
 
 
 class _Entries(NamedTuple):

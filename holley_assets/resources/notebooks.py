@@ -123,7 +123,8 @@ def _readable(notebook: NotebookNode) -> NotebookNode:
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
-    return from_dict(mask_all(notebook)[0])
+    masked: NotebookNode = from_dict(mask_all(notebook)[0])
+    return masked
 
 
 def to_html(notebook: NotebookNode, title: str) -> str:

@@ -23,7 +23,7 @@ SETTINGS_FILE = "settings.json"
 VERSIONS_FILE = "versions.json"
 
 
-class SettingsResource(dg.ConfigurableResource):
+class SettingsResource(dg.ConfigurableResource["SettingsResource"]):
     """Settings from the environment, and as frozen by a run."""
 
     def load(self) -> Settings:

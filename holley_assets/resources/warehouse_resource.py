@@ -24,7 +24,7 @@ LIVE_RECOMMENDATIONS = "live_recommendations"
 SENDS, SENDS_EMAIL, SENDS_TIME = "experiment_sends", "email", "sent_at"
 
 
-class WarehouseResource(dg.ConfigurableResource):
+class WarehouseResource(dg.ConfigurableResource["WarehouseResource"]):
     """Opens the warehouse that ``HOLLEY_ENV`` names."""
 
     def open(

@@ -164,7 +164,8 @@ def _prices(
     price = np.exp(log_median[part_type] + random.normal(0.0, 0.75, len(part_type)))
     rounding = random.random(len(price))
     price = np.where(rounding < 0.2, np.ceil(price), np.floor(price) + 0.95)
-    return np.clip(np.round(price, 2), 1.95, 24_999.0)
+    clipped: np.ndarray = np.clip(np.round(price, 2), 1.95, 24_999.0)
+    return clipped
 
 
 def build_catalogue(parameters: SampleParameters) -> Catalogue:

@@ -80,10 +80,12 @@ def build_truth(parameters: SampleParameters, vehicles: Vehicles, catalogue: Cat
     random = parameters.random("truth")
 
     def component(share: float, codes: Int[np.ndarray, "rows"]) -> Float[np.ndarray, "rows dimension"]:
-        return np.sqrt(share) * random.normal(size=(int(codes.max()) + 1, DIMENSIONS))[codes]
+        drawn: np.ndarray = np.sqrt(share) * random.normal(size=(int(codes.max()) + 1, DIMENSIONS))[codes]
+        return drawn
 
     def unit(vectors: Float[np.ndarray, "rows dimension"]) -> Float[np.ndarray, "rows dimension"]:
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        of_length_one: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return of_length_one
 
     strength = TASTES[parameters.kind]
     tastes = (
@@ -123,7 +125,8 @@ def _own_weight(
 ) -> Float[np.ndarray, "products"]:
     """Exponentials of an own taste times traits."""
     rows = np.arange(len(traits))
-    return np.exp(_row_products(taste[None], np.zeros_like(rows), traits, rows))
+    weight: np.ndarray = np.exp(_row_products(taste[None], np.zeros_like(rows), traits, rows))
+    return weight
 
 
 def _row_products(

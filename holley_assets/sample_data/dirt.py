@@ -32,7 +32,8 @@ def spell(
 ) -> Int[np.ndarray, "rows"]:
     """Codes into ``spellings`` of ``size`` values, ``share`` of them not the clean ones."""
     dirty = random.random(len(codes)) < share
-    return codes + size * np.where(dirty, random.integers(1, SPELLINGS, len(codes)), 0)
+    spelled: np.ndarray = codes + size * np.where(dirty, random.integers(1, SPELLINGS, len(codes)), 0)
+    return spelled
 
 
 def repeated(random: np.random.Generator, count: int, share: float) -> Int[np.ndarray, "rows"]:

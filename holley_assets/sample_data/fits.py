@@ -65,9 +65,9 @@ def _weighted_choice(
 ) -> Int[np.ndarray, "{count}"]:
     """``count`` draws with probability proportional to ``weight``."""
     cumulative = np.cumsum(weight)
-    return np.minimum(
-        np.searchsorted(cumulative, random.random(count) * cumulative[-1], "right"), len(weight) - 1
-    )
+    drawn = np.searchsorted(cumulative, random.random(count) * cumulative[-1], "right")
+    entry: np.ndarray = drawn.clip(max=len(weight) - 1)
+    return entry
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,14 @@ class MetParts:
 
     def amount(self, user: Int[np.ndarray, "asked"]) -> Int[np.ndarray, "asked"]:
         """Number of entries of each user."""
-        return self.start[user + 1] - self.start[user]
+        amount: np.ndarray = self.start[user + 1] - self.start[user]
+        return amount
 
     def draw(self, user: Int[np.ndarray, "asked"], random: np.random.Generator) -> Int[np.ndarray, "asked"]:
         """One of each user's entries, all equally likely; every user must have one."""
-        return self.entry[self.start[user] + (random.random(len(user)) * self.amount(user)).astype(np.int64)]
+        place = self.start[user] + (random.random(len(user)) * self.amount(user)).astype(np.int64)
+        drawn: np.ndarray = self.entry[place]
+        return drawn
 
 
 def build_met_parts(

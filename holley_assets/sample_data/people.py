@@ -59,7 +59,8 @@ class Users:
     @property
     def shops(self) -> Bool[np.ndarray, "users"]:
         """Users whose demand is known: a usable vehicle that parts fit."""
-        return (self.problem == USABLE) & (self.orphan < 0)
+        shops: np.ndarray = (self.problem == USABLE) & (self.orphan < 0)
+        return shops
 
 
 def numbered(prefix: str, numbers: Int[np.ndarray, "rows"], width: int) -> pa.Array:

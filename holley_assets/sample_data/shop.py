@@ -80,7 +80,8 @@ class Shop:
         weight = owners / np.bincount(fits.part, owners, self.catalogue.products)[fits.part]
         cumulative = np.cumsum(weight * np.exp(popularity)[fits.part])
         found = np.searchsorted(cumulative, random.random(count) * cumulative[-1], side="right")
-        return found.clip(max=len(cumulative) - 1)
+        entry: np.ndarray = found.clip(max=len(cumulative) - 1)
+        return entry
 
     def variants(
         self, entry: Int[np.ndarray, "choices"], random: np.random.Generator
@@ -92,16 +93,20 @@ class Shop:
         amount = self.catalogue.first_sku[product + 1] - first
         other = first + (random.random(len(entry)) * amount).astype(np.int64)
         sku = np.where(random.random(len(entry)) < 0.4, other, first)
-        return np.where(self.catalogue.sku_first_year[sku] <= year, sku, first)
+        made: np.ndarray = np.where(self.catalogue.sku_first_year[sku] <= year, sku, first)
+        return made
 
     def launched(
         self, sku: Int[np.ndarray, "choices"], time: Int[np.ndarray, "choices"]
     ) -> Bool[np.ndarray, "choices"]:
         """Whether each part was on sale. Dropping choices of later parts leaves the others' proportions."""
-        return self.catalogue.launch_day[self.catalogue.sku_product[sku]] * MICROSECONDS_PER_DAY <= time
+        launch_day = self.catalogue.launch_day[self.catalogue.sku_product[sku]]
+        launched: np.ndarray = launch_day * MICROSECONDS_PER_DAY <= time
+        return launched
 
     def draw_vehicles(self, count: int, random: np.random.Generator) -> Int[np.ndarray, "{count}"]:
         """Vehicles of ``count`` people, as owned; only those that some part fits."""
         share = np.cumsum(np.where(self.demand.can_choose, self.vehicles.owner_share, 0.0))
         found = np.searchsorted(share, random.random(count) * share[-1], side="right")
-        return found.clip(max=len(share) - 1)
+        vehicle: np.ndarray = found.clip(max=len(share) - 1)
+        return vehicle

@@ -211,7 +211,8 @@ class EventProperties:
         other_case = np.where(
             self._random.random(len(code)) < 0.04, self._random.integers(1, 3, len(code)), 0
         )
-        return code + other_case * (len(self._names) // 3)
+        spelled: np.ndarray = code + other_case * (len(self._names) // 3)
+        return spelled
 
     def _values(
         self,

@@ -46,7 +46,8 @@ class UserIds:
     def of(self, random: np.random.Generator, user: Int[np.ndarray, "asked"]) -> Int[np.ndarray, "asked"]:
         """One of each user's ids, at random."""
         amount = self.first[user + 1] - self.first[user]
-        return self.first[user] + (random.random(len(user)) * amount).astype(np.int64)
+        chosen: np.ndarray = self.first[user] + (random.random(len(user)) * amount).astype(np.int64)
+        return chosen
 
 
 def build_user_ids(users: Users) -> UserIds:

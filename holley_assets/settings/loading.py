@@ -216,7 +216,7 @@ def _load(environment: frozenset[tuple[str, str]]) -> Settings:
             problems.append(str(error))
     if problems:
         raise SettingsError("; ".join(problems))
-    settings = Settings(**sections)  # type: ignore[arg-type]
+    settings = Settings.model_validate(sections)
     if settings.run.env == "prod" and (missing := missing_in_production(sections)):
         raise SettingsError(f"HOLLEY_ENV=prod needs variables that are not set: {', '.join(missing)}")
     if problems := shared_datasets(settings):
@@ -244,9 +244,11 @@ def load_settings_of_switch() -> Settings:
     try:
         settings = load_settings()
     except SettingsError:
-        needed = {name: load_section(SECTIONS[name], fields) for name, fields in _OF_SWITCH.items()}
-        rest = {name: of.model_construct() for name, of in SECTIONS.items() if name not in needed}
-        settings = Settings.model_construct(None, **needed, **rest)
+        sections: dict[str, Any] = {
+            name: load_section(SECTIONS[name], fields) for name, fields in _OF_SWITCH.items()
+        }
+        sections |= {name: of.model_construct() for name, of in SECTIONS.items() if name not in sections}
+        settings = Settings.model_construct(None, **sections)
     # Steps may start in another folder than the run's.
     run = settings.run.model_copy(update={"data_dir": settings.run.data_dir.expanduser().resolve()})
     return settings.model_copy(update={"run": run})

@@ -147,7 +147,8 @@ class BucketStore:
     def _retry(self) -> Retry:
         from google.cloud.storage.retry import DEFAULT_RETRY
 
-        return DEFAULT_RETRY.with_timeout(self._retry_seconds)
+        retry: Retry = DEFAULT_RETRY.with_timeout(self._retry_seconds)
+        return retry
 
     def _bucket(self) -> Bucket:
         """The bucket, by Application Default Credentials; ``STORAGE_EMULATOR_HOST`` needs none."""

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlglot
-import sqlglot.tokens
 
 from holley_assets.settings import is_dataset
 
@@ -74,7 +73,7 @@ class Query:
         return frozenset(
             name.text
             for sign, name in itertools.pairwise(tokens)
-            if sign.token_type == sqlglot.tokens.TokenType.PARAMETER
+            if sign.token_type == sqlglot.TokenType.PARAMETER
         )
 
     @property

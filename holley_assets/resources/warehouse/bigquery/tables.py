@@ -284,6 +284,6 @@ def describe(table: bigquery.Table) -> TableDescription:
 
 
 def _modified(table: bigquery.Table) -> datetime.datetime:
-    modified = table.modified or table.created
+    modified: datetime.datetime | None = table.modified or table.created
     assert modified is not None, "BigQuery dates every table"
     return modified

@@ -14,6 +14,7 @@ import pyarrow as pa
 from holley_assets.resources.warehouse.duckdb.errors import without_quoted_values
 from holley_assets.resources.warehouse.duckdb.files import parquet_relation, quote
 from holley_assets.resources.warehouse.duckdb.parquet_sources import column_type
+from holley_assets.resources.warehouse.duckdb.rows import count_rows, only_row
 from holley_assets.resources.warehouse.exposures import EXPOSURES_SCHEMA, log_statements
 from holley_assets.resources.warehouse.interface import (
     ChangedError,
@@ -60,11 +61,10 @@ class DuckDBTables:
         """
         with self._existing_table(dataset, table) as (connection, name):
             schema = connection.execute(f"SELECT * FROM {name} LIMIT 0").to_arrow_table().schema
-            (rows,) = connection.execute(f"SELECT count(*) FROM {name}").fetchone()
             return TableDescription(
                 location=f"{self._database} {dataset}.{table}",
                 columns={field.name: column_type(field.type) for field in schema},
-                rows=int(rows),
+                rows=count_rows(connection, name),
                 last_modified=self._written_at(connection, dataset, table),
             )
 
@@ -267,15 +267,13 @@ class DuckDBTables:
         # DuckDB does not remember when a table was written.
         written = datetime.datetime.now(datetime.UTC).isoformat()
         connection.execute(f"COMMENT ON TABLE {name} IS {quote(written)}")
-        (rows,) = connection.execute(f"SELECT count(*) FROM {name}").fetchone()
-        return int(rows)
+        return count_rows(connection, name)
 
     def _written_at(
         self, connection: duckdb.DuckDBPyConnection, dataset: str, table: str
     ) -> datetime.datetime:
-        (comment,) = connection.execute(
-            "SELECT comment FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?", [dataset, table]
-        ).fetchone()
+        described = "SELECT comment FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?"
+        (comment,) = only_row(connection.execute(described, [dataset, table]))
         if comment is None:
             # Written by a version that left no comment: not after the file.
             return datetime.datetime.fromtimestamp(self._database.stat().st_mtime, tz=datetime.UTC)
@@ -330,8 +328,7 @@ def _require_unchanged(connection: duckdb.DuckDBPyConnection, condition: Unchang
         return
     rows = 0
     if condition.table in _tables(connection, condition.dataset):
-        name = _qualified(condition.dataset, condition.table)
-        (rows,) = connection.execute(f"SELECT count(*) FROM {name}").fetchone()
+        rows = count_rows(connection, _qualified(condition.dataset, condition.table))
     if rows != condition.rows:
         raise ChangedError(f"{condition.dataset}.{condition.table} has {rows} rows, it had {condition.rows}")
 

@@ -14,6 +14,7 @@ from sqlglot.errors import SqlglotError
 
 from holley_assets.resources.warehouse.duckdb.files import PathError, parquet_relation, part_files, quote
 from holley_assets.resources.warehouse.duckdb.parquet_sources import describe_parquet, source_select
+from holley_assets.resources.warehouse.duckdb.rows import only_row
 from holley_assets.resources.warehouse.duckdb.scratch import PROCESSES, scratch_connection
 from holley_assets.resources.warehouse.duckdb.tables import STAGING, DuckDBTables
 from holley_assets.resources.warehouse.duckdb.transpile import DuckDBQuery, to_duckdb
@@ -222,11 +223,11 @@ def _write_query(
     # Asked of the table where there is one: it knows its types, and a long query takes a tenth of a second to analyse.
     types = connection.execute(f"DESCRIBE SELECT * FROM {relation}", parameters).fetchall()
     written = ", ".join(_written(column, kind) for column, kind, *_ in types if column not in _COUNTING)
-    (rows,) = connection.execute(
+    copy_to_file = (
         f"COPY (SELECT {written} FROM {relation} {condition})"
-        f" TO {quote(str(path))} (FORMAT parquet, COMPRESSION zstd)",
-        parameters,
-    ).fetchone()
+        f" TO {quote(str(path))} (FORMAT parquet, COMPRESSION zstd)"
+    )
+    (rows,) = only_row(connection.execute(copy_to_file, parameters))
     return int(rows), dropped
 
 
