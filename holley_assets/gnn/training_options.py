@@ -10,6 +10,8 @@ import torch
 from holley_assets.gnn.demand import FitOptions
 from holley_assets.gnn.sampling import NegativeOptions
 
+Loss = Literal["likelihood", "bce"]
+
 
 @dataclass(frozen=True)
 class EdgeOptions:
@@ -37,7 +39,7 @@ class TrainingOptions:
     """
 
     seed: int = 0
-    loss: Literal["likelihood", "bce"] = "likelihood"
+    loss: Loss = "likelihood"
     validation_share: float = 0.1
     validation_edges: int = 5000
     personal_precision: float = 10.0

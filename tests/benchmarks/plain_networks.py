@@ -238,7 +238,7 @@ def train_plain_network(
                 torch.multinomial(training.weight, size, replacement=True, generator=generator)
             )
             user, product = model(*graph.without(torch.cat([batch.edge, validation.edge])))
-            loss = edge_loss(model, user, product, batch, candidates, options, generator)
+            loss = edge_loss(model.scale, model.offset, user, product, batch, candidates, options, generator)
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -258,7 +258,8 @@ def train_plain_network(
 
 
 def edge_loss(
-    model: PlainNetwork,
+    scale: Tensor,
+    offset: Tensor,
     user: Tensor,
     product: Tensor,
     batch: Positives,
@@ -272,9 +273,7 @@ def edge_loss(
     rows = user[batch.user]
     positive = (rows * product[batch.product]).sum(1)
     negative = ragged_scores(rows, product, RaggedPairs.of_table(negatives.product))
-    positive, negative = (
-        model.scale * score + model.offset for score in (positive, negative.view_as(negatives.product))
-    )
+    positive, negative = (scale * score + offset for score in (positive, negative.view_as(negatives.product)))
     if options.corrects_draws:
         positive = positive - negatives.positive_log_expected
         negative = negative - negatives.log_expected

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -38,7 +37,7 @@ def right_share(graph: PlainGraph, users: torch.Tensor, convolution: Convolution
 
 
 @pytest.mark.parametrize(("convolution", "epochs"), [(sage, 8), (gat, 8)])
-def test_cars_learn_what_visitors_wanted_for_them(convolution, epochs) -> None:
+def test_cars_learn_what_visitors_wanted_for_them(convolution: Convolution, epochs: int) -> None:
     """Nobody has a history; visitors wanted half of the parts of each car's taste, others for each car."""
     data = make_graph(make_tables(active=0)).data
     cars = torch.unique(data["user"].cold_profile)
@@ -93,11 +92,11 @@ def test_the_correction_is_how_often_a_part_is_drawn(corrects_draws: bool) -> No
     graph = PlainGraph.of(make_graph(make_tables()).data, NOBODY)
     of_one_part = graph.met.take(torch.nonzero(graph.met.product == graph.met.product[0]).flatten())
     user, product = (torch.full((graph.data[kind].num_nodes, 4), 0.5) for kind in ("user", "product"))
-    model = SimpleNamespace(scale=2.0, offset=0.5)
+    scale, offset = torch.tensor(2.0), torch.tensor(0.5)
     options = dataclasses.replace(
         SMALL, negatives=NegativeOptions(16, 1.0, 0.0), corrects_draws=corrects_draws
     )
     candidates, generator = FittingParts(graph.data), torch.Generator().manual_seed(0)
-    loss = edge_loss(model, user, product, of_one_part, candidates, options, generator)
+    loss = edge_loss(scale, offset, user, product, of_one_part, candidates, options, generator)
     logit = 2.5 - (np.log(16.0) if corrects_draws else 0.0)
     assert loss.item() == pytest.approx(np.log1p(np.exp(-logit)) + np.log1p(np.exp(logit)), rel=1e-5)

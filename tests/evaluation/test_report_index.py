@@ -110,6 +110,6 @@ def test_text_of_a_report_stays_text() -> None:
 
 
 def test_what_no_test_user_clicked_is_a_dash() -> None:
-    nothing = {"metrics": {"hybrid": {"cold": {"hit_rate@4": None}}}}
+    nothing: dict[str, Any] = {"metrics": {"hybrid": {"cold": {"hit_rate@4": None}}}}
     row = index_row(report("run", comparison={"cold": {"hit_rate@4_delta": None, "ci95": None}}, **nothing))
     assert Table(render_index([row], {"run": "x"})).rows[1][3:6] == ["–", "–", "–"]

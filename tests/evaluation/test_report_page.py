@@ -177,8 +177,9 @@ def test_labels_of_the_map_stand_apart() -> None:
     places = {"low": (0.0, 0.0), "middle": (0.1, 0.01), "top": (0.0, 0.05), "far": (0.9, 0.0)}
     found = plots.apart(places, 1.0, 1.0)
     assert found["top"] == (0.0, 0.05) and found["far"] == (0.9, 0.0)
-    assert found["middle"] == (0.1, pytest.approx(0.05 - 0.06))
-    assert found["low"] == (0.0, pytest.approx(0.05 - 2 * 0.06))
+    assert found["middle"][0] == 0.1 and found["low"][0] == 0.0
+    assert found["middle"][1] == pytest.approx(0.05 - 0.06)
+    assert found["low"][1] == pytest.approx(0.05 - 2 * 0.06)
 
 
 def test_users_who_are_all_alike_have_no_interval() -> None:
@@ -491,7 +492,7 @@ def test_the_page_shows_what_changed_since_the_run_before(world: Any) -> None:
             "kept": None,
         },
     ]
-    previous = {"run_id": "run-0", "no_worse": True, "measures": measures}
+    previous: dict[str, Any] = {"run_id": "run-0", "no_worse": True, "measures": measures}
     text = Page(render(report_of(world, {"previous_run": previous}))).text
     section = text[text.index("Against the run before") : text.index("How to read this page")]
     assert "run-0" in section and "✕ drifted" in section and "✓ kept" in section
@@ -514,7 +515,7 @@ def test_the_page_shows_what_changed_since_the_run_before(world: Any) -> None:
     assert "No setting differs." in text and "were not kept" in text and "the run before is gone" in text
     worse = {**previous, "no_worse": False, "measures": [{**measures[1], "kept": False}]}
     assert "not promoted unless forced" in Page(render(report_of(world, {"previous_run": worse}))).text
-    first = {"run_id": None, "no_worse": True, "measures": []}
+    first: dict[str, Any] = {"run_id": None, "no_worse": True, "measures": []}
     assert "no earlier good run" in Page(render(report_of(world, {"previous_run": first}))).text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from holley_assets.evaluation.run_comparison import (
 SCORES = np.linspace(0.1, 0.9, 500)
 
 
-def summary(rate: float = 0.30, users: int = 4000, **changes: object) -> RunSummary:
+def summary(rate: float = 0.30, users: int = 4000, **changes: Any) -> RunSummary:
     scopes = ("overall", "cold", "warm")
     return dataclasses.replace(
         RunSummary(
@@ -76,7 +77,7 @@ def test_a_drop_counts_beyond_the_threshold_and_beyond_chance(rate: float, users
         ({"part_types": {"Brake": 1000}}, "part_type_change is 0.6"),
     ],
 )
-def test_what_changed_too_much_is_named(changes: dict, words: str) -> None:
+def test_what_changed_too_much_is_named(changes: dict[str, Any], words: str) -> None:
     (found,) = objections(compare(summary(**changes)), "worse")
     assert found.startswith(words)
 

@@ -54,7 +54,8 @@ SIMILAR = similar(
 
 
 def of(section: dict[str, Any], base_sku: str) -> dict[str, Any]:
-    (part,) = [part for part in section["parts"] if part["base_sku"] == base_sku]
+    parts: list[dict[str, Any]] = section["parts"]
+    (part,) = [part for part in parts if part["base_sku"] == base_sku]
     return part
 
 

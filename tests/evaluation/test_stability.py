@@ -65,7 +65,8 @@ def test_users_are_shown_other_parts_in_whatever_order() -> None:
 
 def unit(rows: int, dimension: int, seed: int) -> np.ndarray:
     vectors = np.random.default_rng(seed).normal(size=(rows, dimension))
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    of_length_one: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return of_length_one
 
 
 @given(seed=st.integers(0, 50))

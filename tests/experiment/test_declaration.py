@@ -194,7 +194,7 @@ def test_every_missing_field_is_named_at_once() -> None:
         parse_declaration("looks = 3")
 
 
-def test_files_that_cannot_be_read(tmp_path) -> None:
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "experiment.toml"
     with pytest.raises(ValueError, match="cannot be read"):
         read_declaration(path)

@@ -6,6 +6,7 @@ import datetime
 import math
 import statistics
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -49,7 +50,7 @@ def mail() -> pa.Table:
     return outcomes(rows, pc.equal(rows["segment"], MEN).to_numpy())
 
 
-def read(table: pa.Table, **fields) -> dict:
+def read(table: pa.Table, **fields: Any) -> dict[str, Any]:
     return read_experiment(declare(planned_end=END, **fields), table, as_of=END)
 
 

@@ -7,6 +7,7 @@ import functools
 import html
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,17 +32,17 @@ from holley_assets.experiment.verdict import DECISIONS
 MARGINS = {"unsubscribe_rate": 0.5, "delivered_share": 0.02}
 
 
-def small(**columns) -> dict:
+def small(**columns: Any) -> dict[str, Any]:
     """A gain of clicks over two looks, with guardrails; read once where no column is given."""
     return read_small(**columns) if columns else copy.deepcopy(usual())
 
 
 @functools.cache
-def usual() -> dict:
+def usual() -> dict[str, Any]:
     return read_small()
 
 
-def read_small(**columns) -> dict:
+def read_small(**columns: Any) -> dict[str, Any]:
     clicks, graph = shares((2000, 200, False), (2000, 300, True), (2000, 200, False), (2000, 300, True))
     columns = {"day": np.repeat([0, 35], 4000), "unsubscribed": np.arange(8000) % 50 == 0, **columns}
     declaration = declare(looks=2, guardrails=MARGINS)
@@ -60,11 +61,11 @@ class Balanced(HTMLParser):
         super().__init__()
         self.open: list[str] = []
 
-    def handle_starttag(self, tag, attrs) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in ("meta", "br", "img", "line", "circle", "polyline"):
             self.open.append(tag)
 
-    def handle_endtag(self, tag) -> None:
+    def handle_endtag(self, tag: str) -> None:
         if tag not in ("line", "circle", "polyline"):
             assert self.open.pop() == tag
 
@@ -180,7 +181,10 @@ def test_the_plan_stands_in_the_declaration() -> None:
 
 def test_offline_lifts_stand_beside_online_ones() -> None:
     readout = small(model_version=np.repeat(["7", "8"], 4000))
-    offline = {"7": {"lift": 0.031, "interval": [0.02, 0.042]}, "8": {"lift": -0.01, "interval": None}}
+    offline: dict[str, dict[str, Any]] = {
+        "7": {"lift": 0.031, "interval": [0.02, 0.042]},
+        "8": {"lift": -0.01, "interval": None},
+    }
     rows = lift_rows([readout], offline)
     assert [(row["model_version"], row["offline"], row["agree"]) for row in rows] == [
         ("7", 0.031, True),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,13 +18,13 @@ from holley_assets.experiment.verdict import DECISIONS
 DAY = datetime.timedelta(days=1)
 
 
-def rates(sql: float, graph: float, users: int = 4000, **columns) -> pa.Table:
+def rates(sql: float, graph: float, users: int = 4000, **columns: Any) -> pa.Table:
     """``users`` in each arm on the first day, of whom these shares click."""
     clicks, of_graph = shares((users, round(users * sql), False), (users, round(users * graph), True))
     return outcome_table(of_graph, clicks=clicks, **columns)
 
 
-def read(table: pa.Table, as_of: datetime.date = END, **fields) -> dict:
+def read(table: pa.Table, as_of: datetime.date = END, **fields: Any) -> dict[str, Any]:
     found = read_experiment(declare(**fields), table, as_of=as_of)
     assert found["decision"]["outcome"] in DECISIONS
     # Everything can be written as JSON, and no number in it is none.
@@ -30,8 +32,8 @@ def read(table: pa.Table, as_of: datetime.date = END, **fields) -> dict:
     return found
 
 
-def decision(*args, **fields) -> tuple[str, str]:
-    found = read(*args, **fields)["decision"]
+def decision(table: pa.Table, as_of: datetime.date = END, **fields: Any) -> tuple[str, str]:
+    found = read(table, as_of, **fields)["decision"]
     return found["outcome"], found["reason"]
 
 
@@ -233,7 +235,7 @@ def test_what_an_exposure_is_and_what_was_declared_stand_in_the_readout() -> Non
         (lambda table: table.set_column(11, "clicks", [["many"] * 8000]), "does not fit its schema"),
     ],
 )
-def test_a_table_that_is_none_is_refused(change, words: str) -> None:
+def test_a_table_that_is_none_is_refused(change: Callable[[pa.Table], pa.Table], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         read(change(rates(0.1, 0.1)))
 

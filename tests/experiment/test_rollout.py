@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
+from typing import Any
+
 import numpy as np
 import pytest
 from experiment_world import END, START, declare, outcome_table, shares
@@ -10,7 +13,9 @@ from holley_assets.experiment.readout import read_experiment
 from holley_assets.experiment.rollout import STEPS, next_share
 
 
-def readout(sql: int, graph: int, *, share: float = 0.1, day: int = 0, as_of=END, **fields) -> dict:
+def readout(
+    sql: int, graph: int, *, share: float = 0.1, day: int = 0, as_of: datetime.date = END, **fields: Any
+) -> dict[str, Any]:
     """10,000 users, of whom ``share`` have the graph, with clicks in a thousand of each arm."""
     of_graph = round(10_000 * share)
     clicks, arms = shares(
@@ -21,8 +26,8 @@ def readout(sql: int, graph: int, *, share: float = 0.1, day: int = 0, as_of=END
     return read_experiment(declare(**({"looks": 8} | fields)), table, as_of=as_of)
 
 
-def day(number: int):
-    return START + np.timedelta64(number, "D").astype(object)
+def day(number: int) -> datetime.date:
+    return START + datetime.timedelta(days=number)
 
 
 def test_a_step_needs_a_look_that_has_users_of_the_step_before() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from experiment_world import END, declare, outcome_table, shares
+from present import present
 from scipy.stats import false_discovery_control
 
 from holley_assets.experiment.metrics import CLICK_RATE
@@ -18,7 +20,7 @@ from holley_assets.experiment.segments import read_guardrails, read_lasting, rea
 USERS = 8000
 
 
-def read(table, as_of: datetime.date = END, **fields) -> dict:
+def read(table: pa.Table, as_of: datetime.date = END, **fields: Any) -> dict[str, Any]:
     return read_experiment(declare(**fields), table, as_of=as_of)
 
 
@@ -26,7 +28,7 @@ def users_of(table: pa.Table) -> pa.Table:
     return read_outcomes(table, declare()).exposed
 
 
-def gain_with(unsubscribed: tuple[float, float] | None = None, **columns) -> dict:
+def gain_with(unsubscribed: tuple[float, float] | None = None, **columns: Any) -> dict[str, Any]:
     """A clear gain of clicks, with shares of the SQL arm and of the graph's that unsubscribed."""
     clicks, graph = shares((USERS, USERS // 10, False), (USERS, USERS * 13 // 100, True))
     if unsubscribed is not None:
@@ -35,9 +37,9 @@ def gain_with(unsubscribed: tuple[float, float] | None = None, **columns) -> dic
     return read(outcome_table(graph, clicks=clicks, **columns), guardrails=margins)
 
 
-def state(found: dict, name: str) -> str:
+def state(found: dict[str, Any], name: str) -> str:
     (row,) = [row for row in found["guardrails"] if row["name"] == name]
-    return row["state"]
+    return str(row["state"])
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,9 @@ def state(found: dict, name: str) -> str:
         (None, "no source", "ship"),
     ],
 )
-def test_unsubscribes_may_not_rise(shares_of, expected: str, outcome: str) -> None:
+def test_unsubscribes_may_not_rise(
+    shares_of: tuple[float, float] | None, expected: str, outcome: str
+) -> None:
     found = gain_with(shares_of)
     assert state(found, "unsubscribe_rate") == expected
     assert found["decision"]["outcome"] == outcome
@@ -192,7 +196,7 @@ def test_tiers_and_weeks_split_the_users() -> None:
     ]
 
 
-def weeks(*effects: float, error: float = 0.01) -> list[dict]:
+def weeks(*effects: float, error: float = 0.01) -> list[dict[str, Any]]:
     return [
         {"week": week, "estimate": {"effect": effect, "standard_error": error}}
         for week, effect in enumerate(effects)
@@ -213,12 +217,12 @@ def test_the_trend_over_weeks_by_hand() -> None:
 
 
 def test_what_does_not_fade() -> None:
-    assert not read_novelty(weeks(0.03, 0.03, 0.03))["fades"]
-    assert not read_novelty(weeks(0.0, 0.03, 0.06))["fades"]
+    assert not present(read_novelty(weeks(0.03, 0.03, 0.03)))["fades"]
+    assert not present(read_novelty(weeks(0.0, 0.03, 0.06)))["fades"]
     # It falls, and is surely there in the last week.
-    assert not read_novelty(weeks(0.2, 0.15, 0.1))["fades"]
+    assert not present(read_novelty(weeks(0.2, 0.15, 0.1)))["fades"]
     # It may fall.
-    assert not read_novelty(weeks(0.03, 0.01))["fades"]
+    assert not present(read_novelty(weeks(0.03, 0.01)))["fades"]
     assert read_novelty(weeks(0.03)) is None and read_novelty([]) is None
     assert read_novelty([*weeks(0.03), {"week": 1, "estimate": None}]) is None
     assert read_novelty([*weeks(0.03), *weeks(0.1, error=0.0)]) is None
@@ -226,7 +230,7 @@ def test_what_does_not_fade() -> None:
 
 def test_a_precise_week_counts_more() -> None:
     uneven = [*weeks(0.06, 0.04), {"week": 2, "estimate": {"effect": 0.05, "standard_error": 1.0}}]
-    assert read_novelty(uneven)["slope"] == pytest.approx(-0.02, abs=1e-4)
+    assert present(read_novelty(uneven))["slope"] == pytest.approx(-0.02, abs=1e-4)
 
 
 def test_a_gain_that_fades_is_not_shipped() -> None:

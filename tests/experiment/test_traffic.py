@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from experiment_world import declare, outcome_table
 from scipy.stats import binom, chi2
@@ -16,7 +19,7 @@ def arms(sql: int, graph: int) -> np.ndarray:
     return np.arange(sql + graph) < graph
 
 
-def ratio_of(graph: np.ndarray, **columns) -> dict:
+def ratio_of(graph: np.ndarray, **columns: Any) -> dict[str, Any]:
     return sample_ratio(read_outcomes(outcome_table(graph, **columns), declare()).exposed)
 
 
@@ -163,7 +166,7 @@ def test_counts_by_hand() -> None:
     }
 
 
-def warnings_of(table, **fields) -> list[str]:
+def warnings_of(table: pa.Table, **fields: Any) -> list[str]:
     declaration = declare(**fields)
     users = read_outcomes(table, declaration)
     return warnings_about(summarise_traffic(users, declaration), sample_ratio(users.exposed))

@@ -32,7 +32,7 @@ def experiment(sample: Sample) -> Round:
 
 def click_rate(sample: Sample, choice: str) -> float:
     """The true share of users who click a mail with the parts of this choice."""
-    wanted, habits = sample.chance[choice].sum(axis=1).mean(), Habits()
+    wanted, habits = float(sample.chance[choice].sum(axis=1).mean()), Habits()
     return habits.opening * (wanted + (1.0 - wanted) * habits.other_links)
 
 

@@ -1,17 +1,21 @@
 """A small world whose graph every test of this package can build by hand."""
 
 import datetime
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from holley_assets.gnn.graph import build_graph
+from holley_assets.gnn.graph import BuiltGraph, build_graph
 from holley_assets.gnn.graph_schema import GraphTables
+from holley_assets.terms import View
 
 CUTOFF = datetime.date(2026, 1, 1)
 
 
-def make_tables(seed: int = 0, *, users: int = 60, vehicles: int = 6, parts: int = 40, active: int = 20):
+def make_tables(
+    seed: int = 0, *, users: int = 60, vehicles: int = 6, parts: int = 40, active: int = 20
+) -> GraphTables:
     """Users on ``vehicles`` models of two tastes; even parts are for even models, odd ones for odd models.
 
     Every part fits every vehicle, so that fitment tells nothing; only interactions do.
@@ -109,7 +113,7 @@ def make_tables(seed: int = 0, *, users: int = 60, vehicles: int = 6, parts: int
     )
 
 
-def visitor_parts(*sets: tuple[list[str], int]):
+def visitor_parts(*sets: tuple[Sequence[str], int]) -> pa.Table:
     """Sets of parts and the visitors of each."""
     rows = [(number, sku, visitors) for number, (parts, visitors) in enumerate(sets) for sku in parts]
     return pa.table(
@@ -121,7 +125,7 @@ def visitor_parts(*sets: tuple[list[str], int]):
     )
 
 
-def daily_orders(*rows: tuple[str, int, int]):
+def daily_orders(*rows: tuple[str, int, int]) -> pa.Table:
     """Base SKU, days before the cutoff and orders; without rows there is no season."""
     return pa.table(
         {
@@ -134,5 +138,5 @@ def daily_orders(*rows: tuple[str, int, int]):
     )
 
 
-def make_graph(tables: GraphTables, view="training"):
+def make_graph(tables: GraphTables, view: View = "training") -> BuiltGraph:
     return build_graph(tables, view=view, view_end=CUTOFF, order_weight=5.0, decay_days=30.0, season_days=30)

@@ -1,6 +1,7 @@
 """The loss that chooses among all fits: each part that was met, over the cars that it could be for. By hand."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -13,9 +14,12 @@ from holley_assets.gnn.hidden_cars import HiddenCars
 # A, B, C of the first car and A, B of the second.
 PROBABILITY = torch.tensor([0.5, 0.3, 0.2, 0.1, 0.9])
 
+# What a fold asks, and the parts that fit.
+Asked = tuple[Callable[[int], AskedParts], FittingPairs]
+
 
 @pytest.fixture
-def asked():
+def asked() -> Asked:
     graph = two_cars((["A", "B"], 2), (["C"], 1), fits={"first": "ABC", "second": "AB"})
     names = ["".join(graph.products[part] for part in graph.set_products[:2])]
     assert names == ["AB"]
@@ -24,26 +28,27 @@ def asked():
     posterior = torch.tensor([0.75, 0.25, 1.0])
     known = torch.tensor([1]), torch.tensor([1])  # a customer with the second car took B
 
-    def asked_(fold):
-        return AskedParts.of(
-            hidden, posterior, fold, FittingPairs.of(graph), *known, torch.Generator().manual_seed(0)
-        )
+    fitting = FittingPairs.of(graph)
 
-    asked_.fitting = FittingPairs.of(graph)
-    return asked_
+    def asked_in(fold: int) -> AskedParts:
+        return AskedParts.of(hidden, posterior, fold, fitting, *known, torch.Generator().manual_seed(0))
+
+    return asked_in, fitting
 
 
-def test_each_part_is_asked_for_over_the_cars_that_its_visitor_could_have(asked):
+def test_each_part_is_asked_for_over_the_cars_that_its_visitor_could_have(asked: Asked) -> None:
     """A: 0.75 · 0.5 + 0.25 · 0.1; B: 0.75 · 0.3 + 0.25 · 0.9; C: 0.2; the customer's B: 0.9."""
-    every = asked(0)
+    asked_in, _ = asked
+    every = asked_in(0)
     assert every.loss(PROBABILITY.log()).tolist() == pytest.approx(
         [-math.log(share) for share in (0.4, 0.45, 0.2, 0.9)]
     )
     assert every.weight.tolist() == [2.0, 2.0, 1.0, 1.0]
 
 
-def test_what_nobody_of_the_fold_met_is_not_asked(asked):
-    some = asked(1)
+def test_what_nobody_of_the_fold_met_is_not_asked(asked: Asked) -> None:
+    asked_in, _ = asked
+    some = asked_in(1)
     assert some.weight.tolist() == [3.0, 3.0, 1.0]
     assert some.loss(PROBABILITY.log()).exp().tolist() == pytest.approx([1 / 0.4, 1 / 0.45, 1 / 0.9])
 
@@ -51,9 +56,12 @@ def test_what_nobody_of_the_fold_met_is_not_asked(asked):
 @pytest.mark.parametrize(
     ("most", "weights"), [(1, [[2.0, 2.0, 1.0], [1.0, 1.0]]), (2, [[2.0, 2.0, 1.0, 1.0]])]
 )
-def test_at_most_so_many_sets_are_asked_about(asked, monkeypatch, most, weights):
+def test_at_most_so_many_sets_are_asked_about(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, most: int, weights: list[list[float]]
+) -> None:
     monkeypatch.setattr("holley_assets.gnn.asked_parts.MOST_SETS", most)
-    assert asked(0).weight.tolist() in weights
+    asked_in, _ = asked
+    assert asked_in(0).weight.tolist() in weights
 
 
 @pytest.mark.parametrize(
@@ -66,7 +74,10 @@ def test_at_most_so_many_sets_are_asked_about(asked, monkeypatch, most, weights)
         ([True, False, True], [1.0, 0.0, 1 / 2, 0.0]),
     ],
 )
-def test_a_part_is_ranked_among_the_eligible_parts_of_each_car(asked, eligible, ranks):
-    every = asked(0)
-    found = every.expected_reciprocal_ranks(PROBABILITY.log(), asked.fitting, torch.tensor(eligible))
+def test_a_part_is_ranked_among_the_eligible_parts_of_each_car(
+    asked: Asked, eligible: list[bool], ranks: list[float]
+) -> None:
+    asked_in, fitting = asked
+    every = asked_in(0)
+    found = every.expected_reciprocal_ranks(PROBABILITY.log(), fitting, torch.tensor(eligible))
     assert found.tolist() == pytest.approx(ranks)

@@ -26,7 +26,7 @@ from holley_assets.gnn.process_group import ProcessGroup
 from holley_assets.gnn.sampling import NegativeOptions
 from holley_assets.gnn.towers import AttentionOptions
 from holley_assets.gnn.training import train
-from holley_assets.gnn.training_options import EdgeOptions, TrainingOptions
+from holley_assets.gnn.training_options import EdgeOptions, Loss, TrainingOptions
 
 MODEL = ModelOptions(embedding_dim=16, attention=AttentionOptions(hidden_dim=16, heads=2, part_type_dim=4))
 # Dropout, three kinds of negatives and an odd number of positives: nothing that differs between ranks is left out.
@@ -77,7 +77,7 @@ def processes_of_one_thread_find_the_tests(monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_two_processes_have_the_loss_curve_of_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: str, users: dict[str, int], stages: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loss: Loss, users: dict[str, int], stages: list[str]
 ) -> None:
     """In double precision, so that nothing but the order of sums may differ; see the asset's test for single."""
     monkeypatch.setattr("holley_assets.gnn.distributed.WORKER_MODULE", "gnn.double_precision")

@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from gnn.small_world import make_graph, make_tables
+from torch_geometric.data import HeteroData
 
+from holley_assets.gnn.checkpoint import Epoch
 from holley_assets.gnn.edge_training import EdgeTraining
 from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.towers import AttentionOptions
@@ -29,17 +32,17 @@ SETTLED, LAST = 20, 120
 MEBIBYTE = 1024 * 1024
 
 
-def resident_bytes():
+def resident_bytes() -> int:
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def growth(state_path, last=LAST, leak=lambda: None):
+def growth(state_path: Path, last: int = LAST, leak: Callable[[], None] = lambda: None) -> int:
     """Resident memory that a training gains from epoch ``SETTLED`` to ``last``."""
-    measured = {}
+    measured: dict[int, int] = {}
 
-    def on_epoch(epoch):
+    def on_epoch(epoch: Epoch) -> None:
         leak()
         if epoch.epoch in (SETTLED, last):
             measured[epoch.epoch] = resident_bytes()
@@ -54,7 +57,7 @@ def growth(state_path, last=LAST, leak=lambda: None):
 @pytest.mark.parametrize(
     ("last", "leak"), [(LAST, False), (SETTLED + 20, True)], ids=["as it is", "with a leak that is planted"]
 )
-def test_memory_does_not_grow_over_a_hundred_epochs(tmp_path, last, leak):
+def test_memory_does_not_grow_over_a_hundred_epochs(tmp_path: Path, last: int, leak: bool) -> None:
     """In a process of its own: the memory of a test worker moves with whatever else its threads do."""
     script = f"""
         from pathlib import Path
@@ -79,7 +82,7 @@ def test_memory_does_not_grow_over_a_hundred_epochs(tmp_path, last, leak):
         assert grown < 8 * MEBIBYTE
 
 
-def _environment():
+def _environment() -> dict[str, str]:
     """Of a process that finds the tests and computes with as many threads as this one."""
     return {
         **os.environ,
@@ -93,11 +96,14 @@ def _environment():
     [MemoryError(), RuntimeError("DefaultCPUAllocator: not enough memory"), torch.OutOfMemoryError("CUDA")],
     ids=lambda error: type(error).__name__,
 )
-def test_a_training_that_runs_out_of_memory_goes_on_where_it_was(graph, tmp_path, monkeypatch, error):
+def test_a_training_that_runs_out_of_memory_goes_on_where_it_was(
+    graph: HeteroData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     unbroken = train(graph, MODEL, OPTIONS)
-    compute, calls = EdgeTraining.epoch, []
+    compute = EdgeTraining.epoch
+    calls: list[EdgeTraining] = []
 
-    def fail_in_the_middle_of_an_epoch(self):
+    def fail_in_the_middle_of_an_epoch(self: EdgeTraining) -> float:
         calls.append(self)
         if len(calls) == 3:
             self.model.zero_grad()
@@ -111,7 +117,7 @@ def test_a_training_that_runs_out_of_memory_goes_on_where_it_was(graph, tmp_path
         with pytest.raises(type(error)):
             train(graph, MODEL, OPTIONS, state_path=state)
     assert state.is_file()
-    seen = []
+    seen: list[EdgeTraining] = []
     monkeypatch.setattr(EdgeTraining, "epoch", _noting(compute, seen))
     resumed = train(graph, MODEL, OPTIONS, state_path=state)
     assert len(seen) == EDGES.epochs - 2, "epochs that were done are not done again"
@@ -119,8 +125,10 @@ def test_a_training_that_runs_out_of_memory_goes_on_where_it_was(graph, tmp_path
     assert not state.exists()
 
 
-def _noting(epoch, seen):
-    def noted(self):
+def _noting(
+    epoch: Callable[[EdgeTraining], float], seen: list[EdgeTraining]
+) -> Callable[[EdgeTraining], float]:
+    def noted(self: EdgeTraining) -> float:
         seen.append(self)
         return epoch(self)
 
@@ -128,7 +136,7 @@ def _noting(epoch, seen):
 
 
 @pytest.mark.parametrize("fit", [5, 10])
-def test_a_training_killed_by_the_system_goes_on_where_it_was(tmp_path, fit):
+def test_a_training_killed_by_the_system_goes_on_where_it_was(tmp_path: Path, fit: int) -> None:
     """SIGKILL, which the out-of-memory killer sends, at whatever the process is doing then."""
     state = tmp_path / "state.pt"
     script = f"""
@@ -148,6 +156,7 @@ def test_a_training_killed_by_the_system_goes_on_where_it_was(tmp_path, fit):
         cwd=Path(__file__).parents[2],
     )
     with process:
+        assert process.stdout is not None, "it is piped"
         for line in process.stdout:
             if int(line) == fit:
                 process.send_signal(signal.SIGKILL)
@@ -155,7 +164,7 @@ def test_a_training_killed_by_the_system_goes_on_where_it_was(tmp_path, fit):
     assert state.is_file()
 
     graph = make_graph(make_tables(users=60, active=50)).data
-    seen = []
+    seen: list[Epoch] = []
     resumed = train(graph, MODEL, OPTIONS, state_path=state, on_epoch=seen.append)
     unbroken = train(graph, MODEL, OPTIONS)
     assert resumed.checkpoint.fingerprint == unbroken.checkpoint.fingerprint

@@ -1,6 +1,7 @@
 """The order of the fits, at, below and above each of its limits."""
 
 import pytest
+from present import present
 
 from holley_assets.gnn.checkpoint import Epoch
 from holley_assets.gnn.fit_sequence import Fit, best_of, bias_strength, next_fit, strength_of_messages
@@ -8,9 +9,9 @@ from holley_assets.gnn.fit_sequence import Fit, best_of, bias_strength, next_fit
 STRENGTHS = [128.0, 64.0, 32.0, 16.0, 8.0, 4.0, 2.0, 1.0]
 
 
-def history(*fits):
+def history(*fits: tuple[str, float | None, float | None]) -> list[Epoch]:
     """Epochs ``(stage, validation loss, strength)`` after the untrained network."""
-    epochs = [("start", 9.0, None), *fits]
+    epochs: list[tuple[str, float | None, float | None]] = [("start", 9.0, None), *fits]
     return [
         Epoch(number, None, loss, None, None, None, 0.0, stage, strength)
         for number, (stage, loss, strength) in enumerate(epochs)
@@ -21,7 +22,7 @@ def history(*fits):
 POPULAR = ("popularity", 3.0, 1.0)
 
 
-def test_popularity_comes_first_and_vectors_under_the_strongest_prior_next():
+def test_popularity_comes_first_and_vectors_under_the_strongest_prior_next() -> None:
     assert next_fit(history(), STRENGTHS) == Fit("popularity", 64.0, is_first=True)
     assert next_fit(history(POPULAR), STRENGTHS) == Fit("levels", 128.0, is_first=True)
     assert next_fit(history(POPULAR), []) is None
@@ -41,8 +42,8 @@ def test_popularity_comes_first_and_vectors_under_the_strongest_prior_next():
     ],
 )
 def test_popularity_is_fitted_under_weaker_priors_as_long_as_held_out_visitors_gain(
-    losses, following, strength
-):
+    losses: list[float], following: str, strength: float
+) -> None:
     fits = [("popularity", loss, prior) for loss, prior in zip(losses, (64.0, 16.0, 4.0, 1.0), strict=False)]
     fit = next_fit(history(*fits), STRENGTHS)
     assert fit == Fit(following, strength, is_first=following == "levels")
@@ -51,7 +52,7 @@ def test_popularity_is_fitted_under_weaker_priors_as_long_as_held_out_visitors_g
 @pytest.mark.parametrize(
     ("losses", "best"), [([3.0, 2.0, 2.5, 2.6], 16.0), ([3.0, 3.0], 64.0), ([3.0, 2.9], 16.0)]
 )
-def test_biases_keep_the_prior_under_which_popularity_was_best(losses, best):
+def test_biases_keep_the_prior_under_which_popularity_was_best(losses: list[float], best: float) -> None:
     fits = [("popularity", loss, prior) for loss, prior in zip(losses, (64.0, 16.0, 4.0, 1.0), strict=False)]
     assert bias_strength(history(*fits, ("levels", 0.1, 8.0))) == best
 
@@ -70,16 +71,18 @@ def test_biases_keep_the_prior_under_which_popularity_was_best(losses, best):
         ([2.0, 2.1, 2.1, 1.9, 2.1], True),
     ],
 )
-def test_a_stage_ends_after_two_fits_that_are_clearly_worse_than_its_best(losses, goes_on):
+def test_a_stage_ends_after_two_fits_that_are_clearly_worse_than_its_best(
+    losses: list[float], goes_on: bool
+) -> None:
     fits = [("levels", loss, strength) for loss, strength in zip(losses, STRENGTHS, strict=False)]
     following = next_fit(history(POPULAR, *fits), STRENGTHS)
     assert (following == Fit("levels", STRENGTHS[len(losses)], is_first=False)) == goes_on
-    assert (following.stage == "visitors") == (not goes_on)
+    assert (present(following).stage == "visitors") == (not goes_on)
 
 
 @pytest.mark.parametrize(("best", "first"), [(7, 3), (6, 2), (5, 1), (4, 0), (3, 0), (0, 0)])
 @pytest.mark.parametrize("stage", ["visitors", "messages"])
-def test_a_later_stage_starts_four_strengths_before_the_best_one(stage, best, first):
+def test_a_later_stage_starts_four_strengths_before_the_best_one(stage: str, best: int, first: int) -> None:
     fits = [("levels", 1.0 + abs(index - best), strength) for index, strength in enumerate(STRENGTHS)]
     if stage == "messages":
         fits = [("levels", 2.0, STRENGTHS[-1]), ("visitors", 1.5, STRENGTHS[best])]
@@ -88,7 +91,7 @@ def test_a_later_stage_starts_four_strengths_before_the_best_one(stage, best, fi
 
 
 @pytest.mark.parametrize("best", ["levels", "visitors"])
-def test_messages_are_the_last_stage_and_end_at_the_strength_that_was_best_without_them(best):
+def test_messages_are_the_last_stage_and_end_at_the_strength_that_was_best_without_them(best: str) -> None:
     """However good or bad they are: held-out visitors chose 4 without them."""
     fits = [(stage, 1.0 if stage == best else 1.5, 4.0) for stage in ("levels", "visitors")]
     fits += [("visitors", 2.0, 2.0), ("visitors", 2.0, 1.0)]
@@ -99,14 +102,16 @@ def test_messages_are_the_last_stage_and_end_at_the_strength_that_was_best_witho
 
 
 @pytest.mark.parametrize(("popular", "strength"), [(3.0, 1.0), (1.0, None), (0.9, None)])
-def test_where_popularity_predicts_best_there_is_no_strength_for_messages(popular, strength):
+def test_where_popularity_predicts_best_there_is_no_strength_for_messages(
+    popular: float, strength: float | None
+) -> None:
     fits = [("popularity", popular, 1.0), ("levels", 1.2, 1.0), ("visitors", 1.0, 1.0)]
     assert strength_of_messages(history(*fits)) == strength
     following = next_fit(history(*fits), STRENGTHS)
     assert following == (None if strength is None else Fit("messages", 16.0, is_first=True))
 
 
-def test_the_best_is_the_first_of_equals_of_its_stages():
+def test_the_best_is_the_first_of_equals_of_its_stages() -> None:
     epochs = history(
         ("levels", None, 8.0), ("levels", 1.0, 4.0), ("levels", 1.0, 2.0), ("visitors", 0.5, 1.0)
     )

@@ -9,6 +9,8 @@ import pytest
 import torch
 from gnn.small_world import make_graph
 from gnn.two_cars import two_cars_tables
+from torch import Tensor
+from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.fits import HELD_OUT, TRAINING
 from holley_assets.gnn.graph_schema import LOG_VISITORS
@@ -38,8 +40,9 @@ def training() -> Training:
     return Training(graph, ModelOptions(embedding_dim=8), TrainingOptions(validation_share=0.2))
 
 
-def visitors(data) -> np.ndarray:
-    return data["product"].features[:, LOG_VISITORS].double().expm1().numpy()
+def visitors(data: HeteroData) -> np.ndarray:
+    counts: Tensor = data["product"].features[:, LOG_VISITORS].double().expm1()
+    return counts.numpy()
 
 
 def test_parts_are_as_popular_as_those_learned_from_make_them(training: Training) -> None:

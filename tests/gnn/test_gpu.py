@@ -1,17 +1,19 @@
 """Training and vectors on a GPU, where there is one."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from gnn.small_world import make_graph, make_tables
 
+from holley_assets.gnn.checkpoint import Epoch
 from holley_assets.gnn.embedding import embed
 from holley_assets.gnn.model import ModelOptions
 from holley_assets.gnn.towers import AttentionOptions
 from holley_assets.gnn.training import train
-from holley_assets.gnn.training_options import EdgeOptions, TrainingOptions
+from holley_assets.gnn.training_options import EdgeOptions, Loss, TrainingOptions
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -20,7 +22,7 @@ OPTIONS = TrainingOptions(device="cuda", edges=EdgeOptions(epochs=5, patience=5,
 
 
 @pytest.mark.parametrize("loss", ["likelihood", "bce"])
-def test_cold_users_learn_the_taste_of_their_model_and_the_graph_stays_where_it_is(loss):
+def test_cold_users_learn_the_taste_of_their_model_and_the_graph_stays_where_it_is(loss: Loss) -> None:
     """The checkerboard of test_training: a model likes the parts of its own parity."""
     graph = make_graph(make_tables(users=240, active=200)).data
     attention = AttentionOptions(hidden_dim=16, heads=2, part_type_dim=4) if loss == "bce" else None
@@ -35,14 +37,15 @@ def test_cold_users_learn_the_taste_of_their_model_and_the_graph_stays_where_it_
     np.testing.assert_allclose(vectors.product, on_cpu.product, atol=1e-4)
 
 
-def test_a_training_killed_on_a_gpu_goes_on_there(tmp_path):
+def test_a_training_killed_on_a_gpu_goes_on_there(tmp_path: Path) -> None:
     graph = make_graph(make_tables(users=240, active=200)).data
 
-    def kill_at_the_fourth(epoch):
+    def kill_at_the_fourth(epoch: Epoch) -> None:
         if epoch.epoch == 4:
             raise KeyboardInterrupt
 
-    state, seen = tmp_path / "state.pt", []
+    state = tmp_path / "state.pt"
+    seen: list[Epoch] = []
     with pytest.raises(KeyboardInterrupt):
         train(graph, MODEL, OPTIONS, state_path=state, on_epoch=kill_at_the_fourth)
     assert state.exists()

@@ -5,12 +5,16 @@ import pytest
 import scipy.sparse as sp
 import torch
 from gnn.two_cars import two_cars
+from torch import Tensor
+from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.demand import FittingPairs
 from holley_assets.gnn.hidden_cars import HiddenCars, PartSets, _possible_classes
 
 
-def infer(graph, car, product):
+def infer(
+    graph: HeteroData, car: Tensor, product: Tensor
+) -> tuple[HiddenCars, FittingPairs, Tensor, list[str], Tensor, dict[tuple[str, int], float]]:
     """The pairs as ``{(parts of the set, class): probability}``, and ln P of each set."""
     hidden = HiddenCars(graph, graph.set_visitors.double().numpy()[:, None])
     fitting = FittingPairs.of(graph)
@@ -29,7 +33,7 @@ def infer(graph, car, product):
     return hidden, fitting, posterior, names, likelihood, {(names[s], c): share for s, c, share in pairs}
 
 
-def test_a_visitor_is_shared_by_owners_and_tastes():
+def test_a_visitor_is_shared_by_owners_and_tastes() -> None:
     """A and B fit both cars, three own the first, one the second; the first car's owners want A three times to one."""
     graph = two_cars((["A"], 8))
     car = torch.tensor([[1.0, 1.0], [-1.0, 1.0]])
@@ -45,7 +49,7 @@ def test_a_visitor_is_shared_by_owners_and_tastes():
     )
 
 
-def test_a_set_is_for_a_car_that_all_of_it_fits_and_else_part_by_part():
+def test_a_set_is_for_a_car_that_all_of_it_fits_and_else_part_by_part() -> None:
     graph = two_cars((["A", "M"], 5), (["M", "F"], 2), (["A"], 1), fits={"first": "AM", "second": "AF"})
     flat = torch.tensor([[0.0, 1.0], [0.0, 1.0]]), torch.zeros(3, 2)
     hidden, fitting, posterior, names, _, shares = infer(graph, *flat)
@@ -65,7 +69,7 @@ def test_a_set_is_for_a_car_that_all_of_it_fits_and_else_part_by_part():
 
 
 @pytest.mark.parametrize("pairs_in_block", [1, 3, 10**6])
-def test_blocks_change_nothing(monkeypatch, pairs_in_block):
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch, pairs_in_block: int) -> None:
     sets = [(["A", "B"], 3), (["B", "C"], 1), (["C"], 4), (["A", "B", "C"], 2)]
     graph = two_cars(*sets, fits={"first": "ABC", "second": "AB", "third": "BC"})
     generator = torch.Generator().manual_seed(0)
@@ -80,14 +84,16 @@ def test_blocks_change_nothing(monkeypatch, pairs_in_block):
     assert demand[0].sum() == pytest.approx(3 * 2 + 2 + 4 + 2 * 3)
 
 
-def test_no_visitors_are_no_error():
+def test_no_visitors_are_no_error() -> None:
     graph = two_cars()
     hidden, fitting, posterior, *_ = infer(graph, torch.zeros(2, 2), torch.zeros(2, 2))
     assert len(hidden) == 0 and not hidden.demand(posterior, 0, fitting).any()
 
 
 @pytest.mark.parametrize("pairs_in_block", [2, 7, 10**6])
-def test_possible_classes_are_those_that_all_parts_fit(monkeypatch, pairs_in_block):
+def test_possible_classes_are_those_that_all_parts_fit(
+    monkeypatch: pytest.MonkeyPatch, pairs_in_block: int
+) -> None:
     """Seven classes and 23 parts, so that a class's fitment begins within a byte, and sets of up to four parts."""
     monkeypatch.setattr("holley_assets.gnn.hidden_cars.PAIRS_IN_BLOCK", pairs_in_block)
     generator = np.random.default_rng(0)
@@ -105,7 +111,7 @@ def test_possible_classes_are_those_that_all_parts_fit(monkeypatch, pairs_in_blo
     assert found == expected and 0 < len(found) < 40 * 7
 
 
-def test_owners_of_a_class_count_by_its_cars_years():
+def test_owners_of_a_class_count_by_its_cars_years() -> None:
     """Three and one registered owners and 0.2 that nobody registered for each car."""
     hidden = HiddenCars(two_cars((["A"], 1)), np.ones((1, 1)))
     assert hidden.log_share.exp().tolist() == pytest.approx([3.2 / 4.4, 1.2 / 4.4])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.checkpoint import Checkpoint, vocabularies_of
 from holley_assets.gnn.embedding import embed
@@ -15,7 +16,7 @@ from holley_assets.gnn.towers import AttentionOptions
 PRECISION = 2.0
 
 
-def random_checkpoint(graph, attention: AttentionOptions | None = None) -> Checkpoint:
+def random_checkpoint(graph: HeteroData, attention: AttentionOptions | None = None) -> Checkpoint:
     """Weights by chance, none of them zero."""
     torch.manual_seed(0)
     options = ModelOptions(embedding_dim=8, hops=2, attention=attention)
@@ -26,7 +27,7 @@ def random_checkpoint(graph, attention: AttentionOptions | None = None) -> Check
     return Checkpoint(state, options, vocabularies_of(graph), [], 0)
 
 
-def profile_with_history(graph) -> int:
+def profile_with_history(graph: HeteroData) -> int:
     return int(graph["user", "interacts", "product"].edge_index[0, 0])
 
 
@@ -34,7 +35,9 @@ def profile_with_history(graph) -> int:
     "attention", [None, AttentionOptions(hidden_dim=8, heads=2, layers=1, part_type_dim=4)]
 )
 @pytest.mark.parametrize("history", [False, True])
-def test_terms_sum_to_the_logit_of_the_vectors(graph, attention, history) -> None:
+def test_terms_sum_to_the_logit_of_the_vectors(
+    graph: HeteroData, attention: AttentionOptions | None, history: bool
+) -> None:
     graph["product"].season = torch.linspace(-0.5, 0.5, graph["product"].num_nodes)
     checkpoint = random_checkpoint(graph, attention)
     profile = profile_with_history(graph)
@@ -48,7 +51,7 @@ def test_terms_sum_to_the_logit_of_the_vectors(graph, attention, history) -> Non
     assert bool(terms["attention"].any()) == (attention is not None)
 
 
-def test_each_term_is_what_its_name_says(graph) -> None:
+def test_each_term_is_what_its_name_says(graph: HeteroData) -> None:
     graph["product"].season = torch.linspace(-0.5, 0.5, graph["product"].num_nodes)
     checkpoint = random_checkpoint(graph)
     profile, part = profile_with_history(graph), 3
@@ -76,6 +79,6 @@ def test_each_term_is_what_its_name_says(graph) -> None:
     assert found.from_neighbours.sum() == pytest.approx(terms["messages"], rel=1e-12)
 
 
-def test_a_part_that_the_graph_does_not_hold_is_an_error(graph) -> None:
+def test_a_part_that_the_graph_does_not_hold_is_an_error(graph: HeteroData) -> None:
     with pytest.raises(KeyError):
         ScoreModel(graph, random_checkpoint(graph)).terms(0, ["NO-SUCH-PART"], personal_precision=PRECISION)

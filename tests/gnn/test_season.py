@@ -7,6 +7,8 @@ import torch
 from gnn.small_world import daily_orders, make_graph, make_tables
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
+from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.checkpoint import Checkpoint, vocabularies_of
 from holley_assets.gnn.controls import counted_popularity, fitted_popularity
@@ -18,7 +20,7 @@ PARTS = 30
 DAYS = 240
 
 
-def orders(shares, seed=0, daily=50):
+def orders(shares: np.ndarray, seed: int = 0, daily: int = 50) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draws of ``daily`` orders a day; ``shares`` ``[DAYS, PARTS]``, the last row is yesterday."""
     random = np.random.default_rng(seed)
     counts = np.stack([random.multinomial(daily, share) for share in shares])
@@ -26,11 +28,11 @@ def orders(shares, seed=0, daily=50):
     return product, (DAYS - day).astype(np.float64), counts[day, product].astype(np.float64)
 
 
-def uneven(seed):
+def uneven(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).dirichlet(np.full(PARTS, 2.0))
 
 
-def test_a_shift_of_demand_that_lasts_is_followed():
+def test_a_shift_of_demand_that_lasts_is_followed() -> None:
     before, since = uneven(1), uneven(2)
     changed = np.where(np.arange(DAYS)[:, None] < DAYS - 60, before, since)
     found = season(*orders(changed), num_products=PARTS, horizon=30, decay_days=30.0)
@@ -40,7 +42,7 @@ def test_a_shift_of_demand_that_lasts_is_followed():
     assert found.mixture[-1] < 0.2
 
 
-def test_steady_demand_has_no_season():
+def test_steady_demand_has_no_season() -> None:
     steady = np.broadcast_to(uneven(1), (DAYS, PARTS))
     found = season(*orders(steady), num_products=PARTS, horizon=30, decay_days=30.0)
     assert np.abs(found.shift).max() < 0.1
@@ -52,7 +54,7 @@ def test_steady_demand_has_no_season():
     assert noise[0] < 0.5 * noise[1]
 
 
-def test_few_orders_tell_no_season():
+def test_few_orders_tell_no_season() -> None:
     """One order every third day: what was ordered lately is chance, and ten orders speak for all time."""
     age = np.arange(1.0, DAYS, 3.0)
     for seed in range(5):
@@ -62,7 +64,7 @@ def test_few_orders_tell_no_season():
         assert np.abs(found.shift).mean() < 0.1
 
 
-def test_where_recent_and_all_orders_are_alike_all_time_is_left():
+def test_where_recent_and_all_orders_are_alike_all_time_is_left() -> None:
     """A single part has every share: nothing but the orders that speak for all time can tell."""
     age = np.arange(1.0, DAYS, 3.0)
     product = np.zeros(len(age), np.int64)
@@ -78,7 +80,9 @@ def test_where_recent_and_all_orders_are_alike_all_time_is_left():
     ),
     horizon=st.integers(0, 60),
 )
-def test_expected_shares_are_a_distribution_whatever_was_ordered(entries, horizon):
+def test_expected_shares_are_a_distribution_whatever_was_ordered(
+    entries: list[tuple[int, int, int]], horizon: int
+) -> None:
     product, age, count = (np.array([entry[i] for entry in entries]) for i in range(3))
     found = season(
         product.astype(np.int64),
@@ -99,19 +103,20 @@ def test_expected_shares_are_a_distribution_whatever_was_ordered(entries, horizo
 SUMMER = [("P000", 70, 10), ("P001", 70, 10), ("P000", 10, 20)]
 
 
-def season_of(*orders):
+def season_of(*orders: tuple[str, int, int]) -> Tensor:
     graph = make_graph(replace(make_tables(), daily_orders=daily_orders(*orders))).data
-    return graph["product"].season
+    found: Tensor = graph["product"].season
+    return found
 
 
-def test_the_graph_sees_orders_of_its_products_before_its_end():
+def test_the_graph_sees_orders_of_its_products_before_its_end() -> None:
     expected = season_of(*SUMMER)
     assert expected[0] > 0 > expected[1]
     after_the_cutoff, of_no_node = ("P002", -5, 50), ("GONE", 10, 1000)
     assert torch.equal(season_of(*SUMMER, after_the_cutoff, of_no_node), expected)
 
 
-def test_the_season_moves_every_score_of_a_part_alike_and_the_control_too(graph):
+def test_the_season_moves_every_score_of_a_part_alike_and_the_control_too(graph: HeteroData) -> None:
     user, product = torch.rand(3, 5), torch.rand(4, 5)
     user[:, -1] = 1.0
     shift = torch.tensor([0.0, 1.0, -2.0, 0.5])

@@ -10,6 +10,7 @@ import pytest
 import torch
 from gnn.small_world import make_graph
 from gnn.two_cars import two_cars_tables
+from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.model import Vectors
 from holley_assets.gnn.sampling import FittingParts, Positives
@@ -24,7 +25,7 @@ from holley_assets.gnn.shop_visitors import share_of_shop_visitors
 VISITORS = {"A": 738, "B": 99}
 
 
-def one_car(chosen: str):
+def one_car(chosen: str) -> HeteroData:
     """A graph in which each letter of ``chosen`` is what one customer chose."""
     sets = [([sku], number) for sku, number in VISITORS.items()]
     tables = two_cars_tables(*sets, fits={"car": "AB"}, owners=(max(1, len(chosen)),))
@@ -39,7 +40,7 @@ def one_car(chosen: str):
     return make_graph(dataclasses.replace(tables, interacts_edges=edges)).data
 
 
-def flat(data) -> Vectors:
+def flat(data: HeteroData) -> Vectors:
     """A network for which all parts are alike."""
     user = torch.zeros(data["user"].num_nodes, 3, dtype=torch.float64)
     user[:, -1] = 1.0

@@ -2,25 +2,28 @@
 
 import itertools
 import math
+from collections.abc import Mapping, Sequence
 
 import pytest
 from gnn.two_cars import two_cars
 
 from holley_assets.gnn.shop_visitors import SEVERAL_CARS, STANDARD_ERRORS, share_of_shop_visitors
 
+# Parts that visitors met together.
+Sets = Sequence[tuple[str, ...]]
 FIRST, SECOND = "ABCDEF", "GHIJKL"
 TWO_CARS = {"first": FIRST, "second": SECOND}
 OF_OWNERS = [*itertools.combinations(FIRST, 2), *itertools.combinations(SECOND, 2)]
 OF_ANY = list(itertools.combinations(FIRST + SECOND, 2))
 
 
-def share_of(sets, fits=None, visitors: int = 1) -> float:
+def share_of(sets: Sets, fits: Mapping[str, str] | None = None, visitors: int = 1) -> float:
     return share_of_shop_visitors(
         two_cars(*((list(parts), visitors) for parts in sets), fits=fits or TWO_CARS)
     )
 
 
-def expected_share(sets) -> float:
+def expected_share(sets: Sets) -> float:
     """The formula on plain lists: two parts of one visitor, and the last part of the visitor half the way round."""
 
     def apart(one: str, other: str) -> bool:
@@ -75,7 +78,7 @@ def test_a_part_of_the_visitors_gives_a_part_of_the_share() -> None:
         (OF_ANY, {"first": FIRST + SECOND}),
     ],
 )
-def test_where_nothing_tells_the_share_is_zero(sets, fits) -> None:
+def test_where_nothing_tells_the_share_is_zero(sets: Sets, fits: dict[str, str] | None) -> None:
     assert share_of(sets, fits) == 0.0
 
 

@@ -25,7 +25,9 @@ from holley_assets.gnn.validation import is_better, reciprocal_ranks, rivals_of
         ([1.0, 2.0, 3.0, 9.0], "ABC", "A", 3.0),
     ],
 )
-def test_a_part_is_ranked_among_the_eligible_parts_that_fit(scores, eligible, known, rank):
+def test_a_part_is_ranked_among_the_eligible_parts_that_fit(
+    scores: list[float], eligible: str, known: str, rank: float
+) -> None:
     """A of the first car, whose second user met it; D, the best, fits the other car alone."""
     graph = two_cars(fits={"first": "ABC", "second": "D"})
     candidates = FittingParts(graph)
@@ -48,7 +50,7 @@ def test_a_part_is_ranked_among_the_eligible_parts_that_fit(scores, eligible, kn
     assert ranks.tolist() == pytest.approx([1.0 / rank])
 
 
-def test_better_is_more_than_the_error_of_the_difference():
+def test_better_is_more_than_the_error_of_the_difference() -> None:
     """Differences 0.1, 0.3: the mean is 0.2, its standard error sqrt(0.02) / sqrt(2) = 0.1."""
     best = torch.tensor([0.5, 0.25], dtype=torch.float64)
     candidate = best + torch.tensor([0.1, 0.3], dtype=torch.float64)
@@ -60,7 +62,7 @@ def test_better_is_more_than_the_error_of_the_difference():
     assert not is_better(best[:1], best[:1], math.pi)
 
 
-def test_what_was_asked_twice_weighs_twice():
+def test_what_was_asked_twice_weighs_twice() -> None:
     """Differences 0.1 twice and 0.4: mean 0.2, variance (0.01 + 0.01 + 0.04) / 2, standard error 0.1."""
     best = torch.tensor([0.5, 0.25], dtype=torch.float64)
     candidate = best + torch.tensor([0.1, 0.4], dtype=torch.float64)

@@ -1,18 +1,31 @@
 """Graphs of a few cars, parts named by a letter, and visitors, so that answers can be worked out by hand."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pyarrow as pa
 from gnn.small_world import daily_orders, make_graph, visitor_parts
+from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.graph_schema import GraphTables
 
 
-def two_cars(*sets, fits=None, owners=(3, 1), makes=None):
+def two_cars(
+    *sets: tuple[Sequence[str], int],
+    fits: Mapping[str, str] | None = None,
+    owners: tuple[int, ...] = (3, 1),
+    makes: Sequence[str] | None = None,
+) -> HeteroData:
     """The graph of :func:`two_cars_tables`."""
     return make_graph(two_cars_tables(*sets, fits=fits, owners=owners, makes=makes)).data
 
 
-def two_cars_tables(*sets, fits=None, owners=(3, 1), makes=None):
+def two_cars_tables(
+    *sets: tuple[Sequence[str], int],
+    fits: Mapping[str, str] | None = None,
+    owners: tuple[int, ...] = (3, 1),
+    makes: Sequence[str] | None = None,
+) -> GraphTables:
     """Cars named by the keys of ``fits``, which all were built in 1967, with the parts that fit each.
 
     Args:
@@ -25,7 +38,7 @@ def two_cars_tables(*sets, fits=None, owners=(3, 1), makes=None):
     cars, skus = list(fits), sorted(set("".join(fits.values())))
     makes = makes or ["FORD"] * len(cars)
     counts = [*owners, *[1] * len(cars)][: len(cars)]
-    car_of_user = np.repeat(np.arange(len(cars)), counts)
+    car_of_user = np.repeat(np.arange(len(cars)), counts).tolist()
     fitting = [(car, sku) for car in range(len(cars)) for sku in sorted(fits[cars[car]])]
     names = {
         "make": [makes[car] for car, _ in fitting],

@@ -294,7 +294,7 @@ def test_many_buyers_of_one_model_agree_with_the_reference(seed: int) -> None:
     fits = [(vehicle, base) for vehicle in vehicles for base in base_skus if random.random() < 0.7]
     emails = [f"{number:02}@example.com" for number in random.permutation(40)]
     bought = [(email, base) for email in emails for base in random.choice(base_skus, 12, replace=False)]
-    world = {
+    world: dict[str, Any] = {
         "fitment": [
             {"year": year, "make": make, "model": model, "base_sku": base, "sku": base, "serving_sku": None}
             for (year, make, model), base in fits
@@ -326,7 +326,7 @@ def test_a_type_that_crowds_the_top_does_not_hide_the_rest(depth: int) -> None:
     """500 best parts share a type: any fixed prefix of the order would miss the other types."""
     base_skus = [f"P{number:04}" for number in range(520)]
     vehicle = {"year": 1967, "make": "FORD", "model": "GT"}
-    world = {
+    world: dict[str, Any] = {
         "fitment": [{**vehicle, "base_sku": base, "sku": base, "serving_sku": None} for base in base_skus],
         "part_type": {
             base: "HOOD" if place < 500 else f"OTHER {place}" for place, base in enumerate(base_skus)

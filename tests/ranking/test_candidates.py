@@ -83,7 +83,7 @@ def test_vehicles_are_found_by_year_make_and_model() -> None:
 )
 def test_a_broken_fitment_table_is_refused(columns: dict[str, list[Any]], problem: str) -> None:
     with pytest.raises(RankingError, match=problem):
-        build("serving", **columns)
+        build("serving", apply_rules=True, **columns)
 
 
 def test_no_fitment_at_all() -> None:

@@ -92,7 +92,7 @@ def test_the_rest_is_ranked_by_popularity() -> None:
             "profile": [0, 1, 2],
         }
     )
-    shown = {}
+    shown: dict[tuple[str, str], list[str]] = {}
     for name, scorer in scorers.items():
         ranking = rank_users(
             users,

@@ -111,16 +111,17 @@ def scores(*visits: tuple[str, int], minimums: TierMinimums = MINIMUMS) -> list[
     return result.reshape(-1, 3).tolist()
 
 
-def segment(count: int) -> float:
-    return pytest.approx(10 * math.log1p(count))  # type: ignore[no-any-return]
+def segment(count: int) -> object:
+    """What equals the score of a segment in which so many of the part were ordered."""
+    return pytest.approx(10 * math.log1p(count))
 
 
-def of_make(count: int) -> float:
-    return pytest.approx(8 * math.log1p(count))  # type: ignore[no-any-return]
+def of_make(count: int) -> object:
+    return pytest.approx(8 * math.log1p(count))
 
 
-def anywhere(count: int) -> float:
-    return pytest.approx(2 * math.log1p(count))  # type: ignore[no-any-return]
+def anywhere(count: int) -> object:
+    return pytest.approx(2 * math.log1p(count))
 
 
 def test_nothing_is_left_out_of_who_ordered_nothing_since() -> None:
@@ -145,7 +146,7 @@ def test_orders_of_what_does_not_fit_count_in_the_totals() -> None:
 @pytest.mark.parametrize(
     ("least", "expected"), [(1, [segment(0)] * 3), (2, [anywhere(5), anywhere(2), anywhere(2)])]
 )
-def test_cars_whose_names_run_together_are_two(least: int, expected: list[float]) -> None:
+def test_cars_whose_names_run_together_are_two(least: int, expected: list[object]) -> None:
     """Fred's order alone is of a GMC 10; Emma's is of a GM C10."""
     assert scores(("gina", 1), minimums=TierMinimums(segment=least, make=99, pair=0)) == [expected]
 

@@ -15,6 +15,7 @@ from holley_assets.ranking import (
     PairScorer,
     RankingError,
     RankingOptions,
+    Scorer,
     build_candidates,
     rank_users,
 )
@@ -64,7 +65,11 @@ def gnn(*rows: list[float]) -> EmbeddingScorer:
     return EmbeddingScorer(np.array(rows, np.float32), np.eye(4, dtype=np.float32), SKUS)
 
 
-def visits(*rows: tuple[int, int, str, str, float]) -> pa.Table:
+# Visit, profile, tier, base SKU and weight.
+Visit = tuple[int, int, str, str, float]
+
+
+def visits(*rows: Visit) -> pa.Table:
     """``visit, profile, tier, base_sku, weight``, all with a 1967."""
     number, profile, tier, base_sku, weight = (list(column) for column in zip(*rows, strict=True))
     return pa.table(
@@ -190,8 +195,12 @@ def test_choices_of_a_visit_count_by_their_weight() -> None:
     assert means[0] == (4 + 3 * 3) / 4 and np.isnan(means[1])
 
 
-def choose(sql_scores: list[float], gnn_rows: list[list[float]], similar: pa.Table, *rows: tuple) -> pa.Table:
-    scorers = {"gnn": gnn(*gnn_rows), "sql": sql(*sql_scores), "similarity": similarity_scorer(similar)}
+def choose(sql_scores: list[float], gnn_rows: list[list[float]], similar: pa.Table, *rows: Visit) -> pa.Table:
+    scorers: dict[str, Scorer] = {
+        "gnn": gnn(*gnn_rows),
+        "sql": sql(*sql_scores),
+        "similarity": similarity_scorer(similar),
+    }
     return choose_mixtures(read_choices(visits(*rows), candidates(), scorers), temperature=1.0)
 
 
@@ -260,7 +269,7 @@ def test_similarity_counts_as_much_as_it_foretells() -> None:
 
 
 def test_without_any_visit_the_graph_stands_alone() -> None:
-    scorers = {
+    scorers: dict[str, Scorer] = {
         "gnn": gnn([0, 0, 0, 0]),
         "sql": sql(1, 2, 3, 4),
         "similarity": similarity_scorer(NOTHING_SIMILAR),
@@ -276,7 +285,7 @@ def test_without_any_visit_the_graph_stands_alone() -> None:
 
 def test_the_graph_s_temperature_makes_logits_of_its_scores() -> None:
     """The graph foretells B by ln 9 after its temperature: 3/4 of the likelihood; the pipeline knows nothing."""
-    scorers = {
+    scorers: dict[str, Scorer] = {
         "gnn": gnn([0, 1, 0, 0]),
         "sql": sql(1, 1, 1, 1),
         "similarity": similarity_scorer(NOTHING_SIMILAR),

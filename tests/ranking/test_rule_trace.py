@@ -11,7 +11,9 @@ TODAY = datetime.date(2026, 2, 1)
 OPTIONS = RankingOptions(depth=4, maximum_per_part_type=2, purchase_exclusion_days=365)
 
 
-def traced(*parts: Candidate, orders: dict[str, datetime.date] | None = None) -> list[tuple]:
+def traced(
+    *parts: Candidate, orders: dict[str, datetime.date] | None = None
+) -> list[tuple[str, int, int | None, str | None]]:
     verdicts = trace_rules(parts, orders or {}, view_end=TODAY, options=OPTIONS)
     return [(verdict.candidate.base_sku, verdict.rank, verdict.slot, verdict.rule) for verdict in verdicts]
 

@@ -36,7 +36,8 @@ def candidates_of(base_skus: list[str]) -> Candidates:
 
 def unit_rows(random: np.random.Generator, rows: int, dim: int) -> np.ndarray:
     vectors = random.standard_normal((rows, dim)).astype(np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    of_length_one: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return of_length_one
 
 
 @settings(max_examples=60)
@@ -76,11 +77,11 @@ def test_unit_vectors_of_any_rounding_share_one_scale() -> None:
     users, products = unit_rows(random, 2, 128), unit_rows(random, 3, 128)
     longer = np.concatenate([users[:1], users[1:] * np.float32(1.00001)])
     candidates = candidates_of(["A", "B", "C"])
-    scores = [
+    plain, beside_a_longer_one = (
         EmbeddingScorer(vectors, products, ["A", "B", "C"]).bind(candidates)(np.array([0]), slice(0, 3))
         for vectors in (users, longer)
-    ]
-    assert np.array_equal(*scores)
+    )
+    assert np.array_equal(plain, beside_a_longer_one)
 
 
 def test_embeddings_from_tables_take_the_view_and_the_profile_order() -> None:
