@@ -62,7 +62,7 @@ def with_literals(query: str, parameters: list[dict[str, Any]]) -> str:
 def write_destination(job_id: str, destination: dict[str, str], ctx: Any) -> None:
     """Write the rows of a finished query to its destination table."""
     names = destination["projectId"], destination["datasetId"], destination["tableId"]
-    rows = jobs.JOB_RESULTS[job_id]
+    rows = executor.JOB_RESULTS[job_id]
     sums = [pa.types.is_decimal(field.type) and field.type.scale == 0 for field in rows.schema]
     types = [pa.int64() if is_sum else field.type for field, is_sum in zip(rows.schema, sums, strict=True)]
     rows = rows.cast(pa.schema(zip(rows.column_names, types, strict=True)))
@@ -91,9 +91,11 @@ async def handle_query_job(
     query["query"] = with_literals(query["query"], query.pop("queryParameters", []))
     answer = await _emulated_query_job(project_id, job_id, config, dry_run=dry_run, ctx=ctx, **others)
     if dry_run:
+        assert isinstance(answer, dict), "a dry run has no job"
         answer["statistics"]["totalBytesProcessed"] = EMULATED_BYTES
         answer["statistics"]["query"]["totalBytesProcessed"] = EMULATED_BYTES
         return answer
+    assert not isinstance(answer, dict), "what is run is a job"
     if answer.error_result is None and "destinationTable" in query:
         write_destination(job_id, query["destinationTable"], ctx)
     if answer.error_result is None:
@@ -137,8 +139,8 @@ def execute_in_one_thread(engine: DuckDBEngine, *statement: Any) -> duckdb.DuckD
 
 
 if __name__ == "__main__":
-    fastapi.routing.run_in_threadpool = answer_in_turn
-    DuckDBEngine.execute = execute_in_one_thread
+    fastapi.routing.run_in_threadpool = answer_in_turn  # type: ignore[attr-defined, assignment]
+    DuckDBEngine.execute = execute_in_one_thread  # type: ignore[method-assign, assignment]
     jobs._handle_query_job = handle_query_job
     executor._copy_table_into_destination = copy_table
     main()

@@ -54,7 +54,7 @@ def pytest_xdist_auto_num_workers() -> int:
 _TOGETHER = ("tests/production/",)
 
 
-class _FilesOrFolders(LoadFileScheduling):
+class _FilesOrFolders(LoadFileScheduling):  # type: ignore[misc]  # its package has no types
     """Whole files to a worker, and whole folders where their files share what is slow to make."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -139,7 +139,7 @@ def _stays_open(table: pa.Table, declaration: Declaration, day: datetime.date) -
 
 
 # What the graph does to the click rate of users who come in a week, relative; and the part of its users that is lost.
-KINDS = {
+KINDS: dict[str, tuple[Callable[[np.ndarray], np.ndarray | float], float]] = {
     "better": (lambda week: 1.25, 0.0),
     "equal": (lambda week: 1.0, 0.0),
     "harmful": (lambda week: 0.8, 0.0),

@@ -21,7 +21,7 @@ import sqlglot
 from filelock import FileLock
 from google.protobuf.message import Message
 from sqlglot import exp
-from wasmtime import Config, Engine, Linker, Module, Store, WasiConfig
+from wasmtime import Config, Engine, Func, Linker, Module, SharedMemory, Store, WasiConfig
 from zetasql.core.exceptions import ServerError
 from zetasql.core.wasm_client import WasmClient, get_tzinfo_dir
 from zetasql.wasi import get_wasm_path
@@ -54,7 +54,7 @@ _MICROSECOND = datetime.timedelta(microseconds=1)
 _FUNCTION_GROUP = "Templated_SQL_Function"
 
 
-class _Client(WasmClient):
+class _Client(WasmClient):  # type: ignore[misc]  # its package has no types
     """The package's client with a cache of what was compiled, and memory copied in one piece."""
 
     def __init__(self) -> None:
@@ -75,8 +75,10 @@ class _Client(WasmClient):
         linker.define_wasi()
         self.instance = linker.instantiate(self.store, self.module)
         self.exports = self.instance.exports(self.store)
-        self.exports["_initialize"](self.store)
-        self.memory = self.exports["memory"]
+        initialize, memory = self.exports["_initialize"], self.exports["memory"]
+        assert isinstance(initialize, Func) and isinstance(memory, SharedMemory)
+        initialize(self.store)
+        self.memory = memory
 
     def write_bytes(self, ptr: int, data: bytes) -> None:
         ctypes.memmove(self._address() + ptr, data, len(data))

@@ -136,7 +136,8 @@ def attempt(warehouse: Warehouse, dataset: str, path: Path, step: int, *, logged
 
 def seen(warehouse: Warehouse, dataset: str, *, logged: bool) -> list[str]:
     column = "rec_part_1" if logged else "email_lower"
-    return warehouse.read_table(dataset, TABLE)[column].to_pylist()
+    values: list[str] = warehouse.read_table(dataset, TABLE)[column].to_pylist()
+    return values
 
 
 def log(warehouse: Warehouse, dataset: str, *, logged: bool) -> list[tuple[str, str]]:

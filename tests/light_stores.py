@@ -47,7 +47,8 @@ def _share_engines(store: ModuleType) -> None:
 
     @lru_cache(_ENGINES_KEPT)
     def kept(address: str, options: tuple[tuple[str, Any], ...]) -> Engine:
-        return create(address, poolclass=NullPool, connect_args=dict(options))
+        engine: Engine = create(address, poolclass=NullPool, connect_args=dict(options))
+        return engine
 
     def shared(
         address: str, *, poolclass: type[NullPool], connect_args: dict[str, Any] | None = None

@@ -30,8 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlglot
+from sqlglot import TokenType
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import TokenType
 
 PROJECT = Path(__file__).resolve().parents[1]
 # Where the tests of a folder are. A file belongs to the first folder that it lies in.
@@ -370,8 +370,8 @@ def main() -> None:
             counts[folder_of(fault.path), seen] += 1
             print(fault, "noticed" if seen else "SURVIVED", flush=True)
     for name in sorted({name for name, _ in counts}):
-        seen, planted = counts[name, True], counts[name, True] + counts[name, False]
-        print(f"{name}: {seen} of {planted} noticed, {seen / planted:.0%}")
+        found, planted = counts[name, True], counts[name, True] + counts[name, False]
+        print(f"{name}: {found} of {planted} noticed, {found / planted:.0%}")
 
 
 if __name__ == "__main__":

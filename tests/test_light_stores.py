@@ -7,7 +7,6 @@ import sqlite3
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from light_stores import STORES
 from sqlalchemy import text
 from sqlalchemy.pool import NullPool
@@ -58,7 +57,7 @@ def test_a_database_has_one_engine_that_keeps_no_connection(tmp_path: Path) -> N
 
 def test_what_a_database_is_opened_with_is_kept_apart(tmp_path: Path) -> None:
     address = f"sqlite:///{tmp_path / 'a'}.db"
-    create = sqlite_event_log.create_engine
+    create = STORES[0].create_engine
     plain, patient = (
         create(address, poolclass=NullPool, connect_args=given) for given in ({}, {"timeout": 30})
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import time
+from collections.abc import Callable
 
 import matplotlib
 import pytest
@@ -121,7 +122,7 @@ def test_a_label_is_no_formula_and_stays_in_the_legend(text: str) -> None:
     label = for_plot(text)
     axis = Figure(figsize=(1, 1)).subplots()
     artist = axis.plot([0], [0], label=label)[0]
-    _, is_formula = axis.title._preprocess_math(label)
+    _, is_formula = axis.title._preprocess_math(label)  # type: ignore[attr-defined]  # private
     assert is_formula is not True
     assert "\n" not in label
     assert artist in axis.get_legend_handles_labels()[0] or not label
@@ -144,6 +145,9 @@ def test_a_figure_with_any_label_is_drawn_as_it_is_written(text: str) -> None:
 LONGEST_OF_MLFLOW = 250
 
 
+_VALIDATORS: list[Callable[[str], object]] = [_validate_metric_name, _validate_param_name, _validate_tag_name]
+
+
 @given(ANYTHING)
 @example("")
 @example("/absolute")
@@ -157,7 +161,7 @@ LONGEST_OF_MLFLOW = 250
 @example("a/" * 200)
 def test_mlflow_takes_any_name(text: str) -> None:
     key = for_mlflow_key(text)
-    for validate in (_validate_metric_name, _validate_param_name, _validate_tag_name):
+    for validate in _VALIDATORS:
         validate(key)
     assert 0 < len(key) <= LONGEST_OF_MLFLOW
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -58,13 +59,15 @@ TABULAR_ASSETS = [
 
 
 @pytest.fixture(scope="module")
-def report(weekly_run: FinishedRun) -> dict:
-    return json.loads((weekly_run.data_dir / "latest_eval_report.json").read_text())
+def report(weekly_run: FinishedRun) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((weekly_run.data_dir / "latest_eval_report.json").read_text())
+    return found
 
 
 @pytest.fixture(scope="module")
 def emails(weekly_run: FinishedRun) -> list[str]:
-    return weekly_run.table("user_accounts")["email_lower"].unique().to_pylist()
+    found: list[str] = weekly_run.table("user_accounts")["email_lower"].unique().to_pylist()
+    return found
 
 
 def test_the_output_table_is_what_the_email_system_reads(weekly_run: FinishedRun) -> None:
@@ -118,7 +121,9 @@ def test_rankings_hold_every_test_user_and_system_up_to_rank_20(weekly_run: Fini
     assert set(by_system["rank_max"].to_pylist()) == {20}
 
 
-def test_artifacts_of_the_run_are_beside_its_settings(weekly_run: FinishedRun, report: dict) -> None:
+def test_artifacts_of_the_run_are_beside_its_settings(
+    weekly_run: FinishedRun, report: dict[str, Any]
+) -> None:
     folder = weekly_run.run_folder(report["run_id"])
     names = {path.name for path in folder.iterdir()}
     assert names == {
@@ -136,7 +141,7 @@ def test_artifacts_of_the_run_are_beside_its_settings(weekly_run: FinishedRun, r
     assert json.loads((folder / "eval_report.json").read_text()) == report
 
 
-def test_artifacts_load_without_unpickling(weekly_run: FinishedRun, report: dict) -> None:
+def test_artifacts_load_without_unpickling(weekly_run: FinishedRun, report: dict[str, Any]) -> None:
     import torch
 
     folder = weekly_run.run_folder(report["run_id"])
@@ -144,7 +149,7 @@ def test_artifacts_load_without_unpickling(weekly_run: FinishedRun, report: dict
         assert isinstance(torch.load(folder / name, weights_only=True), dict), name
 
 
-def test_the_report_has_the_contract_s_keys(report: dict, weekly_run: FinishedRun) -> None:
+def test_the_report_has_the_contract_s_keys(report: dict[str, Any], weekly_run: FinishedRun) -> None:
     assert {
         "run_id",
         "as_of",
@@ -168,7 +173,7 @@ def test_the_report_has_the_contract_s_keys(report: dict, weekly_run: FinishedRu
     assert epochs == list(range(len(epochs))) and len(epochs) >= 5
 
 
-def test_the_training_is_tracked_with_its_evaluation(weekly_run: FinishedRun, report: dict) -> None:
+def test_the_training_is_tracked_with_its_evaluation(weekly_run: FinishedRun, report: dict[str, Any]) -> None:
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(f"sqlite:///{weekly_run.data_dir / 'mlflow.db'}")
@@ -214,9 +219,11 @@ def test_dropped_rows_are_counted_by_reason_on_the_assets(weekly_run: FinishedRu
             event = instance.get_latest_materialization_event(dg.AssetKey(asset))
             assert event is not None and event.asset_materialization is not None
             metadata = event.asset_materialization.metadata
-            assert sum(metadata["dropped"].value.values()) > 0, asset
+            dropped: Any = metadata["dropped"].value
+            assert sum(dropped.values()) > 0, asset
             assert metadata["dagster/row_count"].value == weekly_run.table(asset).num_rows
-            assert metadata["preview"].records
+            preview = metadata["preview"]
+            assert isinstance(preview, dg.TableMetadataValue) and preview.records
 
 
 def test_what_became_of_the_source_s_rows_is_on_the_asset(weekly_run: FinishedRun) -> None:
@@ -228,7 +235,8 @@ def test_what_became_of_the_source_s_rows_is_on_the_asset(weekly_run: FinishedRu
     assert event is not None and event.asset_materialization is not None
     metadata = event.asset_materialization.metadata
     for table in SOURCE_TABLES:
-        counts = dict(metadata[table].value)
+        of_source: Any = metadata[table].value
+        counts: dict[str, int] = dict(of_source)
         rows = pq.ParquetFile(weekly_run.source_dir / f"{table}.parquet").metadata.num_rows
         assert counts.pop("in") == rows == sum(counts.values()), table
         assert counts["kept"] > 0, table

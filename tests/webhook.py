@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
 class Webhook:
@@ -16,7 +17,7 @@ class Webhook:
         self.status = 200
         self.may_answer = threading.Event()
         self.may_answer.set()
-        self.received: list[dict] = []
+        self.received: list[dict[str, Any]] = []
         webhook = self
 
         class Handler(BaseHTTPRequestHandler):

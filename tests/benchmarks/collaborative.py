@@ -20,7 +20,9 @@ from study import Study
 from torch_geometric.nn import LightGCN
 
 from holley_assets.evaluation.car_traffic import car_names
+from holley_assets.ranking import EmbeddingScorer
 from holley_assets.ranking.history_counts import LAST_SEEN, history_scorers
+from holley_assets.ranking.scorers import HistoryScorer
 
 FACTORS = 64
 LIGHT_GCN_STEPS = 300
@@ -118,6 +120,7 @@ def _count(study: Study, name: str) -> FloatArray:
         pa.table({"base_sku": nodes["base_sku"], "visitors": visitors}),
         pa.table({"base_sku": nodes["base_sku"], "score": np.log1p(visitors)}),
     )[name]
+    assert isinstance(scorer, HistoryScorer) and isinstance(scorer.vectors, EmbeddingScorer)
     products = pa.array(study.products, pa.string())
     scores = np.tile(
         scorer.vectors.product_embeddings[_index(products, nodes["base_sku"]), 0], (len(emails), 1)
@@ -152,7 +155,8 @@ def als(study: Study, seed: int) -> FloatArray:
         num_threads=1,
     )
     model.fit(ALS_CONFIDENCE * strength.log1p(), show_progress=False)
-    return history.vectors_of_test_users(model.user_factors) @ model.item_factors.T
+    scores: FloatArray = history.vectors_of_test_users(model.user_factors) @ model.item_factors.T
+    return scores
 
 
 def bpr(study: Study, seed: int) -> FloatArray:
@@ -173,7 +177,8 @@ def bpr(study: Study, seed: int) -> FloatArray:
         num_threads=1,
     )
     model.fit(history.strength, show_progress=False)
-    return history.vectors_of_test_users(model.user_factors) @ model.item_factors.T
+    scores: FloatArray = history.vectors_of_test_users(model.user_factors) @ model.item_factors.T
+    return scores
 
 
 def spectral(study: Study, seed: int) -> FloatArray:
@@ -225,11 +230,13 @@ def lightgcn(study: Study, seed: int) -> FloatArray:
         optimiser.step()
     with torch.no_grad():
         vectors = model.get_embedding(adjacency).numpy()
-    return history.vectors_of_test_users(vectors[:num_rows]) @ vectors[num_rows:].T
+    scores: FloatArray = history.vectors_of_test_users(vectors[:num_rows]) @ vectors[num_rows:].T
+    return scores
 
 
 def _index(values: pa.ChunkedArray, vocabulary: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.int64]:
     """Position of each value in ``vocabulary``, −1 where it is not there."""
     known = vocabulary.combine_chunks() if isinstance(vocabulary, pa.ChunkedArray) else vocabulary
     found = pc.index_in(values.cast(pa.string()), value_set=known.cast(pa.string()))
-    return pc.fill_null(found, -1).to_numpy().astype(np.int64)
+    place: npt.NDArray[np.int64] = pc.fill_null(found, -1).to_numpy().astype(np.int64)
+    return place

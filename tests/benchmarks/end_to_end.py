@@ -27,6 +27,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from measure import Measurement, machine, measure
@@ -145,8 +146,8 @@ def read_steps(instance: dg.DagsterInstance) -> tuple[list[Step], dict[str, int]
             materialization = event.step_materialization_data.materialization
             metadata = materialization.metadata
             if materialization.asset_key.to_user_string() == "training_graph":
-                counts = metadata["nodes"].value
-                figures |= {f"{kind} nodes": int(count) for kind, count in counts.items()}  # type: ignore[union-attr]
+                counts: Any = metadata["nodes"].value
+                figures |= {f"{kind} nodes": int(count) for kind, count in counts.items()}
             if "epochs" in metadata:
                 figures["epochs"] = int(metadata["epochs"].value)  # type: ignore[arg-type]
     return sorted(steps.values(), key=lambda step: step.start), figures

@@ -16,6 +16,7 @@ import datetime
 import math
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from statistics import NormalDist
 from tempfile import TemporaryDirectory
@@ -102,6 +103,10 @@ def show(decided: dict[str, list[dict[str, Any]]]) -> None:
         print(f"| {truth} | {shares} | {np.mean(days):.0f} |", flush=True)
 
 
+def _always(table: pa.Table) -> Callable[[datetime.date], pa.Table]:
+    return lambda day: table
+
+
 def simulate_all(kinds: list[str], simulations: int) -> None:
     """How often each kind of experiment is decided in which way."""
     declaration = declare(looks=4, guardrails={"unsubscribe_rate": 0.5})
@@ -109,7 +114,7 @@ def simulate_all(kinds: list[str], simulations: int) -> None:
     decided = {}
     for kind in kinds:
         tables = (simulate(kind, seed) for seed in range(simulations))
-        decided[kind] = [decide(lambda _, table=table: table, declaration) for table in tables]
+        decided[kind] = [decide(_always(table), declaration) for table in tables]
     show(decided)
 
 

@@ -77,11 +77,12 @@ class PlainOptions:
 Convolution = Callable[[int, int, int | None, PlainOptions], nn.Module]
 
 
-class MeanSAGE(SAGEConv):
+class MeanSAGE(SAGEConv):  # type: ignore[misc]  # its package has no types
     """GraphSAGE (Hamilton et al. 2017) with the mean of the neighbours; it knows no weights of edges."""
 
     def forward(self, x: Any, edge_index: Tensor, edge_attr: Tensor | None = None) -> Tensor:
-        return super().forward(x, edge_index)
+        found: Tensor = super().forward(x, edge_index)
+        return found
 
 
 def sage(width: int, hidden: int, edge_dim: int | None, options: PlainOptions) -> nn.Module:
@@ -91,7 +92,7 @@ def sage(width: int, hidden: int, edge_dim: int | None, options: PlainOptions) -
 
 def gat(width: int, hidden: int, edge_dim: int | None, options: PlainOptions) -> nn.Module:
     """Graph attention (Veličković et al. 2018) with the weight of an edge as its feature."""
-    return GATConv(
+    layer: nn.Module = GATConv(
         (width, width),
         hidden // options.heads,
         options.heads,
@@ -100,6 +101,7 @@ def gat(width: int, hidden: int, edge_dim: int | None, options: PlainOptions) ->
         add_self_loops=False,
         residual=True,
     )
+    return layer
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,7 @@ class PlainNetwork(nn.Module):
             {kind: nn.Embedding(data[kind].num_nodes, dim) for kind in data.node_types}
         )
         for table in self.nodes.values():
+            assert isinstance(table, nn.Embedding)
             nn.init.normal_(table.weight, std=dim**-0.5)
         self.tier = nn.Embedding(len(TIERS), dim)
         self.part_type = nn.Embedding(len(data.part_types), options.part_type_dim)
@@ -302,7 +305,8 @@ def _mrr(
 
 
 def _keys(met: Positives, candidates: FittingParts) -> Tensor:
-    return met.user * candidates.num_products + met.product
+    keys: Tensor = met.user * candidates.num_products + met.product
+    return keys
 
 
 def _standardised(features: Tensor) -> Tensor:

@@ -134,4 +134,5 @@ def _dictionary(codes: npt.NDArray[np.int64], values: list[str]) -> pa.Dictionar
 
 def _unit_rows(random: np.random.Generator, rows: int) -> npt.NDArray[np.float32]:
     vectors = random.standard_normal((rows, EMBEDDING_DIM), dtype=np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    of_length_one: npt.NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return of_length_one

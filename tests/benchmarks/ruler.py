@@ -179,7 +179,8 @@ def _places(values: pa.ChunkedArray, vocabulary: pa.ChunkedArray) -> IntArray:
     """Position of each value in ``vocabulary``, −1 where it is not there."""
     known = vocabulary.cast(pa.string()).combine_chunks()
     found = pc.index_in(values.cast(pa.string()), value_set=known)
-    return pc.fill_null(found, -1).to_numpy().astype(np.int64)
+    place: IntArray = pc.fill_null(found, -1).to_numpy().astype(np.int64)
+    return place
 
 
 def recent_purchases(purchases: pa.Table, end: Any, days: int) -> pa.Table:

@@ -75,9 +75,10 @@ class MatrixScorer:
             raise ValueError(f"{self.name}: {found.null_count} candidates have no score")
         columns = found.to_numpy()[candidates.pair_product]
 
-        def score(profiles: IntArray, pairs: IntArray) -> FloatArray:
+        def score(profiles: IntArray, pairs: slice) -> FloatArray:
             rows = profiles if len(self.scores) > 1 else np.zeros(1, np.int64)
-            return self.scores[np.ix_(rows, columns[pairs])].astype(np.float64)
+            found: FloatArray = self.scores[np.ix_(rows, columns[pairs])].astype(np.float64)
+            return found
 
         return score
 
@@ -307,7 +308,7 @@ def finished_results(path: Path, arguments: argparse.Namespace) -> dict[str, Any
     """What ``path`` holds of a study with the same arguments but for its seeds; empty without ``--resume``."""
     if not (arguments.resume and path.is_file()):
         return {}
-    results = json.loads(path.read_text())
+    results: dict[str, Any] = json.loads(path.read_text())
     asked, before = _asked(arguments), results.pop("arguments")
     different = [
         name for name in asked.keys() - {"seeds", "resume", "only"} if asked[name] != before.get(name)

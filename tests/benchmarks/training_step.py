@@ -144,6 +144,7 @@ def compare(data: HeteroData, runs: int, skip_plain: bool) -> list[Measurement]:
     }
     tell(f"graph of {figures}")
     training = Training(data, model, options)
+    assert training.edges is not None, "the loss is that of single edges"
     results = [measure("ours", training.edges.epoch, runs=runs, **figures)]
     del training
     if not skip_plain:

@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from benchmarks.plain_networks import (
+from gnn.small_world import make_graph, make_tables
+from plain_networks import (
     MINIMUM_STRENGTH,
     Convolution,
     PlainGraph,
@@ -17,7 +18,6 @@ from benchmarks.plain_networks import (
     sage,
     train_plain_network,
 )
-from gnn.small_world import make_graph, make_tables
 
 from holley_assets.gnn.graph_schema import INTERACTS, OWNS, REV_INTERACTS
 from holley_assets.gnn.sampling import FittingParts, NegativeOptions

@@ -463,7 +463,7 @@ def test_the_page_shows_slices_layers_and_users_with_a_history(
 
 def test_the_page_shows_what_changed_since_the_run_before(world: Any) -> None:
     """Every measure with its limit and verdict; a first run says that there is none before it."""
-    measures = [
+    measures: list[dict[str, Any]] = [
         {
             "measure": "scores_psi",
             "kind": "drift",

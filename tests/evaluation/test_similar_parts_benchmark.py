@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from benchmarks.similar_parts import (
+from scipy.sparse import csr_matrix
+from similar_parts import (
     cosine,
     directed_vectors,
     first_parts,
@@ -12,7 +13,6 @@ from benchmarks.similar_parts import (
     ordered_pairs,
     within_type,
 )
-from scipy.sparse import csr_matrix
 
 
 def test_pairs_lead_from_the_earlier_to_the_later_within_the_window() -> None:

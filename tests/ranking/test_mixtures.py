@@ -253,18 +253,20 @@ def test_a_mixture_that_is_not_clearly_better_than_the_graph_is_not_taken(
 def test_similarity_counts_as_much_as_it_foretells() -> None:
     """D sells ten times as well as A, which is similar: users with a history choose A, or D all the same."""
     similar = pa.table({"profile": pa.array([1], pa.int32()), "base_sku": ["A"], "similarity": [1.0]})
-    scores = ([1.0, 0.5, 0.5, 10.0], [[0, 0, 0, 0]] * 2, similar)
+    sales, nothing = [1.0, 0.5, 0.5], [[0.0, 0.0, 0.0, 0.0]] * 2
     for chosen, beta in (("A", 10.0), ("D", 0.0)):
-        table = choose(*scores, *((number, 1, "warm", chosen, 1.0) for number in range(20)))
+        rows = [(number, 1, "warm", chosen, 1.0) for number in range(20)]
+        table = choose([*sales, 10.0], nothing, similar, *rows)
         assert chosen_value(table, "beta") == beta
     assert [row["value"] for row in table.to_pylist() if row["parameter"] == "beta"] == list(BETAS)
     # The largest weight makes 101 of one: enough for 100.5 sales, not for 101.5.
-    for sales, beta in ((100.5, 100.0), (101.5, 0.0)):
-        often = ([1.0, 0.5, 0.5, sales], *scores[1:])
-        table = choose(*often, *((number, 1, "warm", "A", 1.0) for number in range(3)))
+    for often, beta in ((100.5, 100.0), (101.5, 0.0)):
+        rows = [(number, 1, "warm", "A", 1.0) for number in range(3)]
+        table = choose([*sales, often], nothing, similar, *rows)
         assert chosen_value(table, "beta") == beta
     # A visit of somebody unknown does not count, whatever was similar.
-    cold = choose(*scores, *((number, 1, "cold", "A", 1.0) for number in range(20)))
+    rows = [(number, 1, "cold", "A", 1.0) for number in range(20)]
+    cold = choose([*sales, 10.0], nothing, similar, *rows)
     assert chosen_value(cold, "beta") == 0.0
 
 

@@ -6,7 +6,7 @@ import datetime
 
 import pyarrow as pa
 import pytest
-from benchmarks.known_cars import parts_of_visitors, true_cars
+from known_cars import parts_of_visitors, true_cars
 
 from holley_assets.sample_data.parameters import SampleParameters
 
