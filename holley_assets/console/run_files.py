@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from holley_assets.console.errors import ConsoleError
-from holley_assets.settings import Settings, SettingsError, load_settings
+from holley_assets.settings import Settings, SettingsError, load_settings, read_settings
 
 _FIRST = "run weekly_retrain first, or set HOLLEY_DATA_DIR to the folder that it wrote to"
 
@@ -82,7 +82,7 @@ class RunFiles:
     def settings(self, run_id: str) -> Settings:
         """Settings that a run froze."""
         try:
-            return Settings.model_validate_json(self.path(run_id, "settings.json").read_text("utf-8"))
+            return read_settings(self.path(run_id, "settings.json").read_text("utf-8"))
         except ValidationError:
             raise ConsoleError(
                 f"The settings of run {run_id} are of another version of this project: run weekly_retrain again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from importlib import resources
@@ -23,6 +24,14 @@ def page_template(package: str, name: str, filters: dict[str, Callable[..., Any]
     Args:
         filters: by the names that the template calls.
     """
+    return _compiled(package, name, tuple(sorted(filters.items())))
+
+
+@functools.cache
+def _compiled(
+    package: str, name: str, filters: tuple[tuple[str, Callable[..., Any]], ...]
+) -> jinja2.Template:
+    """The template, compiled once for all pages of a process."""
     environment = jinja2.Environment(
         autoescape=True,
         undefined=jinja2.StrictUndefined,

@@ -19,7 +19,7 @@ from holley_assets.ranking.ranker import RankingOptions
 from holley_assets.resources.io_manager import asset_file
 from holley_assets.resources.settings_resource import SettingsResource, open_store, settings_key
 from holley_assets.resources.storage.artifacts import ArtifactStore, Reference
-from holley_assets.settings import Settings, SettingsError
+from holley_assets.settings import Settings, SettingsError, read_settings
 
 if TYPE_CHECKING:
     from dagstermill import DagstermillExecutionContext
@@ -83,7 +83,7 @@ class ExploredTables:
         run_id = str(self.table("serving_graph")["run_id"][0])
         text = self._store.local_path(settings_key(run_id)).read_text(encoding="utf-8")
         try:
-            return Settings.model_validate_json(text)
+            return read_settings(text)
         except ValidationError:
             raise SettingsError(
                 f"the settings of run {run_id} are of another version of this project: run weekly_retrain again"

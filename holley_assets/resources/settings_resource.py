@@ -17,7 +17,7 @@ from holley_assets.core.event_log import run_lineage
 from holley_assets.resources.storage.bucket import BucketStore
 from holley_assets.resources.storage.interface import FileStore, FolderStore, publish_text
 from holley_assets.resources.versions import versions
-from holley_assets.settings import Settings, load_settings
+from holley_assets.settings import Settings, load_settings, read_settings
 
 SETTINGS_FILE = "settings.json"
 VERSIONS_FILE = "versions.json"
@@ -79,7 +79,7 @@ class SettingsResource(dg.ConfigurableResource["SettingsResource"]):
             with contextlib.suppress(FileNotFoundError):
                 text = store.local_path(settings_key(run_id)).read_text(encoding="utf-8")
                 try:
-                    return Settings.model_validate_json(text)
+                    return read_settings(text)
                 except ValidationError:
                     # Of a version of this project with other settings.
                     return None

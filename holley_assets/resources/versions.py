@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import platform
 from importlib import metadata
@@ -14,12 +15,19 @@ _CODE = {".py", ".sql", ".csv"}
 
 def versions() -> dict[str, str]:
     """Version of Python, of every installed package by name, and ``code``: a hash of the project's own sources."""
-    packages = {found.name.lower().replace("_", "-"): found.version for found in metadata.distributions()}
     return {
         "python": platform.python_version(),
         "code": code_hash(_PACKAGE),
-        **dict(sorted(packages.items())),
+        **_package_versions(),
     }
+
+
+# A process imports each package once, so that what it works with does not change.
+@functools.cache
+def _package_versions() -> dict[str, str]:
+    """Version of every installed package by name, in the order of names."""
+    found = (distribution.metadata for distribution in metadata.distributions())
+    return dict(sorted((about["Name"].lower().replace("_", "-"), about["Version"]) for about in found))
 
 
 def code_hash(package: Path) -> str:

@@ -21,6 +21,7 @@ from holley_assets.settings.loading import (
     load_section,
     load_settings,
     load_settings_of_switch,
+    read_settings,
     unknown_variables,
 )
 from holley_assets.settings.run import RunSettings, is_production
@@ -78,6 +79,7 @@ __all__ = [
     "load_settings",
     "load_settings_of_switch",
     "parse_day",
+    "read_settings",
     "unknown_variables",
     "variable_name",
 ]

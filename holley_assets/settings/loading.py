@@ -201,7 +201,27 @@ def load_settings() -> Settings:
             that production needs and that is not set.
     """
     # A step asks for them dozens of times, and reading some hundred variables takes ten milliseconds.
-    return _load(frozenset(item for item in os.environ.items() if item[0].upper().startswith(PREFIX)))
+    return _load(_environment())
+
+
+def read_settings(text: str) -> Settings:
+    """Settings as a run wrote them down; those that are not written, such as passwords, as the environment has them.
+
+    Raises:
+        ValidationError: they are of a version of this project with other settings.
+    """
+    # A step asks for them several times, and each section looks at the whole environment.
+    return _read(text, _environment())
+
+
+@functools.lru_cache(maxsize=1)
+def _read(text: str, environment: frozenset[tuple[str, str]]) -> Settings:
+    """Settings of ``text`` and of ``environment``, which is that of the process."""
+    return Settings.model_validate_json(text)
+
+
+def _environment() -> frozenset[tuple[str, str]]:
+    return frozenset(item for item in os.environ.items() if item[0].upper().startswith(PREFIX))
 
 
 @functools.lru_cache(maxsize=1)

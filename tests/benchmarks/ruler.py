@@ -318,18 +318,20 @@ def run_cell(study: RulerStudy, seed: int, names: list[str]) -> dict[str, Any]:
     systems: dict[str, Any] = {}
     for name in dict.fromkeys([BASELINE, ORACLE, *names]):
         reset_peak()
-        start = time.monotonic()
+        start, processor = time.monotonic(), time.process_time()
         values = SYSTEMS[name](study, seed)[EXPECTED]
         systems[name] = {
             **study.panel.summary(values),
             "seconds": time.monotonic() - start,
+            # What other work on the machine does not change.
+            "cpu_seconds": time.process_time() - processor,
             # Of the process while the system runs: the tables of the study stand in it too.
             "peak_mib": status("VmHWM"),
         }
         tell(
             f"{study.name}: {name} cold {100 * (systems[name]['cold'] or 0):.2f}, with a history "
             f"{100 * (systems[name]['history'] or 0):.2f} ({systems[name]['seconds']:.0f} s, "
-            f"{systems[name]['peak_mib']:,.0f} MiB)"
+            f"{systems[name]['cpu_seconds']:.0f} s of processors, {systems[name]['peak_mib']:,.0f} MiB)"
         )
     return systems
 

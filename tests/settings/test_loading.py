@@ -6,7 +6,7 @@ import os
 from typing import ClassVar
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import SettingsConfigDict
 
 from holley_assets.settings import (
@@ -16,6 +16,7 @@ from holley_assets.settings import (
     likely_setting,
     load_settings,
     loading,
+    read_settings,
     variable_name,
 )
 
@@ -174,3 +175,21 @@ def test_the_setting_that_was_meant_is_found_and_no_other() -> None:
     assert likely_setting("HOLLEY_SAMPLE_USER") == "HOLLEY_SAMPLE_USERS"
     assert likely_setting("HOLLEY_DATADIR") == "HOLLEY_DATA_DIR"
     assert likely_setting("HOLLEY_TOKEN") is None and likely_setting("HOLLEY_SAMPLE_COLOUR") is None
+
+
+def test_a_run_s_settings_are_read_with_the_secrets_of_the_present(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Reading is remembered: neither another text nor another secret may give what was read before.
+    monkeypatch.setenv("HOLLEY_ALERT_URLS", "json://first.example")
+    monkeypatch.setenv("HOLLEY_SAMPLE_USERS", "700")
+    written = load_settings().model_dump_json()
+    monkeypatch.setenv("HOLLEY_SAMPLE_USERS", "800")
+    assert "first.example" not in written
+    assert read_settings(written).run.sample_users == 700
+    monkeypatch.setenv("HOLLEY_ALERT_URLS", "json://second.example")
+    urls = read_settings(written).alerts.urls
+    assert urls is not None
+    assert urls.get_secret_value() == "json://second.example"
+    other = read_settings(load_settings().model_dump_json())
+    assert other.run.sample_users == 800
+    with pytest.raises(ValidationError):
+        read_settings('{"run": {}}')
