@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import grpc
@@ -26,6 +27,7 @@ from google.cloud.bigquery_storage import BigQueryReadClient
 from google.cloud.bigquery_storage_v1.services.big_query_read.transports import BigQueryReadGrpcTransport
 
 from holley_assets.resources.warehouse.bigquery.schema import schema_of_arrow
+from holley_assets.resources.warehouse.duckdb.rows import only_row
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 from holley_assets.resources.warehouse.sql_files import Datasets
 from holley_assets.settings import BigQuerySettings
@@ -54,9 +56,9 @@ class BigQueryEmulator:
             client_options=ClientOptions(api_endpoint=self.url),
         )
 
-    def settings(self, **changes: object) -> BigQuerySettings:
+    def settings(self, **changes: Any) -> BigQuerySettings:
         """Settings of a warehouse on this emulator; keywords change or add to them."""
-        return BigQuerySettings(**{"project": self.project, "emulator": self.url, **changes})  # type: ignore[arg-type]
+        return BigQuerySettings(**{"project": self.project, "emulator": self.url, **changes})
 
     def create_datasets(self, *names: str) -> None:
         """Make datasets, where they are not there yet."""
@@ -126,7 +128,7 @@ def _home_with_spatial(home: Path) -> Path:
     assert specification and specification.origin, "duckdb-extension-spatial is in the development extra"
     (extension,) = Path(specification.origin).parent.glob("extensions/*/*.duckdb_extension")
     connection = duckdb.connect()
-    (platform,) = connection.execute("PRAGMA platform").fetchone()  # type: ignore[misc]
+    (platform,) = only_row(connection.execute("PRAGMA platform"))
     folder = home / ".duckdb" / "extensions" / f"v{duckdb.__version__}" / platform
     folder.mkdir(parents=True)
     shutil.copy(extension, folder)

@@ -82,7 +82,7 @@ def open_duckdb(folder: Path) -> Warehouse:
     from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
 
     connect = duckdb.connect
-    duckdb.connect = lambda *args, **kwargs: CountedConnection(connect(*args, **kwargs))  # type: ignore
+    duckdb.connect = lambda *args, **kwargs: CountedConnection(connect(*args, **kwargs))  # type: ignore[assignment]
     return DuckDBWarehouse(
         sources={}, assets={}, database=folder / "warehouse.duckdb", temporary_directory=folder / "tmp"
     )

@@ -38,6 +38,7 @@ from small_run import PROJECT, SMALL_RUN, execute_job
 # Imported before the first fork, so that a child is about its work from its first moment on.
 import holley_assets.definitions
 import holley_assets.resources.tracking.model_registry  # noqa: F401
+from holley_assets.resources.warehouse.duckdb.rows import only_row
 
 ASSETS = ["mixed_recommendations", "serving_table"]
 SHARES = ("25", "50")
@@ -75,7 +76,7 @@ def publish(home: Path, data: Path, share: str, fuse: int = -1) -> None:
 
     os.environ["HOLLEY_SERVING_SHARE"] = share
     connect = duckdb.connect
-    duckdb.connect = lambda *args, **kwargs: CountedConnection(connect(*args, **kwargs))  # type: ignore
+    duckdb.connect = lambda *args, **kwargs: CountedConnection(connect(*args, **kwargs))  # type: ignore[assignment]
     FUSE.light(fuse)
     lease, run_id = FolderLease(data), str(uuid.uuid4())
     assert lease.acquire(Holder.here(run_id, "daily_score")) is None
@@ -112,9 +113,9 @@ def look(data: Path) -> dict[str, str]:
                 rows = (
                     "SELECT string_agg(md5(t::VARCHAR), '' ORDER BY email_lower) FROM holley_serving.{} AS t"
                 )
-                (table,) = connection.execute(rows.format("email_recommendations")).fetchone()  # type: ignore[misc]
+                (table,) = only_row(connection.execute(rows.format("email_recommendations")))
                 states = "SELECT string_agg(state, ' ' ORDER BY decided_at) FROM holley_serving.{}"
-                (switch,) = connection.execute(states.format("email_recommendations_switch")).fetchone()  # type: ignore
+                (switch,) = only_row(connection.execute(states.format("email_recommendations_switch")))
             path.write_text(json.dumps({"table": str(hash_of(table)), "switch": switch}))
 
         assert ended_well(in_child(read)), "the warehouse cannot be read"

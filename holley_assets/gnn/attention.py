@@ -13,11 +13,14 @@ The mathematics is ``GATConv``'s (Veličković et al. 2018, arXiv:1710.10903), w
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from holley_assets.gnn.adjacency import Adjacency, HeadEdges
+from holley_assets.gnn.autograd import apply
 from holley_assets.gnn.dropout import dropout
 from holley_assets.gnn.ragged import sampled_products, weighted_sum
 
@@ -29,13 +32,13 @@ class _WeightedSum(torch.autograd.Function):
     """``out[t] = Σ_{edges s→t} weight · x[s]`` without a message tensor."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, edges: HeadEdges) -> Tensor:  # type: ignore[no-untyped-def]
+    def forward(ctx: Any, x: Tensor, weight: Tensor, edges: HeadEdges) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.edges = edges
         return weighted_sum(x, edges.source, edges.offsets, weight)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # type: ignore[no-untyped-def]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         edges: HeadEdges = ctx.edges
         grad = grad.contiguous()
@@ -48,7 +51,7 @@ class _EdgeSoftmax(torch.autograd.Function):
     """Softmax of ``[num_entries]`` logits over the entries of each of ``num_rows`` target rows."""
 
     @staticmethod
-    def forward(ctx, logits: Tensor, row: Tensor, num_rows: int) -> Tensor:  # type: ignore[no-untyped-def]
+    def forward(ctx: Any, logits: Tensor, row: Tensor, num_rows: int) -> Tensor:
         top = logits.new_full((num_rows,), -torch.inf).scatter_reduce_(0, row, logits, "amax")
         weight = (logits - top[row]).exp_()
         total = logits.new_zeros(num_rows).index_add_(0, row, weight)
@@ -58,7 +61,7 @@ class _EdgeSoftmax(torch.autograd.Function):
         return weight
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[no-untyped-def]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         weight, row = ctx.saved_tensors
         flow = weight * grad
         total = flow.new_zeros(ctx.num_rows).index_add_(0, row, flow)
@@ -109,8 +112,7 @@ class SparseGATConv(nn.Module):
         )
         if adjacency.log_multiplicity is not None:
             logits = logits + adjacency.log_multiplicity[edges.edge // self.heads]
-        weight: Tensor = _EdgeSoftmax.apply(logits, edges.target, len(edges.offsets))  # type: ignore[no-untyped-call]
-        return weight
+        return apply(_EdgeSoftmax, logits, edges.target, len(edges.offsets))
 
     def forward(
         self,
@@ -125,7 +127,7 @@ class SparseGATConv(nn.Module):
         x_source, x_target = x if isinstance(x, tuple) else (x, x)
         weight = dropout(self.attention(x_source, x_target, adjacency), self.dropout, self.training)
         rows = self.source(x_source).view(-1, self.channels)
-        messages: Tensor = _WeightedSum.apply(rows, weight, adjacency.heads(self.heads))  # type: ignore[no-untyped-call]
+        messages = apply(_WeightedSum, rows, weight, adjacency.heads(self.heads))
         return messages.view(len(x_target), -1)
 
 

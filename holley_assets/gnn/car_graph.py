@@ -7,6 +7,8 @@ most like it. So a car that nobody ever visited speaks with the voice of its sib
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -14,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
+from holley_assets.gnn.autograd import apply
 from holley_assets.gnn.ragged import row_offsets, weighted_sum
 
 # Classes that a class hears of. On samples 6, 15, 30 and 60 did equally well.
@@ -83,18 +86,17 @@ class CarGraph:
 
     def spread(self, x: Float[Tensor, "classes channels"]) -> Float[Tensor, "classes channels"]:
         """What each class hears of ``x``: the weighted mean of its neighbours."""
-        spread: Tensor = _Spread.apply(x.contiguous(), self)  # type: ignore[no-untyped-call]
-        return spread
+        return apply(_Spread, x.contiguous(), self)
 
 
 class _Spread(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, graph: CarGraph) -> Tensor:  # type: ignore[no-untyped-def]
+    def forward(ctx: Any, x: Tensor, graph: CarGraph) -> Tensor:
         ctx.graph = graph
         return weighted_sum(x, graph.source, graph.offsets, graph.weight.to(x.dtype))
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         graph: CarGraph = ctx.graph
         weight = graph.back_weight.to(grad.dtype)
         return weighted_sum(grad.contiguous(), graph.back_target, graph.back_offsets, weight), None

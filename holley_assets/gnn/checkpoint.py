@@ -79,7 +79,7 @@ class Checkpoint:
     state: dict[str, Tensor]
     options: ModelOptions
     vocabularies: dict[str, list[str]]
-    history: list[dict[str, float]]
+    history: list[dict[str, Any]]
     best_epoch: int
     stages: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 

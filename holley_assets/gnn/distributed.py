@@ -83,7 +83,7 @@ def train_in_processes(
             raise DistributedTrainingError(f"training in {processes} processes: {_first_error(error_path)}")
         checkpoint = Checkpoint.load(output)
         how = json.loads(output.with_suffix(".json").read_text(encoding="utf-8"))
-    history = [Epoch(**epoch) for epoch in checkpoint.history]  # type: ignore[arg-type]
+    history = [Epoch(**epoch) for epoch in checkpoint.history]
     return TrainingResult(checkpoint, history, how["stopped_early"], how["warm_start_weights"])
 
 

@@ -6,9 +6,13 @@ the layers around it. Sixteen bits of a number are enough for one entry.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from holley_assets.gnn.autograd import apply
 
 _LEVELS = 1 << 16
 _LOWEST = -(1 << 15)
@@ -16,7 +20,7 @@ _LOWEST = -(1 << 15)
 
 class _Dropout(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, probability: float) -> Tensor:  # type: ignore[no-untyped-def]
+    def forward(ctx: Any, x: Tensor, probability: float) -> Tensor:
         dropped = round(probability * _LEVELS)
         ctx.scale = _LEVELS / (_LEVELS - dropped)
         numbers = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(1 << 63), None)
@@ -25,7 +29,7 @@ class _Dropout(torch.autograd.Function):
         return kept
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return (grad * ctx.scale).masked_fill_(ctx.drop, 0.0), None
 
 
@@ -33,8 +37,7 @@ def dropout(x: Float[Tensor, "*shape"], probability: float, training: bool) -> F
     """``torch.nn.functional.dropout``, with the probability rounded to 1/65536 on a CPU."""
     if not training or not 0.0 < probability < 1.0 or x.device.type != "cpu":
         return nn.functional.dropout(x, probability, training)
-    kept: Tensor = _Dropout.apply(x, probability)  # type: ignore[no-untyped-call]
-    return kept
+    return apply(_Dropout, x, probability)
 
 
 class Dropout(nn.Dropout):

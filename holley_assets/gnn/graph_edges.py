@@ -109,8 +109,10 @@ def add_edges(
             known_index(joined_key(tables.fits_edges, "make", "model"), vehicle_keys, "fits_edges"),
         ]
     )
+    store = data[INTERACTS]
+    interactions = InteractionEdges(store.edge_index, store.weight, store.orders)
     demand, orders = vehicle_demand(
-        torch.from_numpy(fits), data["user"].vehicle, data[INTERACTS], len(vehicle_keys)
+        torch.from_numpy(fits), data["user"].vehicle, interactions, len(vehicle_keys)
     )
     _add_relation(data, FITS, REV_FITS, fits, demand.numpy(), orders.numpy())
 
@@ -130,10 +132,19 @@ def add_edges(
             _add_pairs_of_parts(data, relation, pairs_of_parts, prefix, product_vocabulary)
 
 
+@dataclass(frozen=True)
+class InteractionEdges:
+    """User and product of edges, the sum of what the interactions weigh, and of the orders alone."""
+
+    edge_index: Int[Tensor, "2 edges"]
+    weight: Float[Tensor, "edges"]
+    orders: Float[Tensor, "edges"]
+
+
 def vehicle_demand(
     fits: Int[Tensor, "2 fits"],
     vehicle_of_user: Int[Tensor, "profiles"],
-    interactions: object,
+    interactions: InteractionEdges,
     num_vehicles: int,
 ) -> tuple[Float32[Tensor, "fits"], Float32[Tensor, "fits"]]:
     """Demand of each vehicle's owners for each part that fits it.
@@ -141,12 +152,12 @@ def vehicle_demand(
     Args:
         fits: product and vehicle of each fits edge.
         vehicle_of_user: vehicle of each user node.
-        interactions: a store with ``edge_index``, ``weight`` and ``orders`` of user–product edges.
+        interactions: user–product edges.
 
     Returns:
         ``ln(1 + Σ weight)`` and ``ln(1 + Σ orders)`` over the owners.
     """
-    edge_index, weight, orders = interactions.edge_index, interactions.weight, interactions.orders  # type: ignore[attr-defined]
+    edge_index, weight, orders = interactions.edge_index, interactions.weight, interactions.orders
     pair = edge_index[1] * num_vehicles + vehicle_of_user[edge_index[0]]
     distinct, inverse = torch.unique(pair, return_inverse=True)
     fits_pair = fits[0] * num_vehicles + fits[1]

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool
 from torch import Tensor
 from torch_geometric.data import HeteroData
 
 from holley_assets.gnn.adjacency import Adjacency
-from holley_assets.gnn.graph_edges import vehicle_demand
+from holley_assets.gnn.graph_edges import InteractionEdges, vehicle_demand
 from holley_assets.gnn.graph_schema import FITS, INTERACTS, REV_FITS, REV_INTERACTS
 from holley_assets.gnn.model import adjacencies_of
 
 Adjacencies = dict[tuple[str, str, str], Adjacency]
-
-
-@dataclass(frozen=True)
-class _Interactions:
-    edge_index: Int[Tensor, "2 edges"]
-    weight: Float[Tensor, "edges"]
-    orders: Float[Tensor, "edges"]
 
 
 class MessageGraph:
@@ -39,7 +30,7 @@ class MessageGraph:
         """
         store, num_users = self.data[INTERACTS], self.data["user"].num_nodes
         num_products, num_vehicles = self.data["product"].num_nodes, self.data["vehicle"].num_nodes
-        kept = _Interactions(store.edge_index[:, keep], store.weight[keep], store.orders[keep])
+        kept = InteractionEdges(store.edge_index[:, keep], store.weight[keep], store.orders[keep])
         features = store.edge_attr[keep]
         owners = vehicle_demand(self.data[FITS].edge_index, self.data["user"].vehicle, kept, num_vehicles)
         demand = torch.stack(owners, dim=1).to(features.dtype)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from holley_assets.gnn.autograd import apply
 
 
 def row_offsets(rows: Int[Tensor, "entries"], count: int) -> Int[Tensor, "{count}"]:
@@ -91,13 +94,13 @@ class _RaggedScores(torch.autograd.Function):
     """:func:`ragged_scores` with gradients."""
 
     @staticmethod
-    def forward(ctx, left: Tensor, right: Tensor, pairs: RaggedPairs) -> Tensor:  # type: ignore[no-untyped-def]
+    def forward(ctx: Any, left: Tensor, right: Tensor, pairs: RaggedPairs) -> Tensor:
         ctx.save_for_backward(left, right)
         ctx.pairs = pairs
         return sampled_products(left, right, pairs.index, pairs.offsets, pairs.row)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         left, right = ctx.saved_tensors
         pairs: RaggedPairs = ctx.pairs
         grad = grad.contiguous()
@@ -114,8 +117,7 @@ def ragged_scores(
     left: Float[Tensor, "rows channels"], right: Float[Tensor, "nodes channels"], pairs: RaggedPairs
 ) -> Float[Tensor, "pairs"]:
     """``left[row[i]] · right[index[i]]`` for each ``i`` of ``pairs``, without gathering either side."""
-    scores: Tensor = _RaggedScores.apply(left.contiguous(), right.contiguous(), pairs)  # type: ignore[no-untyped-call]
-    return scores
+    return apply(_RaggedScores, left.contiguous(), right.contiguous(), pairs)
 
 
 def ragged_rows(

@@ -92,8 +92,9 @@ def train(
     state = group.bytes_of_first(saved, options.device)
     if state is None or not restore(run, state, identity):
         run.record(Epoch(0, None, None, None, None, None, 0.0), time.monotonic())
-    for epoch in run.history if on_epoch else ():
-        on_epoch(epoch)  # type: ignore[misc]
+    if on_epoch:
+        for epoch in run.history:
+            on_epoch(epoch)
     while not run.finished:
         start = time.monotonic()
         run.record(run.advance(), start)

@@ -149,7 +149,8 @@ def read_steps(instance: dg.DagsterInstance) -> tuple[list[Step], dict[str, int]
                 counts: Any = metadata["nodes"].value
                 figures |= {f"{kind} nodes": int(count) for kind, count in counts.items()}
             if "epochs" in metadata:
-                figures["epochs"] = int(metadata["epochs"].value)  # type: ignore[arg-type]
+                epochs: Any = metadata["epochs"].value
+                figures["epochs"] = int(epochs)
     return sorted(steps.values(), key=lambda step: step.start), figures
 
 

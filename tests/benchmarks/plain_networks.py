@@ -287,7 +287,8 @@ def edge_loss(
 @torch.no_grad()
 def _vectors(model: PlainNetwork, edges: Any, weights: Any) -> tuple[Tensor, Tensor]:
     model.eval()
-    return model(edges, weights)  # type: ignore[no-any-return]
+    vectors: tuple[Tensor, Tensor] = model(edges, weights)
+    return vectors
 
 
 def _mrr(

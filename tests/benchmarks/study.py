@@ -137,7 +137,8 @@ class Study:
     @property
     def products(self) -> list[str]:
         """Base SKU of each product node."""
-        return self.graph.data.products  # type: ignore[no-any-return]
+        products: list[str] = self.graph.data.products
+        return products
 
     def measure(self, scorer: Scorer, users: pa.Table | None = None) -> UserMetrics:
         """Metrics of every test user, ranked by ``scorer`` with the rules."""

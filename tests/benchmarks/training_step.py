@@ -92,7 +92,8 @@ class PlainHeteroGAT(nn.Module):
                 kind: nn.functional.elu(state)
                 for kind, state in layer(x, edges, edge_attr_dict=features).items()
             }
-        return tuple(nn.functional.normalize(self.towers[kind](x[kind])) for kind in ("user", "product"))  # type: ignore[return-value]
+        user, product = (nn.functional.normalize(self.towers[kind](x[kind])) for kind in ("user", "product"))
+        return user, product
 
 
 class PlainTraining:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import numpy as np
 import pyarrow as pa
@@ -209,13 +210,15 @@ def slow_metrics(ranking: list[str], clicked: set[str]) -> dict[str, float]:
 
 @given(rankings=rankings_strategy, clicks=clicks_strategy, order=st.randoms(use_true_random=False))
 @settings(max_examples=60)
-def test_agrees_with_a_slow_reference_in_any_row_order(rankings: Rows, clicks: Rows, order: object) -> None:
+def test_agrees_with_a_slow_reference_in_any_row_order(
+    rankings: Rows, clicks: Rows, order: random.Random
+) -> None:
     """The hit matrix gives what the definitions give, whatever order the rows come in."""
     table = rankings_table({"gnn": rankings})
     if table.num_rows == 0:
         return
     rows = list(range(table.num_rows))
-    order.shuffle(rows)  # type: ignore[attr-defined]
+    order.shuffle(rows)
     tiers = dict.fromkeys(USERS, "cold")
     measured = compute_metrics(table.take(rows), clicks_table(clicks), users_table(tiers), ["gnn"])["gnn"]
     expected = [slow_metrics(rankings.get(user, []), set(parts)) for user, parts in clicks.items()]

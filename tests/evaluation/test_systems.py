@@ -68,7 +68,9 @@ def test_a_system_with_a_score_column_is_one_entry(monkeypatch: pytest.MonkeyPat
     table = popularity_table("sql_score", "popularity_score", "similar_score")
     scorers = system_scorers(table, MODEL, MIXED, seed=0)
     assert list(scorers)[-1] == "sql_other"
-    assert scorers["sql_other"].table["score"].to_pylist() == [3.0]  # type: ignore[attr-defined]
+    other = scorers["sql_other"]
+    assert isinstance(other, PairScorer)
+    assert other.table["score"].to_pylist() == [3.0]
 
 
 def test_without_mixtures_they_are_left_out() -> None:

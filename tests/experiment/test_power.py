@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -116,9 +117,14 @@ def test_a_plan_shorter_than_a_week_of_users_and_their_window() -> None:
     ],
 )
 def test_impossible_users_are_refused(fields: dict[str, float], words: str) -> None:
-    usual = {"mean": 0.1, "variance": 0.09, "users_in_the_first_week": 1, "new_users_a_week": 1}
+    usual: dict[str, Any] = {
+        "mean": 0.1,
+        "variance": 0.09,
+        "users_in_the_first_week": 1,
+        "new_users_a_week": 1,
+    }
     with pytest.raises(ValueError, match=words):
-        RecentUsers(**(usual | fields))  # type: ignore[arg-type]
+        RecentUsers(**(usual | fields))
 
 
 @pytest.mark.parametrize(
