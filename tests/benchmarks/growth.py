@@ -14,6 +14,8 @@ Entry = dict[str, Any]
 SHORTEST_SECONDS = 1.0
 # Two sizes have an exponent, but do not show whether it stays.
 LEAST_SIZES = 3
+# A stage that takes as long as one of its steps at every size is that step.
+SAME_SHARE = 0.02
 # Lines of the picture, the longest steps; more of them cannot be told apart.
 LINES = 8
 KINDS = ("seconds", "cpu_seconds", "peak_mib")
@@ -30,12 +32,24 @@ def series_of(entries: Sequence[Entry]) -> list[list[Entry]]:
 
 
 def grown(series: Sequence[Entry]) -> dict[str, list[dict[str, float]]]:
-    """What was measured at every size, by name, the longest at the greatest size first."""
+    """What was measured at every size, by name, the longest at the greatest size first; of a stage and its only step
+    the step."""
     by_name = [{each["name"]: each for each in entry["measurements"]} for entry in series]
     names = [name for name in by_name[-1] if all(name in known for known in by_name)]
     long = [name for name in names if by_name[-1][name]["seconds"] >= SHORTEST_SECONDS]
     long.sort(key=lambda name: -by_name[-1][name]["seconds"])
-    return {name: [known[name] for known in by_name] for name in long}
+    found: dict[str, list[dict[str, float]]] = {}
+    for name in long:
+        measured = [known[name] for known in by_name]
+        # The stage stands before its step, because it takes a moment longer.
+        if found and all(map(_is_same, measured, found[next(reversed(found))])):
+            found.popitem()
+        found[name] = measured
+    return found
+
+
+def _is_same(one: dict[str, float], other: dict[str, float]) -> bool:
+    return all(abs(one[kind] - other[kind]) <= SAME_SHARE * other[kind] for kind in KINDS)
 
 
 def exponents(sizes: Sequence[float], measured: Sequence[dict[str, float]]) -> list[float]:

@@ -137,6 +137,18 @@ def test_three_sizes_of_one_day_and_machine_tell_how_a_step_grows(speed: ModuleT
     assert (tmp_path / "growth.svg").read_bytes().startswith(b"<?xml")
 
 
+@pytest.mark.parametrize(("longer", "rows"), [(1.02, ["step"]), (1.03, ["stage", "step"])])
+def test_of_a_stage_and_its_only_step_the_step_is_shown(
+    speed: ModuleType, longer: float, rows: list[str]
+) -> None:
+    """A stage that takes as long as a step at every size is that step; one that takes 3 % longer has more in it."""
+    series = [
+        entry("2026-11-25", users=users, step=float(users), stage=users * longer) for users in (100, 200, 400)
+    ]
+    table = speed.growth_table(series).splitlines()[2:]
+    assert [line.split(" | ")[0].strip("| ") for line in table] == rows
+
+
 @pytest.mark.parametrize(
     "page", ["", "{begin}", "{end} {begin}", "{begin} {end} {end}", "{begin} {begin} {end}"]
 )
