@@ -13,7 +13,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
@@ -174,7 +174,7 @@ def hold(
         raise
 
 
-def release(leases: list[Lease]) -> None:
+def release(leases: Sequence[Lease]) -> None:
     """Let leases go, whatever happens to one of them."""
     with contextlib.ExitStack() as stack:
         for lease in leases:

@@ -250,12 +250,12 @@ def plant_in_fitment(source: Path) -> Counter[str]:
         if year.isdigit() and make and model:
             fitting = {item["product_number"] for item in row["products"] or [] if item["product_number"]}
             years[make, model][int(year)] |= fitting
-    ranges = []
+    ranges: list[dict[str, Any]] = []
     for (make, model), of_year in years.items():
-        for year in of_year:
-            common = of_year[year] & of_year.get(year + 1, set())
+        for first in of_year:
+            common = of_year[first] & of_year.get(first + 1, set())
             if common:
-                text = f"{year}-{year + 1}" if year % 2 else f"{year % 100:02}-{(year + 1) % 100:02}"
+                text = f"{first}-{first + 1}" if first % 2 else f"{first % 100:02}-{(first + 1) % 100:02}"
                 products = [{"product_number": sku} for sku in sorted(common)]
                 ranges.append({"v1_year": text, "v1_make": make, "v1_model": model, "products": products})
     for number, row in enumerate(rows):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -16,6 +17,7 @@ import pytest
 from small_run import FinishedRun, execute_job, failure_of, read_asset
 
 from holley_assets.pipeline import delivery
+from holley_assets.ranking.recommendations import wide_table
 
 EVENTS = "ingestion_unified_schema_incremental"
 USERS = "ingestion_unified_attributes_schema_incremental"
@@ -123,9 +125,9 @@ def test_a_broken_rule_stops_the_delivery_and_leaves_the_output(
 ) -> None:
     run, instance = continued_run
     before = delivered(run.data_dir)
-    honest = delivery.wide_table
+    honest = wide_table
 
-    def careless(*args: object, **kwargs: object) -> tuple[pa.Table, dict[str, int]]:
+    def careless(*args: Any, **kwargs: Any) -> tuple[pa.Table, dict[str, int]]:
         table, dropped = honest(*args, **kwargs)
         place = table.schema.get_field_index("rec1_price")
         return table.set_column(place, "rec1_price", pa.array(np.full(table.num_rows, 49.99))), dropped
@@ -138,7 +140,8 @@ def test_a_broken_rule_stops_the_delivery_and_leaves_the_output(
     ]
     assert check.check_name == "every_price_reaches_the_minimum"
     assert check.metadata["violations"].value == before.num_rows
-    assert len(check.metadata["examples"].records) == 3
+    examples = check.metadata["examples"]
+    assert isinstance(examples, dg.TableMetadataValue) and len(examples.records) == 3
     assert "@" not in repr(check.metadata), "an example names nobody"
     assert "recommendations_table" not in [event.step_key for event in result.get_step_success_events()]
     assert delivered(run.data_dir).equals(before)

@@ -94,7 +94,7 @@ class InMemory(dg.InMemoryIOManager):
     """Gives an asset tables that no asset of the test makes."""
 
     def __init__(self, tables: dict[str, pa.Table]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.tables = tables
 
     def load_input(self, context: dg.InputContext) -> pa.Table:

@@ -254,10 +254,10 @@ def test_the_first_delivery_is_read_on_its_day(
         if event.asset_key == dg.AssetKey("experiment_readout")
     ]
     assert shown["decision"].value == "keep running"
-    assert shown["next_share"].value.startswith("50%: No look since 2026-02-08 has been read")
+    assert str(shown["next_share"].value).startswith("50%: No look since 2026-02-08 has been read")
     assert "tracking_problem" not in shown
     client = mlflow_client(delivery.run.data_dir)
-    run = client.get_run(shown["mlflow_run"].value)
+    run = client.get_run(str(shown["mlflow_run"].value))
     assert run.data.tags["experiment"] == "spring" and run.data.tags["decision"] == "keep running"
     assert run.data.metrics["users.graph"] + run.data.metrics["users.sql"] == served.num_rows
     files = {file.path for file in client.list_artifacts(run.info.run_id)}

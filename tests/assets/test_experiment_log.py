@@ -65,7 +65,7 @@ class World:
         )
 
     def frozen_rows(self) -> int:
-        return self.warehouse.read_table("holley_serving", "experiment_declarations").num_rows
+        return len(self.warehouse.read_table("holley_serving", "experiment_declarations"))
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def outputs_of(notebook: NotebookNode) -> str:
 
 
 def cell(source: str, *tags: str) -> NotebookNode:
-    made = nbformat.v4.new_code_cell(source)
+    made: NotebookNode = nbformat.v4.new_code_cell(source)
     made.metadata["tags"] = list(tags)
     return made
 
@@ -55,7 +55,7 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[NotebookNod
         def __str__(self) -> str:
             metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
             nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), super().__str__())
-            return super().__str__()
+            return str(super().__str__())
 
     monkeypatch.setattr(exploration, "NOTEBOOK", Lazily(tmp_path / "failing.ipynb"))
     return cells
@@ -120,11 +120,12 @@ def test_the_executed_notebook_says_what_the_tables_hold(
     assert len(page) < 2_000_000
 
     (made,) = instance.fetch_materializations(EXPLORATION, limit=5).records
+    assert made.asset_materialization is not None
     shown = made.asset_materialization.metadata
     assert share in str(shown["says"].value) and "## Cold and warm" in str(shown["says"].value)
     assert isinstance(shown["executed_notebook"], dg.NotebookMetadataValue)
     assert shown["executed_notebook"].path == str(finished.run_folder(run_id) / "exploration.ipynb")
-    assert Path(shown["page"].value).read_text(encoding="utf-8") == page
+    assert Path(str(shown["page"].value)).read_text(encoding="utf-8") == page
 
 
 def test_of_a_notebook_that_fails_what_ran_is_kept_and_named(
@@ -140,6 +141,7 @@ def test_of_a_notebook_that_fails_what_ran_is_kept_and_named(
     folder = finished.run_folder(run_id)
     (failed,) = [event for event in events if event.is_step_failure]
     failure = failed.step_failure_data.user_failure_data
+    assert failure is not None
     reason = str(failure.description)
     assert reason == (
         "The notebook ends in In [3]: KeyError: 'no owner (e-mail address)'. What ran until then is in "
@@ -150,6 +152,7 @@ def test_of_a_notebook_that_fails_what_ran_is_kept_and_named(
     assert "before: (e-mail address)" in (folder / "exploration.html").read_text(encoding="utf-8")
     assert failure.metadata["executed_notebook"].value == str(folder / "exploration.ipynb")
     (observed,) = instance.fetch_observations(EXPLORATION, limit=5).records
+    assert observed.asset_observation is not None
     assert observed.asset_observation.description == reason
     assert instance.fetch_materializations(EXPLORATION, limit=5).records == []
     for log in instance.all_logs(run_id):
@@ -163,6 +166,7 @@ def test_a_kernel_that_dies_leaves_what_ran(
     failing += [cell("'before'"), cell("import os; os._exit(9)")]
     run_id, events = explore(instance)
     (failed,) = [event for event in events if event.is_step_failure]
+    assert failed.step_failure_data.user_failure_data is not None
     reason = str(failed.step_failure_data.user_failure_data.description)
     assert reason.startswith("The notebook ends in a kernel that died, most likely for want of memory.")
     said = nbformat.read(finished.run_folder(run_id) / "exploration.ipynb", as_version=4)

@@ -39,7 +39,7 @@ def plant_scanners(run: FinishedRun) -> list[tuple[str, str]]:
     nodes = run.table("user_nodes").select(["email_lower", "make", "model"]).to_pylist()
     accounts = run.table("user_accounts")
     id_of = dict(zip(accounts["email_lower"].to_pylist(), accounts["user_id"].to_pylist(), strict=True))
-    best = {}
+    best: dict[tuple[str, str], str] = {}
     for row in run.table("popularity").sort_by([("sql_score", "descending")]).to_pylist():
         best.setdefault((row["make"], row["model"]), row["base_sku"])
     chosen = [

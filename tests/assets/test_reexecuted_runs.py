@@ -13,6 +13,7 @@ from promotion import promote_version
 from small_run import FinishedRun, execute_job
 
 from holley_assets.assets import publisher
+from holley_assets.assets.serving_plan import present_plan
 from holley_assets.automation.leased_executor import leased
 from holley_assets.definitions import definitions
 from holley_assets.resources.serving_switch import record_decision
@@ -31,7 +32,7 @@ class FailedRun:
 
     def __init__(self, run: FinishedRun, instance: dg.DagsterInstance, patch: pytest.MonkeyPatch) -> None:
         self.run, self.instance, self.patch = run, instance, patch
-        asked = publisher.present_plan
+        asked = present_plan
         patch.setattr(publisher, "present_plan", self._fail)
         first = dg.execute_job(dg.reconstructable(daily_score), instance, raise_on_error=False)
         patch.setattr(publisher, "present_plan", asked)

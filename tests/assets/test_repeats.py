@@ -66,7 +66,9 @@ def test_events_of_the_test_window_change_no_ranking_as_of_the_cutoff(
                 parts=tables["parts"],
                 popularity=tables["popularity"],
                 gnn=HistoryScorer.from_tables(
-                    *(tables[name] for name in ("user_embeddings", "product_embeddings", "history_scores")),
+                    tables["user_embeddings"],
+                    tables["product_embeddings"],
+                    tables["history_scores"],
                     "training",
                 ),
                 purchases=tables["user_purchases"],
@@ -82,5 +84,4 @@ def test_events_of_the_test_window_change_no_ranking_as_of_the_cutoff(
 
 def _tables(data_dir: Path) -> dict[str, pa.Table]:
     names = ("fitment", "parts", "popularity", "user_embeddings", "product_embeddings", "history_scores")
-    names = (*names, "user_purchases")
-    return {name: read_asset(data_dir, name) for name in names}
+    return {name: read_asset(data_dir, name) for name in (*names, "user_purchases")}

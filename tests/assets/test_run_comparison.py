@@ -18,7 +18,8 @@ from holley_assets.core.asset_keys import (
     RUN_COMPARISON,
 )
 from holley_assets.resources.storage.interface import FolderStore
-from holley_assets.resources.tracking.model_registry import PromotionRefused, open_model_registry
+from holley_assets.resources.tracking.model_registry import open_model_registry
+from holley_assets.resources.tracking.registered_model import PromotionRefused
 from holley_assets.settings import load_settings
 
 Continued = tuple[FinishedRun, dg.DagsterInstance]

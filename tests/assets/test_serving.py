@@ -14,7 +14,7 @@ from promotion import promote_version
 from small_run import FinishedRun, execute_job, failure_of
 
 from holley_assets.assets import publisher, serving, serving_plan
-from holley_assets.ranking.arms import user_buckets
+from holley_assets.ranking.arms import mix_arms, user_buckets
 from holley_assets.resources.warehouse.interface import Warehouse
 from holley_assets.settings import Settings
 
@@ -153,7 +153,7 @@ def test_a_mixed_table_that_breaks_a_promise_is_not_served(
     run, _ = continued_run
     assert serve(mode="rollout", share="10").success
     before = _rows(served(run))
-    mix = serving.mix_arms
+    mix = mix_arms
     monkeypatch.setattr(serving, "mix_arms", lambda *a, **k: mix(*a, **{**k, "salt": "another"}))
     broken = serve(share="50")
     assert not broken.success

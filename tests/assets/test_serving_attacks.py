@@ -17,6 +17,7 @@ from small_run import FinishedRun, execute_job, failure_of
 
 from holley_assets.assets import publisher
 from holley_assets.assets.report import _serving
+from holley_assets.assets.serving_plan import present_plan
 from holley_assets.assets.step import Step
 from holley_assets.resources.serving_switch import Switch, read_switch, record_decision
 from holley_assets.resources.settings_resource import SettingsResource
@@ -92,7 +93,7 @@ class World:
         """The staged table of the mixture."""
         with duckdb.connect(str(self.run.data_dir / "warehouse.duckdb"), read_only=True) as connection:
             rows = connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'staging'")
-            return next(name for (name,) in rows.fetchall() if name.startswith("mixed"))
+            return next(str(name) for (name,) in rows.fetchall() if name.startswith("mixed"))
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ class TestTheSwitchIsAskedLast:
         world.serve()
         assert world.graph_users() > 0
         assert world.execute(*STAGE).success
-        asked = publisher.present_plan
+        asked = present_plan
         pulls = iter(["on"])
 
         def ask_then_pull(*arguments: object) -> object:

@@ -27,7 +27,7 @@ def published(run: FinishedRun) -> pa.Table:
 
 def in_order(table: pa.Table) -> list[dict[str, Any]]:
     order = [(name, "ascending") for name in ("base_sku", "relation", "rank")]
-    return table.sort_by(order).to_pylist()
+    return list(table.sort_by(order).to_pylist())
 
 
 def test_what_is_published_is_what_was_judged(weekly_run: FinishedRun) -> None:

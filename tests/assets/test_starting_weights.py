@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from collections.abc import Mapping
 
 import dagster as dg
 import pytest
@@ -23,7 +24,8 @@ from holley_assets.core.tags import (
 from holley_assets.pipeline.options import training_options
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage.artifacts import ArtifactStore
-from holley_assets.resources.tracking.model_registry import RegisteredModel, open_model_registry
+from holley_assets.resources.tracking.model_registry import open_model_registry
+from holley_assets.resources.tracking.registered_model import RegisteredModel
 
 RESOURCE = SettingsResource()
 DAY = datetime.date(2026, 2, 1)
@@ -35,13 +37,15 @@ def promote_the_only_version() -> RegisteredModel:
     )
 
 
-def choose(as_of: datetime.date = DAY, hops: int | None = None, **tags: str) -> StartingWeights:
+def choose(
+    as_of: datetime.date = DAY, hops: int | None = None, tags: Mapping[str, str] | None = None
+) -> StartingWeights:
     settings = RESOURCE.load()
     shape, _ = training_options(settings)
     if hops is not None:
         shape = dataclasses.replace(shape, hops=hops)
     return choose_starting_weights(
-        settings, shape, ArtifactStore(RESOURCE.store(), "later"), as_of=as_of, tags=tags
+        settings, shape, ArtifactStore(RESOURCE.store(), "later"), as_of=as_of, tags=tags or {}
     )
 
 
@@ -89,7 +93,7 @@ def test_why_a_training_starts_from_nothing(
     champion = promote_the_only_version()
     assert choose().checkpoint is not None
     reasons = {
-        "full rebuild: tag": choose(**{FULL_REBUILD_TAG: "true"}),
+        "full rebuild: tag": choose(tags={FULL_REBUILD_TAG: "true"}),
         "full rebuild, every 28 days: the last one was as of 2026-02-01": choose(
             DAY + datetime.timedelta(days=28)
         ),
@@ -98,7 +102,9 @@ def test_why_a_training_starts_from_nothing(
     }
     checkpoint = run.data_dir / champion.reference.path
     monkeypatch.setenv("HOLLEY_TRAINING_WARM_START", str(checkpoint))
-    assert choose(**{FULL_REBUILD_TAG: "true"}).started_from == "model.pt", "what somebody names comes first"
+    assert choose(tags={FULL_REBUILD_TAG: "true"}).started_from == "model.pt", (
+        "what somebody names comes first"
+    )
     monkeypatch.delenv("HOLLEY_TRAINING_WARM_START")
     checkpoint.write_bytes(b"something else")
     reasons["the champion cannot be had"] = choose()

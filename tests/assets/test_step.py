@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from small_run import failure_of
 
-from holley_assets.assets import step as step_module
 from holley_assets.assets.step import Step, with_windows
+from holley_assets.core.materialized import Materialized
 from holley_assets.core.time_windows import TimeWindows
 from holley_assets.resources.io_manager import ParquetIOManager
 from holley_assets.resources.settings_resource import SettingsResource
@@ -34,7 +34,7 @@ def step(data_dir: Path) -> Step:
 
 def test_seconds_are_those_since_the_part_began(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([100.0, 101.254, 103.0, 103.5])
-    monkeypatch.setattr(step_module.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("holley_assets.assets.step.time.monotonic", lambda: next(clock))
     step.begin()
     assert step.took() == {"seconds": 1.25}
     step.begin()
@@ -68,15 +68,15 @@ class World:
         self.read: list[datetime.date] = []
 
         @dg.asset
-        def time_windows() -> dg.MaterializeResult:
+        def time_windows() -> Materialized:
             return dg.MaterializeResult(value=windows_of(self.day).to_table())
 
         @dg.asset(deps=[time_windows])
-        def accounts() -> dg.MaterializeResult:
+        def accounts() -> Materialized:
             return dg.MaterializeResult(value=pa.table({"x": [1]}))
 
         @dg.asset(deps=[accounts])
-        def report(context: dg.AssetExecutionContext, settings: SettingsResource) -> dg.MaterializeResult:
+        def report(context: dg.AssetExecutionContext, settings: SettingsResource) -> Materialized:
             self.read.append(Step(context, settings).windows.as_of)
             return dg.MaterializeResult(value=pa.table({"x": [1]}))
 

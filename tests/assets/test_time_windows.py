@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -28,7 +29,7 @@ from holley_assets.settings import RunSettings, SettingsError, load_settings
 FIRST = ["time_windows"]
 
 
-def run_settings_of(**values: object) -> RunSettings:
+def run_settings_of(**values: Any) -> RunSettings:
     return RunSettings(**{"as_of": datetime.date(2026, 2, 1), **values})
 
 
@@ -70,8 +71,13 @@ def test_an_empty_training_window_is_refused() -> None:
 
 def test_everything_that_shapes_a_sample_names_its_folder() -> None:
     day = datetime.date(2026, 2, 1)
-    changes = [{"sample_users": 300}, {"sample_kind": "null"}, {"sample_seed": 7}, {"sample_traffic": 0.3}]
-    folders = {sample_folder(run_settings_of(**change), day) for change in [{}, *changes]}
+    changes: list[dict[str, Any]] = [
+        {"sample_users": 300},
+        {"sample_kind": "null"},
+        {"sample_seed": 7},
+        {"sample_traffic": 0.3},
+    ]
+    folders = {sample_folder(run_settings_of(**change), day) for change in [dict[str, Any](), *changes]}
     folders.add(sample_folder(run_settings_of(), datetime.date(2026, 2, 2)))
     assert len(folders) == 6
 
@@ -166,7 +172,8 @@ def test_a_folder_of_part_files_is_a_table(source: Path, run_settings: Path) -> 
     result = execute_job(only=FIRST)
     assert result.success
     metadata = result.asset_materializations_for_node("time_windows")[-1].metadata
-    assert metadata["source_rows"].value["import_orders"] == content.num_rows
+    source_rows = metadata["source_rows"].value
+    assert isinstance(source_rows, dict) and source_rows["import_orders"] == content.num_rows
 
 
 def test_settings_are_frozen_and_sources_are_recorded(run_settings: Path) -> None:

@@ -16,12 +16,13 @@ from pathlib import Path
 import dagster as dg
 import time_machine
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
-from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick
-from dagster._core.test_utils import InProcessTestWorkspaceLoadTarget
+from dagster._core.remote_representation.external import RemoteSchedule, RemoteSensor
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorTick, SensorInstigatorData
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
+from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._daemon.sensor import execute_sensor_iteration
-from dagster._scheduler.scheduler import launch_scheduled_runs
+from dagster._scheduler.scheduler import ScheduleIterationTimes, launch_scheduled_runs
 
 STAND_INS = Path(__file__).parent / "stand_ins.py"
 _LOGGER = logging.getLogger("simulated_daemon")
@@ -30,11 +31,11 @@ _LOGGER = logging.getLogger("simulated_daemon")
 class Daemon:
     """A daemon that works when :meth:`wake` is called, at the time the test's clock shows."""
 
-    def __init__(self, workspace: WorkspaceProcessContext, clock: time_machine.Coordinates) -> None:
+    def __init__(self, workspace: WorkspaceProcessContext, clock: time_machine.Traveller) -> None:
         self._workspace = workspace
         self._clock = clock
         self.instance = workspace.instance
-        self._iteration_times: dict = {}
+        self._iteration_times: dict[str, ScheduleIterationTimes] = {}
 
     @property
     def now(self) -> datetime.datetime:
@@ -97,7 +98,7 @@ class Daemon:
         """Switch schedules and sensors on, as a person does in the user interface."""
         for instigator in self._instigators():
             if instigator.name in names:
-                if hasattr(instigator, "cron_schedule"):
+                if isinstance(instigator, RemoteSchedule):
                     self.instance.start_schedule(instigator)
                 else:
                     self.instance.start_sensor(instigator)
@@ -109,18 +110,23 @@ class Daemon:
 
     def cursor(self, sensor: str) -> str | None:
         """What a sensor keeps."""
-        return self._sensor_state(sensor).instigator_data.cursor
+        return self._sensor_data(sensor).cursor
 
     def reset_cursor(self, sensor: str) -> None:
         """As a person does on the sensor's page."""
-        state = self._sensor_state(sensor)
-        self.instance.update_instigator_state(state.with_data(state.instigator_data._replace(cursor=None)))
+        data = self._sensor_data(sensor)._replace(cursor=None)
+        self.instance.update_instigator_state(self._sensor_state(sensor).with_data(data))
 
     def _sensor_state(self, name: str) -> InstigatorState:
         (found,) = [sensor for sensor in self._instigators() if sensor.name == name]
         state = self.instance.get_instigator_state(found.get_remote_origin_id(), found.selector_id)
         assert state is not None, f"{name} was never started"
         return state
+
+    def _sensor_data(self, name: str) -> SensorInstigatorData:
+        data = self._sensor_state(name).instigator_data
+        assert isinstance(data, SensorInstigatorData), f"{name} is no sensor"
+        return data
 
     def request_context(self) -> WorkspaceRequestContext:
         """What the web server answers from."""
@@ -140,7 +146,7 @@ class Daemon:
         """Runs of a job, oldest first."""
         return list(reversed(self.instance.get_runs(dg.RunsFilter(job_name=job))))
 
-    def _instigators(self) -> list:
+    def _instigators(self) -> list[RemoteSchedule | RemoteSensor]:
         (entry,) = self._workspace.create_request_context().get_code_location_entries().values()
         assert entry.code_location is not None, entry.load_error
         (repository,) = entry.code_location.get_repositories().values()
@@ -170,6 +176,6 @@ def daemon_at(
     with (
         time_machine.travel(start, tick=True) as clock,
         dg.DagsterInstance.local_temp(str(home), overrides=overrides) as instance,
-        WorkspaceProcessContext(instance, InProcessTestWorkspaceLoadTarget(origin)) as workspace,
+        WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(origin)) as workspace,
     ):
         yield Daemon(workspace, clock)

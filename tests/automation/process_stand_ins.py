@@ -22,7 +22,7 @@ def folder() -> Path:
 
 
 @dg.op
-def deliver(context) -> None:
+def deliver(context: dg.OpExecutionContext) -> None:
     (folder() / f"started {context.run_id}").write_text(str(os.getpid()))
     deadline = time.monotonic() + PATIENCE
     while not (folder() / "go").exists() and time.monotonic() < deadline:
@@ -53,7 +53,9 @@ def watching() -> dg.SensorResult:
 
 @dg.sensor(name="alert_sensor", minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
 def telling(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    return alert_sensor(context)
+    said = alert_sensor(context)
+    assert isinstance(said, dg.SkipReason)
+    return said
 
 
 definitions = dg.Definitions(jobs=[delivering], sensors=[asking, watching, telling])

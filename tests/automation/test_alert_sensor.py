@@ -12,6 +12,7 @@ from holley_assets.automation import alert_sensor as module
 from holley_assets.automation.alert_sensor import alert_sensor
 from holley_assets.automation.alerts import Alert, Severity
 from holley_assets.automation.run_alerts import run_alert
+from holley_assets.core.materialized import Materialized
 
 
 @dg.asset
@@ -73,7 +74,9 @@ def test_a_run_that_died_is_told_with_what_dagster_says_of_it() -> None:
             definitions.resolve_job_def("dying"), status=dg.DagsterRunStatus.STARTED
         )
         instance.report_run_failed(run, "Detected run worker status FAILED")
-        alert = run_alert(instance, instance.get_run_by_id(run.run_id), None, {})
+        ended = instance.get_run_by_id(run.run_id)
+        assert ended is not None
+        alert = run_alert(instance, ended, None, {})
     assert alert is not None and "died without a failed step: Detected run worker" in alert.body
 
 
@@ -81,7 +84,11 @@ def test_each_run_is_told_once_and_the_past_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[Alert] = []
-    receiver = lambda alert: taken.append(alert) or True  # noqa: E731
+
+    def receiver(alert: Alert) -> bool:
+        taken.append(alert)
+        return True
+
     monkeypatch.setattr(module, "apprise_receivers", lambda urls: ({"receiver": receiver}, []))
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         context = dg.build_sensor_context(instance=instance)
@@ -118,7 +125,7 @@ def test_a_wrong_address_keeps_nothing_from_the_others_and_gets_it_once_correcte
 
 
 @dg.asset(check_specs=[dg.AssetCheckSpec("every_key_is_unique", asset="guarded", blocking=True)])
-def guarded() -> dg.MaterializeResult:
+def guarded() -> Materialized:
     words = "3 keys have more than one row"
     return dg.MaterializeResult(
         check_results=[dg.AssetCheckResult(check_name="every_key_is_unique", passed=False, description=words)]

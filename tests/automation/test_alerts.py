@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 from webhook import Webhook
@@ -12,6 +13,7 @@ from holley_assets.automation.alerts import (
     OUTBOX_KEY,
     Alert,
     Outbox,
+    Sender,
     Severity,
     Waiting,
     apprise_receivers,
@@ -25,6 +27,16 @@ ALERT = Alert(
 )
 
 
+def taking(taken: list[str], answer: bool = True) -> Sender:
+    """A receiver that notes whom it was told of, and says whether it took the alert."""
+
+    def take(alert: Alert) -> bool:
+        taken.append(alert.key)
+        return answer
+
+    return take
+
+
 class Storage:
     """Cursor values as Dagster keeps them."""
 
@@ -34,7 +46,7 @@ class Storage:
     def get_cursor_values(self, keys: set[str]) -> dict[str, str]:
         return {key: self.values[key] for key in keys & self.values.keys()}
 
-    def set_cursor_values(self, pairs: dict[str, str]) -> None:
+    def set_cursor_values(self, pairs: Mapping[str, str]) -> None:
         self.values |= pairs
 
 
@@ -54,10 +66,10 @@ def test_an_alert_arrives_once_with_its_severity_and_without_addresses(webhook: 
 
 
 def test_what_a_receiver_did_not_take_is_tried_again_and_others_are_not_told_twice(webhook: Webhook) -> None:
-    taken: list[Alert] = []
+    taken: list[str] = []
     outbox = Outbox(cursor=0.0)
     outbox.put(ALERT, 0.0)
-    receivers = {"first": lambda alert: taken.append(alert) or True, **apprise_receivers([webhook.url])[0]}
+    receivers = {"first": taking(taken), **apprise_receivers([webhook.url])[0]}
     webhook.status = 500
     assert deliver(outbox, receivers, lambda: None, 0.0) == (0, 1)
     assert deliver(outbox, receivers, lambda: None, 29.0) == (0, 1), "not before its time"
@@ -71,10 +83,7 @@ def test_a_receiver_that_is_down_holds_up_neither_the_others_nor_the_daemon(
 ) -> None:
     taken: list[str] = []
     asked: list[str] = []
-    receivers = {
-        "down": lambda alert: asked.append(alert.key) is not None,
-        "up": lambda alert: taken.append(alert.key) or True,
-    }
+    receivers = {"down": taking(asked, answer=False), "up": taking(taken)}
     outbox = Outbox(cursor=0.0)
     for number in range(3):
         outbox.put(Alert(Severity.WARNING, "title", "body", f"run {number}"), 0.0)
@@ -88,7 +97,8 @@ def test_a_receiver_that_is_down_holds_up_neither_the_others_nor_the_daemon(
 def test_a_process_killed_at_any_write_loses_nothing_and_doubles_only_what_was_not_noted() -> None:
     """Killed at every write in turn: a new process goes on from what Dagster kept."""
     for killed_at in range(1, 8):
-        storage, taken, writes = Storage(), [], 0
+        storage, writes = Storage(), 0
+        taken: list[str] = []
         outbox = load_outbox(storage, 0.0)
         alerts = [Alert(Severity.WARNING, "title", "body", f"run {number}") for number in range(3)]
         for alert in alerts:
@@ -102,7 +112,7 @@ def test_a_process_killed_at_any_write_loses_nothing_and_doubles_only_what_was_n
                 raise KeyboardInterrupt
             save_outbox(storage, outbox)  # noqa: B023
 
-        receivers = {"only": lambda alert: taken.append(alert.key) or True}  # noqa: B023
+        receivers = {"only": taking(taken)}
         try:
             deliver(outbox, receivers, save, 0.0)
         except KeyboardInterrupt:
@@ -145,8 +155,8 @@ def test_what_waits_in_an_outbox_of_places_is_sent_once_more() -> None:
     outbox.put(ALERT, 0.0)
     values = json.loads(outbox.to_json())
     values["waiting"][0]["delivered"] = [0]
-    taken: list[Alert] = []
-    receivers = {"first": lambda alert: taken.append(alert) or True}
+    taken: list[str] = []
+    receivers = {"first": taking(taken)}
     assert deliver(Outbox.from_json(json.dumps(values)), receivers, lambda: None, 1.0) == (1, 0)
     assert len(taken) == 1
 

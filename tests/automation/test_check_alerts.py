@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -18,7 +19,7 @@ LATE, SHRUNK = "arrives_in_time", "keeps_its_rows"
 
 
 @dg.asset_check(asset=ORDERS.key, name=LATE)
-def by_hand(context) -> dg.AssetCheckResult:
+def by_hand(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     reason = context.run.tags.get("reason")
     metadata = {"reason": reason} if reason else None
     return dg.AssetCheckResult(passed="pass" in context.run.tags, description="9 days old", metadata=metadata)
@@ -43,7 +44,7 @@ class Told:
         self.instance.daemon_cursor_storage.set_cursor_values({OUTBOX_KEY: ""})
         assert self.look() == []
 
-    def look(self) -> list[dict]:
+    def look(self) -> list[dict[str, Any]]:
         """What the next evaluation of the sensor tells."""
         alert_sensor(dg.build_sensor_context(instance=self.instance))
         told, self._webhook.received[:] = list(self._webhook.received), []

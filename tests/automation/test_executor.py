@@ -48,8 +48,8 @@ def pods() -> dg.ExecutorDefinition:
 def executor_config(executor: dg.ExecutorDefinition) -> dict[str, Any]:
     """Config as the executor is given it at the start of a run, checked by its own schema."""
     resolved = executor.apply_config_mapping({"config": {}})
-    assert resolved.success, resolved.errors
-    return resolved.value["config"]
+    assert resolved.success and resolved.value is not None, resolved.errors
+    return dict(resolved.value["config"])
 
 
 def container_of(executor: dg.ExecutorDefinition, tags: dict[str, str]) -> Any:

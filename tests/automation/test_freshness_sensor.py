@@ -24,6 +24,7 @@ from holley_assets.checks.output_watch import (
     judge_switch,
 )
 from holley_assets.checks.source_watch import IS_FRESH, IS_THERE, judge_freshness
+from holley_assets.checks.standing import Verdict
 from holley_assets.core.event_log import newest_evaluation
 from holley_assets.resources.serving_switch import OFF, ON, record_decision
 from holley_assets.resources.settings_resource import SettingsResource
@@ -131,7 +132,9 @@ def age_of(instance: dg.DagsterInstance, now: datetime.datetime) -> float:
     return float(verdict.metadata["age_days"])
 
 
-def judge(daemon: Daemon, now: datetime.datetime, found: TableDescription | Exception | None = None):
+def judge(
+    daemon: Daemon, now: datetime.datetime, found: TableDescription | Exception | None = None
+) -> Verdict:
     def describe(dataset: str, table: str) -> TableDescription:
         if isinstance(found, Exception):
             raise found
@@ -197,14 +200,15 @@ def test_the_user_interface_shows_what_was_evaluated_without_a_run(daemon: Daemo
     daemon.start(SENSOR, "upstream_sensor")
     assert shown(daemon, EVENTS) == {IS_FRESH: None, IS_THERE: None}
     look(daemon, day(0, 1))
-    assert {name: status for name, (status, _) in shown(daemon, EVENTS).items()} == {
+    assert {name: execution and execution[0] for name, execution in shown(daemon, EVENTS).items()} == {
         IS_FRESH: "SUCCEEDED",
         IS_THERE: "SUCCEEDED",
     }
     path_of(exports, EVENTS).rename(exports / "away")
     look(daemon, day(2, 1))
-    status, words = shown(daemon, EVENTS)[IS_THERE]
-    assert status == "FAILED" and words.startswith(f"{EVENTS}: the table is missing; expected ")
+    there = shown(daemon, EVENTS)[IS_THERE]
+    assert there is not None
+    assert there[0] == "FAILED" and there[1].startswith(f"{EVENTS}: the table is missing; expected ")
     (exports / "away").rename(path_of(exports, EVENTS))
     deliver(daemon)
     look(daemon, day(2, 3))
@@ -213,7 +217,8 @@ def test_the_user_interface_shows_what_was_evaluated_without_a_run(daemon: Daemo
         f"{EVENTS} changed 2.1 days ago, 2026-02-02 00:00 UTC; 2 days are allowed "
         "(HOLLEY_WATCH_INGESTION_UNIFIED_SCHEMA_INCREMENTAL_DAYS)",
     )
-    assert shown(daemon, "recommendations_table")["delivered_table_is_fresh"][0] == "FAILED"
+    delivered = shown(daemon, "recommendations_table")["delivered_table_is_fresh"]
+    assert delivered is not None and delivered[0] == "FAILED"
 
 
 def test_a_person_runs_the_same_checks_by_hand(daemon: Daemon, exports: Path) -> None:

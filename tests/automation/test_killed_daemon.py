@@ -50,9 +50,14 @@ def test_a_run_goes_on_without_its_daemon(daemon: DaemonProcess) -> None:
     (daemon.folder / "go").touch()
     daemon.wait_until(lambda: delivered(daemon) == [run.run_id], "the delivery without a daemon")
     daemon.start()
-    daemon.wait_until(
-        lambda: daemon.instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.SUCCESS, "the end"
-    )
+    daemon.wait_until(lambda: status_of(daemon, run) is dg.DagsterRunStatus.SUCCESS, "the end")
+
+
+def status_of(daemon: DaemonProcess, run: dg.DagsterRun) -> dg.DagsterRunStatus:
+    """What became of a run so far."""
+    known = daemon.instance.get_run_by_id(run.run_id)
+    assert known is not None, run.run_id
+    return known.status
 
 
 @pytest.mark.parametrize("dies", ["the run alone", "everything"])
@@ -69,7 +74,7 @@ def test_a_run_that_died_is_found_told_and_started_again_once(daemon: DaemonProc
     daemon.wait_until(lambda: len(delivered(daemon)) > len(before), "the second attempt")
     daemon.wait_until(lambda: len(daemon.webhook.received) > told, "the alert")
     daemon.wait_until(lambda: all(run.is_finished for run in daemon.instance.get_runs()), "the end")
-    assert daemon.instance.get_run_by_id(died.run_id).status is dg.DagsterRunStatus.FAILURE
+    assert status_of(daemon, died) is dg.DagsterRunStatus.FAILURE
     (again,) = daemon.instance.get_runs(dg.RunsFilter(tags={"dagster/parent_run_id": died.run_id}))
     assert again.is_success and delivered(daemon) == [*before, again.run_id]
     (alert,) = daemon.webhook.received[told:]

@@ -11,6 +11,7 @@ from holley_assets.automation import last_words
 from holley_assets.automation.leased_executor import leased
 from holley_assets.automation.run_alerts import run_alert
 from holley_assets.console.jobs import Progress, follow
+from holley_assets.core.materialized import Materialized
 from holley_assets.resources.lease import FolderLease, Holder, LeaseError
 from holley_assets.resources.serving_switch import read_switch
 from holley_assets.resources.warehouse_resource import WarehouseResource
@@ -56,8 +57,8 @@ def messages(instance: dg.DagsterInstance, run_id: str) -> list[str]:
 
 
 @dg.asset
-def eval_report() -> dg.MaterializeResult:
-    metadata = {
+def eval_report() -> Materialized:
+    metadata: dict[str, dg.MetadataValue | str] = {
         "decision": "neutral",
         "reason": "The lift is small.",
         "report": dg.MetadataValue.path("/x.html"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -97,13 +98,13 @@ def test_failed_gates_keep_the_champion_unless_forced(instance: dg.DagsterInstan
         ({"version": 1, "model_version": "x"}, "not both"),
     ],
 )
-def test_what_is_not_there_is_named(instance: dg.DagsterInstance, config: dict, words: str) -> None:
+def test_what_is_not_there_is_named(instance: dg.DagsterInstance, config: dict[str, Any], words: str) -> None:
     refused = failure_of(execute(instance, **config), "promote_model")
     assert words in refused and "\n" not in refused
 
 
 @pytest.mark.parametrize("config", [{"by": ""}, {"reason": " ", "force": True}])
-def test_who_and_why_are_required(instance: dg.DagsterInstance, config: dict) -> None:
+def test_who_and_why_are_required(instance: dg.DagsterInstance, config: dict[str, Any]) -> None:
     train("first", 1)
     assert "say" in failure_of(execute(instance, **config), "promote_model")
     assert open_model_registry(RESOURCE.load()).champion() is None

@@ -323,7 +323,9 @@ def test_a_dry_run_says_what_there_is_and_touches_nothing(week: dg.DagsterInstan
         observed[key] = record.asset_observation.metadata
         assert f"of 2026-02-02, {FIRST}" in str(observed[key]["comes_back"].value)
         assert observed[key]["old"].value is False
-    rows = [dict(record.data) for record in observed[SERVING_TABLE]["kept"].records]  # type: ignore[union-attr]
+    kept = observed[SERVING_TABLE]["kept"]
+    assert isinstance(kept, dg.TableMetadataValue)
+    rows = [dict(record.data) for record in kept.records]
     assert [(row["day"], row["models"], row["rows"]) for row in rows] == [
         ("2026-02-04", f"{SECOND} and sql", 6),
         ("2026-02-03", f"{SECOND} and sql", 6),

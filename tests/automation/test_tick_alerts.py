@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from automation.failing_stand_ins import FOLDER
@@ -48,12 +49,14 @@ def ask(failing: Daemon) -> Iterator[Callable[[str, str | None], None]]:
 
 
 @pytest.fixture
-def tell(failing: Daemon, monkeypatch: pytest.MonkeyPatch, webhook: Webhook) -> Callable[[], list[dict]]:
+def tell(
+    failing: Daemon, monkeypatch: pytest.MonkeyPatch, webhook: Webhook
+) -> Callable[[], list[dict[str, Any]]]:
     """What is told while the daemon works for three minutes; all has gone well until now."""
     monkeypatch.setenv("HOLLEY_ALERT_URLS", webhook.url)
     monkeypatch.setenv("HOLLEY_ALERT_UI_URL", "https://dagster.example.com")
 
-    def work() -> list[dict]:
+    def work() -> list[dict[str, Any]]:
         failing.work_until(failing.now + 3 * MINUTE, MINUTE)
         told, webhook.received[:] = list(webhook.received), []
         return told
@@ -68,7 +71,7 @@ def kept(daemon: Daemon) -> str:
 
 
 def test_an_error_of_a_sensor_is_told_once_until_it_goes_well(
-    failing: Daemon, tell: Callable[[], list[dict]], ask: Callable[[str, str | None], None]
+    failing: Daemon, tell: Callable[[], list[dict[str, Any]]], ask: Callable[[str, str | None], None]
 ) -> None:
     ask("watching", "no answer of bob@example.com after 31 seconds\nsecond line")
     (message,) = tell()
@@ -89,7 +92,7 @@ def test_an_error_of_a_sensor_is_told_once_until_it_goes_well(
 
 
 def test_a_schedule_and_a_sensor_are_told_and_a_tick_made_up_for_though_it_was_due_long_ago(
-    failing: Daemon, tell: Callable[[], list[dict]], ask: Callable[[str, str | None], None]
+    failing: Daemon, tell: Callable[[], list[dict[str, Any]]], ask: Callable[[str, str | None], None]
 ) -> None:
     for name in ("watching", "hourly"):
         ask(name, "the same cause")
@@ -104,7 +107,7 @@ def test_a_schedule_and_a_sensor_are_told_and_a_tick_made_up_for_though_it_was_d
 
 
 def test_an_outbox_that_knows_of_no_ticks_tells_none_that_were_over(
-    failing: Daemon, tell: Callable[[], list[dict]], ask: Callable[[str, str | None], None]
+    failing: Daemon, tell: Callable[[], list[dict[str, Any]]], ask: Callable[[str, str | None], None]
 ) -> None:
     ask("watching", "of the past")
     assert len(tell()) == 1
@@ -120,7 +123,10 @@ def test_an_outbox_that_knows_of_no_ticks_tells_none_that_were_over(
 
 
 def test_the_alert_sensor_tells_its_own_error_once(
-    failing: Daemon, tell: Callable[[], list[dict]], monkeypatch: pytest.MonkeyPatch, webhook: Webhook
+    failing: Daemon,
+    tell: Callable[[], list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+    webhook: Webhook,
 ) -> None:
     for expected in (1, 0, 0):
         monkeypatch.setenv("HOLLEY_ALERT_URLS", "nosuch://token")

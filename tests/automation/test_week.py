@@ -24,8 +24,9 @@ from automation.project_in_process import definitions
 from small_run import failure_of
 from webhook import Webhook
 
-from holley_assets.automation.schedules import AS_OF_TAG
+from holley_assets.core.tags import AS_OF_TAG
 from holley_assets.pipeline import delivery
+from holley_assets.ranking.recommendations import wide_table
 from holley_assets.resources.tracking.model_registry import open_model_registry
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
 from holley_assets.resources.warehouse_resource import WarehouseResource
@@ -249,7 +250,7 @@ def too_cheap(*args: Any, **kwargs: Any) -> tuple[pa.Table, dict[str, int]]:
     return table.set_column(place, "rec1_price", pa.array(np.full(table.num_rows, 49.99))), dropped
 
 
-_honest = delivery.wide_table
+_honest = wide_table
 
 
 def with_other_part_types(table: pa.Table) -> pa.Table:

@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from holley_assets.checks.provenance import stale_inputs
+from holley_assets.core.materialized import Materialized
 
 WINDOWS, ACCOUNTS, NODES = (dg.AssetKey(name) for name in ("time_windows", "accounts", "nodes"))
 LINEAGE = {WINDOWS: [], ACCOUNTS: [WINDOWS], NODES: [ACCOUNTS]}
@@ -24,7 +25,7 @@ def make(instance: dg.DagsterInstance, key: dg.AssetKey, **metadata: str) -> Non
     shown: Mapping[str, str] = metadata
 
     @dg.asset(key=key, deps=LINEAGE[key])
-    def made() -> dg.MaterializeResult:
+    def made() -> Materialized:
         return dg.MaterializeResult(metadata=shown)
 
     assert dg.materialize([made], instance=instance).success

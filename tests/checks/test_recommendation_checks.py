@@ -151,8 +151,10 @@ def test_a_broken_rule_is_found(
     )
     result = check(weekly_run, change(table, weekly_run), tmp_path)[rule]
     assert not result.passed
-    assert 1 <= result.metadata["violations"].value <= 4, "of one row, at most every slot"
-    assert 1 <= len(result.metadata["examples"].records) <= 3
+    violations = result.metadata["violations"].value
+    assert isinstance(violations, int) and 1 <= violations <= 4, "of one row, at most every slot"
+    examples = result.metadata["examples"]
+    assert isinstance(examples, dg.TableMetadataValue) and 1 <= len(examples.records) <= 3
     shown = f"{result.description}{result.metadata}"
     assert "@" not in shown and "email_lower_hash" in shown
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
@@ -33,7 +35,7 @@ SPEC = TableSpec(
 )
 USERS = pa.table({"email_lower": ["a@x.com", "b@x.com"]})
 PRODUCTS = pa.table({"base_sku": ["8202", "550-1"]})
-GOOD = {
+GOOD: dict[str, Sequence[Any]] = {
     "email_lower": ["a@x.com", "b@x.com"],
     "base_sku": ["8202", "8202"],
     "weight": [1.0, 2.0],
@@ -42,7 +44,7 @@ GOOD = {
 
 
 def check(
-    folder: Path, previous: PreviousRows | None = None, **changes: list[object]
+    folder: Path, previous: PreviousRows | None = None, **changes: Any
 ) -> dict[str, dg.AssetCheckResult]:
     types = {"weight": pa.float64(), "serving_weight": pa.float64()}
     columns = {
@@ -79,12 +81,12 @@ def test_a_repeated_key_is_found_and_names_nobody(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("column", ["email_lower", "base_sku", "weight"])
 def test_a_missing_value_is_found(tmp_path: Path, column: str) -> None:
-    results = check(tmp_path, **{column: [GOOD[column][0], None]})
+    results = check(tmp_path, None, **{column: [GOOD[column][0], None]})
     assert "no_key_is_missing" in failed(results)
 
 
 def test_an_empty_table_is_refused_where_it_says_so(tmp_path: Path) -> None:
-    results = check(tmp_path, **{name: [] for name in GOOD})
+    results = check(tmp_path, None, **{name: [] for name in GOOD})
     assert failed(results) == ["table_is_not_empty"]
 
 
@@ -97,7 +99,7 @@ def test_an_edge_to_no_node_is_found(tmp_path: Path, email: str, sku: str) -> No
 @pytest.mark.parametrize("weight", [0.0, -1.0, math.nan, math.inf])
 @pytest.mark.parametrize("column", ["weight", "serving_weight"])
 def test_an_unusable_weight_is_found(tmp_path: Path, column: str, weight: float) -> None:
-    results = check(tmp_path, **{column: [1.0, weight]})
+    results = check(tmp_path, None, **{column: [1.0, weight]})
     assert failed(results) == ["every_weight_is_finite_and_positive"]
 
 
@@ -120,7 +122,8 @@ def test_examples_are_at_most_three_and_the_count_is_whole(tmp_path: Path) -> No
     )
     metadata = results["every_row_refers_to_existing_nodes"].metadata
     assert metadata["violations"].value == 50
-    assert len(metadata["examples"].records) == 3
+    examples = metadata["examples"]
+    assert isinstance(examples, dg.TableMetadataValue) and len(examples.records) == 3
 
 
 def test_every_table_has_its_promises() -> None:

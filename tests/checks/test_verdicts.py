@@ -17,6 +17,7 @@ from holley_assets.core.event_log import (
     newest_materialization,
     previous_rows,
 )
+from holley_assets.core.materialized import Materialized
 from holley_assets.settings import Settings, load_settings
 
 PROMISE = dg.AssetCheckKey(dg.AssetKey("staged"), "promise")
@@ -25,7 +26,7 @@ severities = [dg.AssetCheckSeverity.ERROR]
 
 
 @dg.asset
-def staged() -> dg.MaterializeResult:
+def staged() -> Materialized:
     return dg.MaterializeResult(
         metadata={"source_kind": "parquet", "dagster/row_count": 7, "as_of": "2026-02-01"}
     )
@@ -52,7 +53,11 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield ephemeral
 
 
-def run(instance: dg.DagsterInstance, *definitions: object, passed: bool = True) -> None:
+def run(
+    instance: dg.DagsterInstance,
+    *definitions: dg.AssetsDefinition | dg.AssetChecksDefinition,
+    passed: bool = True,
+) -> None:
     verdicts.append(passed)
     dg.materialize(list(definitions), instance=instance, raise_on_error=False)
 
@@ -133,16 +138,20 @@ def test_rows_are_compared_with_successful_runs_on_the_same_kind_of_source(
 
 def test_checks_upstream_are_those_that_block_on_the_way() -> None:
     @dg.asset(check_specs=[dg.AssetCheckSpec("sound", asset="source", blocking=True)])
-    def source() -> dg.MaterializeResult: ...
+    def source() -> Materialized:
+        return dg.MaterializeResult()
 
     @dg.asset(deps=[source], check_specs=[dg.AssetCheckSpec("usual", asset="middle")])
-    def middle() -> dg.MaterializeResult: ...
+    def middle() -> Materialized:
+        return dg.MaterializeResult()
 
     @dg.asset(deps=[middle], check_specs=[dg.AssetCheckSpec("whole", asset="product", blocking=True)])
-    def product() -> dg.MaterializeResult: ...
+    def product() -> Materialized:
+        return dg.MaterializeResult()
 
     @dg.asset(deps=[product], check_specs=[dg.AssetCheckSpec("later", asset="after", blocking=True)])
-    def after() -> dg.MaterializeResult: ...
+    def after() -> Materialized:
+        return dg.MaterializeResult()
 
     found = blocking_checks_upstream(dg.AssetKey("product"), [source, middle, product, after], [])
     assert [check.to_user_string() for check in found] == ["product:whole", "source:sound"]

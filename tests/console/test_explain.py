@@ -34,7 +34,7 @@ def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(holley, ["explain", *arguments])
 
 
-def customers(files: RunFiles, limit: int = USERS) -> list[dict[str, str]]:
+def customers(files: RunFiles, limit: int = USERS) -> list[dict[str, Any]]:
     """The first customers of each tier, with what the run delivered to them and the pipeline gave."""
     delivered, pipeline = (
         {row["email_lower"]: row for row in files.table(name).to_pylist()}
@@ -45,7 +45,7 @@ def customers(files: RunFiles, limit: int = USERS) -> list[dict[str, str]]:
         tier, email = user["serving_engagement_tier"], user["email_lower"]
         if seen[tier] < limit and email in delivered and email in pipeline:
             seen[tier] += 1
-            found.append({"tier": tier, "graph": delivered[email], "sql": pipeline[email], **user})
+            found.append({**user, "tier": tier, "graph": delivered[email], "sql": pipeline[email]})
     return found
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 
 from holley_assets.automation.jobs import RUN_TAGS
+from holley_assets.core.materialized import Materialized
 
 FOLDER = "STAND_IN_FOLDER"
 
@@ -40,7 +41,7 @@ def killed() -> None:
 
 
 @dg.asset(check_specs=[dg.AssetCheckSpec("gate", asset="staged", blocking=True)])
-def staged() -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+def staged() -> Iterator[Materialized | dg.AssetCheckResult]:
     yield dg.MaterializeResult()
     yield dg.AssetCheckResult(passed=False)
 

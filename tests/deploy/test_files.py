@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,18 +71,18 @@ CHART_KEYS = {
 
 @pytest.fixture(scope="module")
 def values() -> dict[str, Any]:
-    return yaml.safe_load((DEPLOY / "values.yaml").read_text())
+    return dict(yaml.safe_load((DEPLOY / "values.yaml").read_text()))
 
 
 @pytest.fixture(scope="module")
 def instance_settings() -> dict[str, Any]:
-    return yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+    return dict(yaml.safe_load((DEPLOY / "dagster.yaml").read_text()))
 
 
 @pytest.fixture(scope="module")
 def deployment(values: dict[str, Any]) -> dict[str, Any]:
     (only,) = values["dagster-user-deployments"]["deployments"]
-    return only
+    return dict(only)
 
 
 def at(tree: dict[str, Any], path: str) -> Any:
@@ -100,9 +101,10 @@ def test_dagster_takes_the_instance_settings(tmp_path: Path, monkeypatch: pytest
     assert settings.storage_data.class_name == "DagsterPostgresStorage"
     assert settings.run_coordinator_data is not None
     assert settings.run_coordinator_data.class_name == "QueuedRunCoordinator"
-    assert settings.settings["concurrency"]["runs"]["max_concurrent_runs"] == 1
-    assert settings.settings["run_retries"]["retry_on_asset_or_op_failure"] is False
-    assert settings.settings["telemetry"] == {"enabled": False}
+    read: Mapping[str, Any] = settings.settings
+    assert read["concurrency"]["runs"]["max_concurrent_runs"] == 1
+    assert read["run_retries"]["retry_on_asset_or_op_failure"] is False
+    assert read["telemetry"] == {"enabled": False}
 
 
 def test_no_job_starts_again_for_a_failed_gate_whatever_the_instance_says() -> None:
@@ -179,6 +181,7 @@ def test_a_step_s_pod_is_what_kubernetes_accepts(values: dict[str, Any], deploym
         }
     )
     executor = build_executor(ComputeSettings(executor="k8s")).apply_config_mapping({"config": {}})
+    assert executor.value is not None
     step = UserDefinedDagsterK8sConfig.from_dict(executor.value["config"]["step_k8s_config"])
     merged = of_launcher.merge(of_server).merge(K8sContainerContext(run_k8s_config=step))
     template = construct_dagster_k8s_job(

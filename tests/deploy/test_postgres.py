@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def runs(
     postgres: PostgresServer, home: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[dg.DagsterInstance, list[dg.RunRecord], Path]]:
+) -> Iterator[tuple[dg.DagsterInstance, Sequence[dg.RunRecord], Path]]:
     """Four runs that were queued at once, and what the daemon made of them."""
     folder = tmp_path_factory.mktemp("stand-in")
     environment = {
@@ -73,17 +73,17 @@ def runs(
         log.close()
 
 
-def settled(records: list[dg.RunRecord]) -> bool:
+def settled(records: Sequence[dg.RunRecord]) -> bool:
     """Whether the four runs are done, and the second attempt of the one whose process was killed."""
     return len(records) >= 5 and all(record.dagster_run.is_finished for record in records)
 
 
-def of_job(records: list[dg.RunRecord], job: str) -> list[dg.RunRecord]:
+def of_job(records: Sequence[dg.RunRecord], job: str) -> list[dg.RunRecord]:
     return [record for record in records if record.dagster_run.job_name == job]
 
 
 def test_history_is_in_postgres(
-    runs: tuple[dg.DagsterInstance, list[dg.RunRecord], Path], home: Path
+    runs: tuple[dg.DagsterInstance, Sequence[dg.RunRecord], Path], home: Path
 ) -> None:
     instance, records, _ = runs
     assert type(instance.run_storage).__module__.startswith("dagster_postgres")
@@ -92,7 +92,7 @@ def test_history_is_in_postgres(
 
 
 def test_runs_queued_at_once_run_one_after_the_other(
-    runs: tuple[dg.DagsterInstance, list[dg.RunRecord], Path],
+    runs: tuple[dg.DagsterInstance, Sequence[dg.RunRecord], Path],
 ) -> None:
     _, records, _ = runs
     assert [record.dagster_run.status for record in of_job(records, "short")] == [
@@ -104,7 +104,7 @@ def test_runs_queued_at_once_run_one_after_the_other(
 
 
 def test_a_run_whose_process_is_killed_is_found_and_started_again(
-    runs: tuple[dg.DagsterInstance, list[dg.RunRecord], Path],
+    runs: tuple[dg.DagsterInstance, Sequence[dg.RunRecord], Path],
 ) -> None:
     instance, records, _ = runs
     first, second = of_job(records, "killed")
@@ -116,7 +116,7 @@ def test_a_run_whose_process_is_killed_is_found_and_started_again(
 
 
 def test_a_failed_gate_starts_nothing_again(
-    runs: tuple[dg.DagsterInstance, list[dg.RunRecord], Path],
+    runs: tuple[dg.DagsterInstance, Sequence[dg.RunRecord], Path],
 ) -> None:
     # The killed run, which failed later, was started again: the daemon has seen this one too.
     _, records, folder = runs

@@ -58,7 +58,9 @@ def embeddings(key: str, keys: list[object], rows: list[list[float]]) -> pa.Tabl
 
 
 def weights(alpha: dict[str, float], beta: float = 0.0, sql_temperature: float = 0.5) -> pa.Table:
-    rows = [("hybrid", tier, "alpha", value) for tier, value in alpha.items()]
+    rows: list[tuple[str, str | None, str, float]] = [
+        ("hybrid", tier, "alpha", value) for tier, value in alpha.items()
+    ]
     rows += [("hybrid", None, "sql_temperature", sql_temperature), ("sql_similar", None, "beta", beta)]
     return pa.Table.from_pylist(
         [

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import pytest
+from present import present
 
 from holley_assets.definitions import definitions
 from holley_assets.resources.warehouse.bigquery.schema import columns_of_schema
@@ -98,7 +99,7 @@ def test_artifacts_are_in_the_bucket_and_whole(production: Production, weekly: W
 
 def test_the_mlflow_server_has_the_training(production: Production, weekly: Weekly) -> None:
     client = production.tracking()
-    experiment = client.get_experiment_by_name("holley-gnn")
+    experiment = present(client.get_experiment_by_name("holley-gnn"))
     (run,) = client.search_runs([experiment.experiment_id], f"tags.dagster_run_id = '{weekly.run_id}'")
     assert run.info.status == "FINISHED"
     assert run.data.params["training.epochs"] == "2"
@@ -150,7 +151,8 @@ def test_history_is_in_postgresql(production: Production, weekly: Weekly) -> Non
         pytest.skip("PostgreSQL is not installed here: the run kept its history in SQLite")
     with production.instance() as instance:
         assert type(instance.event_log_storage).__module__.startswith("dagster_postgres")
-        assert instance.get_run_by_id(weekly.run_id).is_success
+        run = instance.get_run_by_id(weekly.run_id)
+        assert run is not None and run.is_success
     assert list(production.home.rglob("*.db")) == []
 
 

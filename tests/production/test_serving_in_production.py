@@ -16,6 +16,7 @@ from experiment_world import declaration_text
 from small_run import execute_job, failure_of
 
 from holley_assets.assets import publisher
+from holley_assets.assets.serving_plan import present_plan
 from holley_assets.ranking.arms import user_buckets
 from holley_assets.resources.serving_switch import record_decision
 from holley_assets.resources.settings_resource import SettingsResource
@@ -52,7 +53,7 @@ def test_a_pulled_switch_stops_the_publication_within_its_statement(
 ) -> None:
     monkeypatch.setenv("HOLLEY_SERVING_MODE", "ab")
     settings = SettingsResource().load()
-    asked = publisher.present_plan
+    asked = present_plan
 
     def ask_then_pull(warehouse: Warehouse, *others: Any) -> Any:
         present = asked(warehouse, *others)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from holley_assets.core.materialized import Materialized
 from holley_assets.core.time_windows import TimeWindows
 from holley_assets.resources.io_manager import ParquetIOManager, read_parquet, write_parquet
 from holley_assets.resources.settings_resource import SettingsResource
@@ -26,7 +27,7 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def materialize(value: object) -> dg.ExecuteInProcessResult:
     @dg.asset
-    def cars() -> dg.MaterializeResult:
+    def cars() -> Materialized:
         return dg.MaterializeResult(value=value)
 
     manager = ParquetIOManager(settings=SettingsResource())
@@ -80,11 +81,11 @@ def test_metadata_describes_the_file_and_identifies_nobody(data_dir: Path) -> No
 def test_every_table_says_of_which_day_and_source_it_is(data_dir: Path, source: str, invented: bool) -> None:
     """By the windows that lie beside it; without them nothing is claimed."""
     assert "as_of" not in materialize(TABLE).asset_materializations_for_node("cars")[0].metadata
-    days = [datetime.date(2026, 2, 1), datetime.date(2026, 1, 2), datetime.date(2025, 8, 5)]
-    windows = TimeWindows(*days, source=source, source_location="somewhere")
+    as_of, cutoff, start = datetime.date(2026, 2, 1), datetime.date(2026, 1, 2), datetime.date(2025, 8, 5)
+    windows = TimeWindows(as_of, cutoff, start, source=source, source_location="somewhere")
 
     @dg.asset
-    def time_windows() -> dg.MaterializeResult:
+    def time_windows() -> Materialized:
         return dg.MaterializeResult(value=windows.to_table(), metadata={"as_of": "2026-02-01"})
 
     manager = ParquetIOManager(settings=SettingsResource())
@@ -103,11 +104,11 @@ def test_downstream_receives_the_table_and_may_ask_for_columns(data_dir: Path) -
     received: list[pa.Table] = []
 
     @dg.asset
-    def cars() -> dg.MaterializeResult:
+    def cars() -> Materialized:
         return dg.MaterializeResult(value=TABLE)
 
     @dg.asset(ins={"cars": dg.AssetIn(metadata={"columns": ["year"]})})
-    def years(cars: pa.Table) -> dg.MaterializeResult:
+    def years(cars: pa.Table) -> Materialized:
         received.append(cars)
         return dg.MaterializeResult(value=cars)
 
@@ -132,7 +133,7 @@ def test_a_stream_that_breaks_leaves_the_previous_file(data_dir: Path) -> None:
 
 def test_other_values_are_refused_by_type(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="not list"):
-        write_parquet([1, 2], tmp_path / "x.parquet")  # type: ignore[arg-type]
+        write_parquet([1, 2], tmp_path / "x.parquet")
 
 
 @pytest.mark.parametrize(

@@ -46,10 +46,11 @@ def test_choices_are_those_of_going_down_the_list(
     expected = np.full((3, 4), -1)
     for row in range(3):
         taken: list[int] = []
-        for column in sorted(np.flatnonzero(eligible[row]), key=lambda at, row=row: (-scores[row, at], at)):
+        columns = [int(column) for column in np.flatnonzero(eligible[row])]
+        for _, column in sorted((-scores[row, column], column) for column in columns):
             of_type = sum(part_type[one] == part_type[column] for one in taken)
             if len(taken) < 4 and of_type < 2:
-                taken.append(int(column))
+                taken.append(column)
         expected[row, : len(taken)] = taken
     np.testing.assert_array_equal(choose(scores, eligible, part_type), expected)
 

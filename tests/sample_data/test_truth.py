@@ -35,15 +35,15 @@ def expected_variation(probability: np.ndarray, draws: int) -> float:
 
 def logit(utility: np.ndarray) -> np.ndarray:
     """Shares of the exponentials along the last axis."""
-    weight = np.exp(utility)
-    return weight / weight.sum(axis=-1, keepdims=True)
+    weight: np.ndarray = np.exp(utility)
+    return np.asarray(weight / weight.sum(axis=-1, keepdims=True))
 
 
 def utilities(world: World, vehicle: int) -> np.ndarray:
     """[K, parts] utilities of a vehicle's parts for people with each own taste, from the definition."""
     part = world.fits.part[world.fits.start[vehicle] : world.fits.start[vehicle + 1]]
     tastes = world.truth.tastes[vehicle] + world.truth.own_tastes
-    return world.truth.popularity[part] + tastes @ world.truth.traits[part].T
+    return np.asarray(world.truth.popularity[part] + tastes @ world.truth.traits[part].T)
 
 
 def test_owners_choose_with_the_mean_of_the_logit_probabilities_of_all_own_tastes(world: World) -> None:
@@ -206,7 +206,7 @@ def test_siblings_of_a_generation_share_their_tastes_but_for_the_make(world: Wor
 
     def taste(make: str, name: str, year: int) -> np.ndarray:
         row = (vehicles.makes[model] == make) & (vehicles.models[model] == name)
-        return tastes[row & (vehicles.vehicle_year == year)][0]
+        return np.asarray(tastes[row & (vehicles.vehicle_year == year)][0])
 
     def cosine(one: np.ndarray, other: np.ndarray) -> float:
         return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))

@@ -8,10 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from sql.shop import Row, Shop
 
 from holley_assets.ranking.recommendations import WIDE_SCHEMA
 
-Rows = list[dict[str, Any]]
+Rows = list[Row]
 Run = Callable[..., Rows]
 IMAGE = "https://images.example.com/a.jpg"
 
@@ -99,7 +100,7 @@ BUCKET = 7026
     ],
 )
 def test_the_hash_alone_decides_the_arm(
-    run: Run, changes: dict[str, Any], parameters: dict[str, Any], broken: bool
+    run: Run, changes: Row, parameters: dict[str, Any], broken: bool
 ) -> None:
     row = {"email_lower": "a@x.com", "arm": "graph", "assigned_arm": "graph", "model_version": "m1"} | changes
     values = {
@@ -149,14 +150,14 @@ def test_parts_that_the_catalogue_does_not_know_are_of_one_type(run: Run) -> Non
     ]
 
 
-def test_a_part_that_both_tables_call_refurbished_is_one_broken_slot(run: Run, shop: Any) -> None:
+def test_a_part_that_both_tables_call_refurbished_is_one_broken_slot(run: Run, shop: Shop) -> None:
     shop.item("P2", tags="refurbished")
     shop.item_tags("P2", tags="refurbished")
     found = run("no_refurbished_part", {"delivered_parts": [slot(1, "P1"), slot(2, "P2")]})
     assert [row["slot"] for row in found] == [2]
 
 
-def test_a_vehicle_that_the_fitment_lists_twice_is_one_broken_slot(run: Run, shop: Any) -> None:
+def test_a_vehicle_that_the_fitment_lists_twice_is_one_broken_slot(run: Run, shop: Shop) -> None:
     """The part fits, on two rows of the fitment data; the vehicle is not the user's."""
     shop.fits("1967", "FORD", "MUSTANG", "P1")
     shop.fits("1967", "FORD", "MUSTANG", "P1")
@@ -174,7 +175,7 @@ def test_a_vehicle_that_the_fitment_lists_twice_is_one_broken_slot(run: Run, sho
         ({}, False),
     ],
 )
-def test_a_part_fits_year_make_and_model(run: Run, shop: Any, changes: dict[str, Any], broken: bool) -> None:
+def test_a_part_fits_year_make_and_model(run: Run, shop: Shop, changes: Row, broken: bool) -> None:
     """The slot's vehicle is the user's each time; one value alone is not of the fitment data."""
     shop.fits("1967", "FORD", "MUSTANG", "P1")
     row = slot(1, "P1") | changes

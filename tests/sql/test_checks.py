@@ -12,20 +12,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sql.remembering_warehouse import RememberingWarehouse
+from sql.shop import Row, Shop
 
 from holley_assets.ranking.recommendations import WIDE_SCHEMA
 from holley_assets.resources.warehouse.duckdb.transpile import to_duckdb
 from holley_assets.resources.warehouse.sql_files import query_names, read_query
 from holley_assets.settings import RuleSettings
 
-Rows = list[dict[str, Any]]
+Rows = list[Row]
 Run = Callable[..., Rows]
 IMAGE = "https://images.example.com/a.jpg"
 
 
-def slots(*skus: str | None, email: str = "a@x.com", year: str = "1967", **changes: Any) -> dict[str, Any]:
+def slots(*skus: str | None, email: str | None = "a@x.com", year: str | None = "1967", **changes: Any) -> Row:
     """A row of the staged table; ``rec2_price=…`` changes one value."""
-    row: dict[str, Any] = {
+    row: Row = {
         "email_lower": email,
         "year": year,
         "make": "FORD",
@@ -44,7 +45,7 @@ def slots(*skus: str | None, email: str = "a@x.com", year: str = "1967", **chang
 
 
 @pytest.fixture
-def run(shop: Any, shop_parameters: dict[str, object]) -> Run:
+def run(shop: Shop, shop_parameters: dict[str, object]) -> Run:
     """Runs a query of sql/checks over the shop and a staged table; what it reads is made first."""
 
     def run_(name: str, staged: Rows, **parameters: object) -> Rows:
@@ -71,7 +72,8 @@ def run(shop: Any, shop_parameters: dict[str, object]) -> Run:
             made.add(query)
 
         make(name)
-        return pq.read_table(assets[name]).to_pylist()
+        found: Rows = pq.read_table(assets[name]).to_pylist()
+        return found
 
     return run_
 
@@ -124,7 +126,7 @@ def test_a_part_at_exactly_the_minimum_price_is_dear_enough(
     ],
 )
 def test_the_catalogue_s_price_counts_as_the_assets_read_it(
-    run: Run, shop: Any, listed: list[str], broken: bool
+    run: Run, shop: Shop, listed: list[str], broken: bool
 ) -> None:
     """What is no price to the assets is none to the check; of two prices the higher counts."""
     for price in listed:
@@ -136,7 +138,7 @@ def test_the_catalogue_s_price_counts_as_the_assets_read_it(
 @pytest.mark.parametrize("tags", ["refurb", "x,REFURBISHED", "Refurb"])
 @pytest.mark.parametrize("table", ["item", "item_tags"])
 def test_refurbished_parts_are_found_in_either_table_in_any_case(
-    run: Run, shop: Any, tags: str, table: str
+    run: Run, shop: Shop, tags: str, table: str
 ) -> None:
     shop.item("P1", tags="new")
     getattr(shop, table)("\tp2\u00a0", tags=tags)
@@ -144,7 +146,7 @@ def test_refurbished_parts_are_found_in_either_table_in_any_case(
     assert [(row["slot"], row["sku"]) for row in found] == [(2, "P2")]
 
 
-def test_a_user_with_two_rows_is_one_user_of_those_who_get_any(run: Run, shop: Any) -> None:
+def test_a_user_with_two_rows_is_one_user_of_those_who_get_any(run: Run, shop: Shop) -> None:
     shop.item("P1")
     shop.view("v", "2025-12-01", "P1", image=IMAGE)
     shop.fits("1967", "FORD", "MUSTANG", "P1")
@@ -173,7 +175,7 @@ def test_a_user_with_two_rows_is_one_user_of_those_who_get_any(run: Run, shop: A
         (slots(), True),
     ],
 )
-def test_slots_are_filled_from_the_first_on(run: Run, row: dict[str, Any], broken: bool) -> None:
+def test_slots_are_filled_from_the_first_on(run: Run, row: Row, broken: bool) -> None:
     assert bool(run("first_three_slots_are_filled", [row])) == broken
 
 
@@ -185,7 +187,7 @@ def test_more_slots_than_the_maximum_are_found(run: Run) -> None:
 
 @pytest.mark.parametrize(("days", "broken"), [(0, False), (1, True), (365, True), (366, False)])
 def test_a_part_may_be_shown_again_a_year_after_its_order(
-    run: Run, shop: Any, days: int, broken: bool
+    run: Run, shop: Shop, days: int, broken: bool
 ) -> None:
     """as_of is 2026-02-01: the order of 365 days before it, 2025-02-01, still counts; that of the day itself cannot."""
     day = datetime.date(2026, 2, 1) - datetime.timedelta(days=days)
@@ -205,7 +207,8 @@ def test_a_part_may_be_shown_again_a_year_after_its_order(
     ],
 )
 def test_scores_may_be_equal_and_may_not_rise(run: Run, scores: tuple[float, ...], broken: list[int]) -> None:
-    row = slots("A", "B", "C", **{f"rec{slot}_score": score for slot, score in enumerate(scores, start=1)})
+    changes: dict[str, Any] = {f"rec{slot}_score": score for slot, score in enumerate(scores, start=1)}
+    row = slots("A", "B", "C", **changes)
     assert [each["slot"] for each in run("scores_never_rise", [row])] == broken
 
 
@@ -213,7 +216,7 @@ def test_scores_may_be_equal_and_may_not_rise(run: Run, scores: tuple[float, ...
     ("types", "broken"), [(("a", "a", "b"), False), (("a", "a", "a"), True), ((None, None, None), True)]
 )
 def test_two_parts_of_a_type_are_allowed_and_no_type_is_one_type(
-    run: Run, shop: Any, types: tuple[str | None, ...], broken: bool
+    run: Run, shop: Shop, types: tuple[str | None, ...], broken: bool
 ) -> None:
     for sku, part_type in zip("ABC", types, strict=True):
         shop.item(sku, part_type)
@@ -279,7 +282,7 @@ def test_an_image_is_an_https_address(run: Run, image: str | None, broken: bool)
     ],
 )
 def test_a_part_fits_the_user_s_own_year(
-    run: Run, shop: Any, year: str | None, sku: str, broken: bool
+    run: Run, shop: Shop, year: str | None, sku: str, broken: bool
 ) -> None:
     shop.driver("a")
     shop.fits("\t1967.0", "ford\u00a0", " Mustang", "p1 ")
@@ -298,7 +301,7 @@ def test_a_part_fits_the_user_s_own_year(
     ],
 )
 def test_a_range_of_years_and_an_alias_fit_as_the_fitment_table_reads_them(
-    run: Run, shop: Any, make: str, year: str, broken: bool
+    run: Run, shop: Shop, make: str, year: str, broken: bool
 ) -> None:
     """The blocking check stopped every delivery of an export that writes CHEVY or 1967-1969."""
     shop.driver("a", year=year, make="CHEVROLET")
@@ -306,7 +309,7 @@ def test_a_range_of_years_and_an_alias_fit_as_the_fitment_table_reads_them(
     assert bool(run("every_part_fits_the_vehicle", [slots("P1", year=year, make=make)])) == broken
 
 
-def test_the_vehicle_is_the_user_s(run: Run, shop: Any) -> None:
+def test_the_vehicle_is_the_user_s(run: Run, shop: Shop) -> None:
     shop.driver("a", year="1968")
     shop.fits("1967", "FORD", "MUSTANG", "P1")
     shop.fits("1968", "FORD", "MUSTANG", "P1")

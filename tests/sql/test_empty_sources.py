@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime
 
 import pytest
+from sql.shop import Shop
 
 
-def test_without_any_interaction_the_structure_is_there(shop, graph_tables):
+def test_without_any_interaction_the_structure_is_there(shop: Shop, graph_tables: list[str]) -> None:
     shop.driver("u1")
     shop.item("8202B")
     shop.fits("1967", "FORD", "MUSTANG", "8202B")
@@ -47,12 +48,12 @@ def test_without_any_interaction_the_structure_is_there(shop, graph_tables):
     assert all(result.dropped == {} for result in shop.results.values())
 
 
-def test_nothing_at_all(shop, graph_tables):
+def test_nothing_at_all(shop: Shop, graph_tables: list[str]) -> None:
     assert not any(shop.run_tables(graph_tables).values())
 
 
 @pytest.mark.parametrize("as_of", [datetime.date(2035, 1, 1), datetime.date(2015, 1, 1)])
-def test_as_of_far_from_all_data(shop, graph_tables, as_of):
+def test_as_of_far_from_all_data(shop: Shop, graph_tables: list[str], as_of: datetime.date) -> None:
     shop.driver("u1")
     shop.item("A")
     shop.fits("1967", "FORD", "MUSTANG", "A")

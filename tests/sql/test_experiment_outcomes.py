@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sql.shop import Shop
 
 from holley_assets.experiment.outcomes import OUTCOMES_SCHEMA
 from holley_assets.resources.warehouse.exposures import EXPOSURES_SCHEMA
@@ -29,7 +30,7 @@ PARAMETERS = {
 class Experiment:
     """A shop, and the log of whom it showed parts."""
 
-    def __init__(self, shop: Any, folder: Path) -> None:
+    def __init__(self, shop: Shop, folder: Path) -> None:
         self.shop, self.folder = shop, folder
         self.exposures: list[dict[str, Any]] = []
         shop.item("A", price="80")
@@ -85,7 +86,7 @@ class Experiment:
 
 
 @pytest.fixture
-def experiment(shop: Any, tmp_path: Path) -> Experiment:
+def experiment(shop: Shop, tmp_path: Path) -> Experiment:
     return Experiment(shop, tmp_path)
 
 

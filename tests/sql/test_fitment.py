@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from sql.shop import Row, Shop
 
 IMAGE = "https://i.com/a.jpg"
 
 
-def sell(shop, sku, count, at="2025-10-02"):
+def sell(shop: Shop, sku: str, count: int, at: str = "2025-10-02") -> None:
     shop.view("visitor", at, sku, image=IMAGE)
     for buyer in range(count):
         shop.order(f"buyer{buyer}", at, sku)
 
 
-def shown(rows):
+def shown(rows: list[Row]) -> list[tuple[Any, ...]]:
     return [(row["year"], row["model"], row["base_sku"], row["sku"], row["serving_sku"]) for row in rows]
 
 
-def test_best_selling_eligible_variant_that_fits_is_shown(shop):
+def test_best_selling_eligible_variant_that_fits_is_shown(shop: Shop) -> None:
     for sku in ("8202", "8202B", "8202R"):
         shop.item(sku)
     sell(shop, "8202", 0)
@@ -36,7 +38,7 @@ def test_best_selling_eligible_variant_that_fits_is_shown(shop):
     ]
 
 
-def test_ties_are_alphabetical(shop):
+def test_ties_are_alphabetical(shop: Shop) -> None:
     for sku in ("8202R", "8202B", "8202G"):
         shop.item(sku)
         sell(shop, sku, 1)
@@ -44,7 +46,7 @@ def test_ties_are_alphabetical(shop):
     assert shown(shop.run("fitment")) == [(1967, "MUSTANG", "8202", "8202B", "8202B")]
 
 
-def test_ineligible_best_seller_gives_way_and_a_part_without_variant_stays(shop):
+def test_ineligible_best_seller_gives_way_and_a_part_without_variant_stays(shop: Shop) -> None:
     shop.item("8202B", price="10")
     shop.item("8202R")
     sell(shop, "8202B", 5)
@@ -57,7 +59,7 @@ def test_ineligible_best_seller_gives_way_and_a_part_without_variant_stays(shop)
     ]
 
 
-def test_each_view_has_its_own_sales_and_images(shop):
+def test_each_view_has_its_own_sales_and_images(shop: Shop) -> None:
     for sku in ("8202B", "8202R", "500"):
         shop.item(sku)
     sell(shop, "8202B", 1)
@@ -70,7 +72,7 @@ def test_each_view_has_its_own_sales_and_images(shop):
     ]
 
 
-def test_normal_forms_and_unusable_rows(shop):
+def test_normal_forms_and_unusable_rows(shop: Shop) -> None:
     shop.fits(" 1967", "ford ", " Mustang", " a", "A", "b ")
     shop.fits("1967", "FORD", "MUSTANG", "A")
     shop.fits("NONE", "FORD", "MUSTANG", "A", "A", "B")
@@ -88,7 +90,7 @@ def test_normal_forms_and_unusable_rows(shop):
     }
 
 
-def test_year_may_be_a_number(shop):
+def test_year_may_be_a_number(shop: Shop) -> None:
     shop.fits("1967", "FORD", "MUSTANG", "A")
     shop.run("parts")
     path = shop.folder / "vehicle_product_fitment_data.parquet"
@@ -101,7 +103,7 @@ def test_year_may_be_a_number(shop):
     assert pq.read_table(result.path).to_pylist()[0]["year"] == 1967
 
 
-def test_fits_edges_span_the_years(shop):
+def test_fits_edges_span_the_years(shop: Shop) -> None:
     for year in ("1967", "1969", "1968", "1967"):
         shop.fits(year, "FORD", "MUSTANG", "8202B", "8202R")
     shop.fits("1970", "FORD", "MUSTANG", "500")

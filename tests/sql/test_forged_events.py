@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from sql.shop import Row, Shop
 
 
-def image(number):
-    return f"https://x.com/{number}.jpg"
+def image(name: int | str) -> str:
+    return f"https://x.com/{name}.jpg"
 
 
 @pytest.fixture
-def priced(shop):
+def priced(shop: Shop) -> Shop:
     """Five carburetors at 100 each, and part A without a price."""
     for number in range(5):
         shop.item(f"P{number}")
@@ -18,11 +19,11 @@ def priced(shop):
     return shop
 
 
-def part(shop, sku="A", **parameters):
+def part(shop: Shop, sku: str = "A", **parameters: object) -> Row:
     return next(row for row in shop.run("parts", **parameters) if row["sku"] == sku)
 
 
-def test_price_is_the_median_over_visitors_of_what_each_saw_last(priced):
+def test_price_is_the_median_over_visitors_of_what_each_saw_last(priced: Shop) -> None:
     for visitor, at, price in (
         ("v1", "2025-12-01", 700),
         ("v1", "2025-12-02", 80),
@@ -35,7 +36,7 @@ def test_price_is_the_median_over_visitors_of_what_each_saw_last(priced):
     assert part(priced)["price"] == 100
 
 
-def test_one_forger_moves_no_price_and_no_image(priced):
+def test_one_forger_moves_no_price_and_no_image(priced: Shop) -> None:
     for visitor in ("v1", "v2", "v3"):
         priced.view(visitor, "2025-12-20", "A", price=90, image=image("right"))
     honest = part(priced)
@@ -46,7 +47,9 @@ def test_one_forger_moves_no_price_and_no_image(priced):
 
 
 @pytest.mark.parametrize(("price", "expected"), [(9.99, None), (10, 10), (1000, 1000), (1000.01, None)])
-def test_price_is_plausible_within_ten_times_the_median_of_its_type(priced, price, expected):
+def test_price_is_plausible_within_ten_times_the_median_of_its_type(
+    priced: Shop, price: float, expected: int | None
+) -> None:
     priced.item("dear", "Engine", "5000")
     priced.view("v1", "2025-12-20", "A", price=price, image=image(1))
     found = part(priced)
@@ -55,7 +58,7 @@ def test_price_is_plausible_within_ten_times_the_median_of_its_type(priced, pric
     assert found["ineligible_reason"] == reason
 
 
-def test_type_with_few_listed_prices_is_judged_by_the_catalogue(priced):
+def test_type_with_few_listed_prices_is_judged_by_the_catalogue(priced: Shop) -> None:
     for number in range(4):
         priced.item(f"E{number}", "Engine", "5000")
     priced.item("E", "Engine", None)
@@ -66,12 +69,12 @@ def test_type_with_few_listed_prices_is_judged_by_the_catalogue(priced):
     assert part(priced, "E")["price"] == 5000
 
 
-def test_listed_price_is_believed_whatever_events_say(priced):
+def test_listed_price_is_believed_whatever_events_say(priced: Shop) -> None:
     priced.view("v1", "2025-12-20", "P0", price=55)
     assert part(priced, "P0")["price"] == 100
 
 
-def test_image_is_the_one_that_most_visitors_saw_and_of_equals_the_newest(priced):
+def test_image_is_the_one_that_most_visitors_saw_and_of_equals_the_newest(priced: Shop) -> None:
     priced.view("v1", "2025-12-20T10:00", "A", image=image("two"))
     priced.view("v2", "2025-12-20T10:00", "A", image=image("two"))
     for second in range(3):
@@ -82,7 +85,9 @@ def test_image_is_the_one_that_most_visitors_saw_and_of_equals_the_newest(priced
 
 
 @pytest.mark.parametrize(("day", "expected"), [("2025-12-02", "new"), ("2025-12-03", "old")])
-def test_images_of_the_newest_thirty_days_of_the_view_are_asked(priced, day, expected):
+def test_images_of_the_newest_thirty_days_of_the_view_are_asked(
+    priced: Shop, day: str, expected: str
+) -> None:
     """The view ends on 2026-01-02: its newest 30 days begin on 2025-12-03."""
     for visitor in ("v1", "v2"):
         priced.view(visitor, day, "A", image=image("old"))
@@ -91,7 +96,7 @@ def test_images_of_the_newest_thirty_days_of_the_view_are_asked(priced, day, exp
     assert part(priced, image_days=32)["image"] == image("old")
 
 
-def test_both_views_ask_their_own_newest_days(priced):
+def test_both_views_ask_their_own_newest_days(priced: Shop) -> None:
     for visitor in ("v1", "v2"):
         priced.view(visitor, "2025-12-20", "A", image=image("old"))
     priced.view("v3", "2026-01-20", "A", image=image("new"))
@@ -99,14 +104,14 @@ def test_both_views_ask_their_own_newest_days(priced):
     assert (found["image"], found["serving_image"]) == (image("old"), image("new"))
 
 
-def test_part_that_nobody_saw_lately_keeps_the_image_of_its_own_newest_days(priced):
+def test_part_that_nobody_saw_lately_keeps_the_image_of_its_own_newest_days(priced: Shop) -> None:
     for visitor in ("v1", "v2"):
         priced.view(visitor, "2025-10-01", "A", image=image("old"))
     priced.view("v3", "2025-11-01", "A", image=image("new"))
     assert part(priced)["image"] == image("new")
 
 
-def test_least_number_of_visitors_is_a_setting(priced):
+def test_least_number_of_visitors_is_a_setting(priced: Shop) -> None:
     for visitor in ("v1", "v2"):
         priced.view(visitor, "2025-12-20", "A", price=90, image=image(1))
     assert part(priced, minimum_visitors=2)["ineligible_reason"] is None
@@ -114,7 +119,7 @@ def test_least_number_of_visitors_is_a_setting(priced):
     assert (found["price"], found["image"], found["ineligible_reason"]) == (None, None, "price missing")
 
 
-def test_accounts_of_one_address_are_one_visitor(priced):
+def test_accounts_of_one_address_are_one_visitor(priced: Shop) -> None:
     for user in ("v1", "v2", "v3"):
         priced.account(user, email="V@x.com")
         priced.view(user, "2025-12-20", "A", price=999, image=image("one"))
@@ -124,7 +129,7 @@ def test_accounts_of_one_address_are_one_visitor(priced):
     assert (found["price"], found["image"]) == (90, image("two"))
 
 
-def test_hosts_of_images_may_be_listed(priced):
+def test_hosts_of_images_may_be_listed(priced: Shop) -> None:
     priced.view("v1", "2025-12-20", "A", image="https://cdn.holley.com/a.jpg")
     for visitor in ("v2", "v3"):
         priced.view(visitor, "2025-12-20", "A", image="https://evilcdn.holley.com/b.jpg")
@@ -152,13 +157,15 @@ def test_hosts_of_images_may_be_listed(priced):
         ),
     ],
 )
-def test_spellings_of_properties(shop, event, values):
+def test_spellings_of_properties(
+    shop: Shop, event: str, values: dict[str, str | int] | dict[str, str | float] | dict[str, str]
+) -> None:
     shop.event("v1", event, "2025-12-20", **values)
     (row,) = shop.run("interaction_events")
     assert (row["sku"], row["price"], row["image"]) == ("A", 5.0, image(1))
 
 
-def test_items_of_one_event_keep_apart_in_every_spelling(shop):
+def test_items_of_one_event_keep_apart_in_every_spelling(shop: Shop) -> None:
     shop.event(
         "v1",
         "Cart Update",
@@ -173,7 +180,7 @@ def test_items_of_one_event_keep_apart_in_every_spelling(shop):
     assert [(row["sku"], row["price"]) for row in shop.run("interaction_events")] == [("A", 1.0), ("B", 2.0)]
 
 
-def test_range_of_years_means_each_of_them(shop):
+def test_range_of_years_means_each_of_them(shop: Shop) -> None:
     shop.item("A")
     for year, model in (
         ("1967-1969", "M1"),
@@ -204,7 +211,9 @@ def test_range_of_years_means_each_of_them(shop):
         ("", False),
     ],
 )
-def test_who_says_no_to_mail_gets_no_row_where_the_setting_names_the_property(shop, answer, refused):
+def test_who_says_no_to_mail_gets_no_row_where_the_setting_names_the_property(
+    shop: Shop, answer: str | int, refused: bool
+) -> None:
     shop.driver("u1")
     shop.attributes("u1b", {"email": "u1@x.com", "Email_Consent": answer}, "2025-08-02")
     shop.driver("u2")

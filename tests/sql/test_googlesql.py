@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlglot
+from sql.shop import Row, Shop
 from sqlglot import exp
 
 from holley_assets.ranking.recommendations import WIDE_SCHEMA
@@ -52,7 +53,7 @@ def engine() -> Any:
     return googlesql.GoogleSQL()
 
 
-def fill(shop: Any) -> None:
+def fill(shop: Shop) -> None:
     """Source rows that engines read differently where a query leaves them the choice."""
     for name, year, make, model in (
         (f"{NBSP}a", "1967", f"ford{TAB}", "Mustang"),
@@ -126,8 +127,8 @@ def fill(shop: Any) -> None:
     shop.fits(None, "FORD", "MUSTANG")
     for day in range(1, 29):
         at = f"2026-01-{day:02}T23:59:59.999999"
-        sku = [*skus[:10], 8202, 8202.0, 1e16, 0.1, math.inf, math.nan, -8202.0, 1e15][day % 18]
-        price = [100, "100", 99.5, math.nan, math.inf, -1, "1e400", f"{NBSP}12{TAB}", None][day % 9]
+        viewed = [*skus[:10], 8202, 8202.0, 1e16, 0.1, math.inf, math.nan, -8202.0, 1e15][day % 18]
+        paid = [100, "100", 99.5, math.nan, math.inf, -1, "1e400", f"{NBSP}12{TAB}", None][day % 9]
         image = [
             "//x.com/a.jpg",
             "http://x.com/b c.jpg",
@@ -136,8 +137,8 @@ def fill(shop: Any) -> None:
             "x.jpg",
             None,
         ][day % 6]
-        shop.view(f"{'abcdeghi'[day % 8]}1{TAB}", at, sku, price, image)
-        shop.view(f"visitor{day % 5}", at.replace("2026-01", "2025-12"), skus[day % 10], price, image)
+        shop.view(f"{'abcdeghi'[day % 8]}1{TAB}", at, viewed, paid, image)
+        shop.view(f"visitor{day % 5}", at.replace("2026-01", "2025-12"), skus[day % 10], paid, image)
     for day in (2, 3, 30):
         shop.cart("a1", f"2025-12-{day:02}T00:00", "8202B", "A")
         shop.order("b1", f"2025-12-{day:02}T00:00", "8202", "B9", "A")
@@ -184,8 +185,8 @@ def fill(shop: Any) -> None:
         shop.event("b1", f"{NBSP}VIEWED PRODUCT", f"2026-01-27T10:00:0{second}", **scanned)
     shop.click("b1", "2026-01-15T10:00", "p")
     shop.view(f"b1{TAB}", "2026-01-15T10:30", f"8202b{NBSP}")
-    for kind, at in ((f"{NBSP}viewed", "2026-01-20"), ("OPENED", "2026-01-20"), ("clicked", None)):
-        shop.click("b1", at, kind=kind)
+    for kind, clicked in ((f"{NBSP}viewed", "2026-01-20"), ("OPENED", "2026-01-20"), ("clicked", None)):
+        shop.click("b1", clicked, kind=kind)
     for number in range(3):
         shop.event("b1", "Wishlist Update", "2026-01-20", **{f"{NBSP}Items_0.ProdId": "A"})
         shop.event(f"b{number}", "Viewed Product", "2026-01-20", ProductID=f"nobody{NBSP}knows it")
@@ -209,7 +210,7 @@ def recommendations() -> pa.Table:
             ("c@x.com", "1968", "A"),
         ]
     ):
-        row = {
+        row: Row = {
             "email_lower": email,
             "year": year,
             "make": ["FORD", "STRASSE"][max(number, 1) % 2],
@@ -324,7 +325,7 @@ GIVEN = {
 class World:
     """The hostile tables, and what DuckDB makes of them."""
 
-    def __init__(self, shop: Any, parameters: dict[str, object], tables: list[str]) -> None:
+    def __init__(self, shop: Shop, parameters: dict[str, object], tables: list[str]) -> None:
         self.folder: Path = shop.folder
         self.parameters = parameters
         fill(shop)
@@ -361,13 +362,14 @@ class World:
             f"{dataset}.{table}": self.table(table) for dataset, table in sorted(to_duckdb(query).tables)
         }
         values = {parameter: self.parameters[parameter] for parameter in query.parameters}
-        return engine.rows(query.select, functions=query.functions, tables=tables, parameters=values)
+        found: list[Row] = engine.rows(
+            query.select, functions=query.functions, tables=tables, parameters=values
+        )
+        return found
 
 
 @pytest.fixture(scope="module")
-def world(
-    tmp_path_factory: pytest.TempPathFactory, shop_class: type, shop_parameters: dict[str, object]
-) -> World:
+def world(tmp_path_factory: pytest.TempPathFactory, shop_parameters: dict[str, object]) -> World:
     """The hostile tables."""
     folder = tmp_path_factory.mktemp("hostile")
     settings = load_settings()
@@ -386,7 +388,7 @@ def world(
         "order_days": 14,
         "order_value_quantile": 0.999,
     }
-    return World(shop_class(folder), parameters, query_names())
+    return World(Shop(folder), parameters, query_names())
 
 
 def split(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, int]]:
@@ -593,7 +595,8 @@ def run_in_duckdb(select: str) -> list[tuple[Any, ...]]:
     with duckdb.connect() as connection:
         for function in translated.functions:
             connection.execute(function)
-        return connection.execute(translated.select).fetchall()
+        found: list[tuple[Any, ...]] = connection.execute(translated.select).fetchall()
+        return found
 
 
 @pytest.mark.parametrize(
@@ -618,7 +621,8 @@ def test_every_statement_is_valid_for_the_types_of_its_inputs(engine: Any, world
             columns[name] = engine.columns(
                 query.select, functions=query.functions, tables=tables, parameters=types
             )
-        return columns[name]
+        found: dict[str, Any] = columns[name]
+        return found
 
     for name in query_names():
         expected = {
@@ -754,6 +758,7 @@ STRANGE_VALUES = [
 def test_shared_functions_agree(engine: Any, name: str) -> None:
     """Every function of sql/functions that reads one text, of every strange text; with no text it is NULL or false."""
     definition = sqlglot.parse_one(shared_functions()[name], read="bigquery").find(exp.UserDefinedFunction)
+    assert definition is not None, f"sql/functions/{name}.sql defines no function"
     kinds = [parameter.args["kind"].sql(dialect="bigquery") for parameter in definition.expressions]
     if kinds.count("STRING") != 1:
         pytest.skip("it does not read one text; the queries that call it are compared")

@@ -6,12 +6,13 @@ import datetime
 import math
 
 import pytest
+from sql.shop import Shop
 
 LN3 = math.log(3)
 
 
 @pytest.fixture
-def catalogue(shop):
+def catalogue(shop: Shop) -> Shop:
     """Four parts, and two users with a car."""
     for sku in ("A", "B", "C", "8202B"):
         shop.item(sku)
@@ -20,7 +21,7 @@ def catalogue(shop):
     return shop
 
 
-def test_visits_are_days_on_which_a_customer_met_a_part(catalogue):
+def test_visits_are_days_on_which_a_customer_met_a_part(catalogue: Shop) -> None:
     catalogue.account("other", email="U1@x.com ")
     catalogue.imported_order("u1@x.com", "2020-01-01", "A")
     catalogue.view("u1", "2025-10-01T10:00", "8202R")
@@ -36,7 +37,7 @@ def test_visits_are_days_on_which_a_customer_met_a_part(catalogue):
     ]
 
 
-def test_pairs_that_two_visitors_met_in_any_way(catalogue):
+def test_pairs_that_two_visitors_met_in_any_way(catalogue: Shop) -> None:
     """A and 8202 by three before the cutoff; B and C by one before it and two in all."""
     catalogue.view("v1", "2025-10-01", "A")
     catalogue.view("v1", "2025-10-09", "8202B")
@@ -54,7 +55,7 @@ def test_pairs_that_two_visitors_met_in_any_way(catalogue):
     ]
 
 
-def test_a_last_visit_is_left_out_of_what_foretells_it(catalogue):
+def test_a_last_visit_is_left_out_of_what_foretells_it(catalogue: Shop) -> None:
     """u1 met A and B on an earlier day and C on the last; u2 saw C on an earlier day too."""
     for user in ("u1", "u2"):
         catalogue.view(user, "2025-10-01", "A")
@@ -72,7 +73,7 @@ def test_a_last_visit_is_left_out_of_what_foretells_it(catalogue):
     assert (edge["users"], edge["earlier_users"]) == (2, 1)
 
 
-def test_the_newest_parts_of_a_visitor_count(catalogue):
+def test_the_newest_parts_of_a_visitor_count(catalogue: Shop) -> None:
     """Two parts a visitor: as of the cutoff A and B, as of today B and C."""
     for visitor in ("v1", "v2"):
         catalogue.view(visitor, "2025-10-01", "8202B")
@@ -86,7 +87,7 @@ def test_the_newest_parts_of_a_visitor_count(catalogue):
     ]
 
 
-def test_the_minimum_of_visitors_is_a_setting(catalogue):
+def test_the_minimum_of_visitors_is_a_setting(catalogue: Shop) -> None:
     catalogue.view("v1", "2025-10-01", "A")
     catalogue.view("v1", "2025-10-01", "B")
     assert catalogue.run("co_viewed_edges") == []

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
+
+from sql.shop import Row, Shop
 
 
-def summary(rows):
+def summary(rows: list[Row]) -> list[tuple[Any, ...]]:
     return sorted((row["interaction"], row["sku"], row["price"], row["image"]) for row in rows)
 
 
-def test_each_event_names_its_parts_in_its_own_way(shop):
+def test_each_event_names_its_parts_in_its_own_way(shop: Shop) -> None:
     image = "https://i.com/a.jpg"
     shop.event("u", "Viewed Product", "2025-10-01", ProductId="A1", Price="60", ImageURL=image)
     shop.event("u", "Ordered Product", "2025-10-02", ProductId="A2", Price=70, ImageURL=image)
@@ -36,7 +39,7 @@ def test_each_event_names_its_parts_in_its_own_way(shop):
     assert shop.dropped("interaction_events") == {}
 
 
-def test_names_of_events_and_properties_have_no_case(shop):
+def test_names_of_events_and_properties_have_no_case(shop: Shop) -> None:
     shop.event("u", " viewed PRODUCT", "2025-10-01", PRODUCTID="a1", price="60", imageurl="//i.com/a")
     shop.event("u", "CART UPDATE", "2025-10-01", **{"items_0.PRODUCTID": "a2", "ITEMS_0.itemprice": "61"})
     shop.event("u", "consumer website order", "2025-10-01", skus_0="a3")
@@ -47,7 +50,7 @@ def test_names_of_events_and_properties_have_no_case(shop):
     ]
 
 
-def test_items_are_regrouped_by_their_number(shop):
+def test_items_are_regrouped_by_their_number(shop: Shop) -> None:
     items = {f"Items_{n}.ProductId": f"P-{n}" for n in range(12)}
     prices = {f"Items_{n}.ItemPrice": float(100 + n) for n in reversed(range(12))}
     images = {f"Items_{n}.ImageURL": f"https://i.com/{n}" for n in range(12) if n != 1}
@@ -59,7 +62,7 @@ def test_items_are_regrouped_by_their_number(shop):
     }
 
 
-def test_items_of_two_events_at_one_moment_do_not_mix(shop):
+def test_items_of_two_events_at_one_moment_do_not_mix(shop: Shop) -> None:
     for sku, price in (("A", 60.0), ("B", 70.0)):
         event = {"Items_0.ProductId": sku, "Items_0.ItemPrice": price}
         shop.event("u", "Placed Order", "2025-10-01T10:00", **event)
@@ -74,7 +77,7 @@ SKUS = [
 ]
 
 
-def test_sku_in_any_column(shop):
+def test_sku_in_any_column(shop: Shop) -> None:
     for minute, (value, _) in enumerate(SKUS):
         shop.view("u", f"2025-10-01T00:{minute:02}", value)
     assert [row["sku"] for row in shop.run("interaction_events")] == [sku for _, sku in SKUS]
@@ -93,7 +96,7 @@ BASE_SKUS = [
 ]
 
 
-def test_base_sku_is_the_sku_without_the_colour_behind_a_digit(shop):
+def test_base_sku_is_the_sku_without_the_colour_behind_a_digit(shop: Shop) -> None:
     for minute, (sku, _) in enumerate(BASE_SKUS):
         shop.view("u", f"2025-10-01T00:{minute:02}", sku)
     rows = shop.run("interaction_events")
@@ -126,7 +129,7 @@ PRICES = [
 ]
 
 
-def test_price_parses_and_is_positive_or_is_null(shop):
+def test_price_parses_and_is_positive_or_is_null(shop: Shop) -> None:
     for minute, (value, _) in enumerate(PRICES):
         shop.view("u", f"2025-10-01T00:{minute:02}", "A", price=value)
     rows = shop.run("interaction_events")
@@ -152,14 +155,14 @@ IMAGES = [
 ]
 
 
-def test_image_is_https_or_null(shop):
+def test_image_is_https_or_null(shop: Shop) -> None:
     for minute, (value, _) in enumerate(IMAGES):
         shop.view("u", f"2025-10-01T00:{minute:02}", "A", image=value)
     rows = shop.run("interaction_events")
     assert [(value, row["image"]) for (value, _), row in zip(IMAGES, rows, strict=True)] == IMAGES
 
 
-def test_window_is_half_open(shop):
+def test_window_is_half_open(shop: Shop) -> None:
     for at in ("2025-08-31T23:59:59", "2025-09-01", "2026-01-31T23:59:59", "2026-02-01"):
         shop.view("u", at, "A")
     rows = shop.run("interaction_events")
@@ -167,7 +170,7 @@ def test_window_is_half_open(shop):
     assert shop.dropped("interaction_events") == {}
 
 
-def test_days_are_days_of_utc(shop):
+def test_days_are_days_of_utc(shop: Shop) -> None:
     shop.rows["ingestion_unified_schema_incremental"].append(
         {
             "user_id": "u",
@@ -179,7 +182,7 @@ def test_days_are_days_of_utc(shop):
     assert shop.run("interaction_events")[0]["event_date"] == datetime.date(2025, 10, 2)
 
 
-def test_known_users_have_their_email_and_visitors_none(shop):
+def test_known_users_have_their_email_and_visitors_none(shop: Shop) -> None:
     shop.driver("u1")
     shop.view(" u1 ", "2025-10-01", "A")
     shop.view("visitor", "2025-10-02", "A")
@@ -189,7 +192,7 @@ def test_known_users_have_their_email_and_visitors_none(shop):
     ]
 
 
-def test_unusable_and_repeated_rows_are_counted(shop):
+def test_unusable_and_repeated_rows_are_counted(shop: Shop) -> None:
     shop.view(None, "2025-10-01", "A")
     shop.view(" ", "2025-10-01", "A")
     shop.view("u", None, "A")
@@ -211,7 +214,7 @@ def test_unusable_and_repeated_rows_are_counted(shop):
     }
 
 
-def test_one_product_under_two_event_names_is_no_duplicate(shop):
+def test_one_product_under_two_event_names_is_no_duplicate(shop: Shop) -> None:
     shop.event("u", "Placed Order", "2025-10-02", **{"Items_0.ProductId": "A"})
     shop.event("u", "Ordered Product", "2025-10-02", ProductId="A")
     shop.event("u", "Consumer Website Order", "2025-10-02", SKUs_0="A")
@@ -219,7 +222,7 @@ def test_one_product_under_two_event_names_is_no_duplicate(shop):
     assert shop.dropped("interaction_events") == {}
 
 
-def test_names_of_properties_are_trimmed_of_any_white_space(shop):
+def test_names_of_properties_are_trimmed_of_any_white_space(shop: Shop) -> None:
     shop.event("u", "Viewed Product", "2025-10-01", **{"\u00a0ProductId\t": "A1", " Price ": "60"})
     shop.event(
         "u", "Cart Update", "2025-10-02", **{" Items_0.ProductId\u3000": "A2", "\tItems_0.ItemPrice": "61"}
@@ -227,7 +230,7 @@ def test_names_of_properties_are_trimmed_of_any_white_space(shop):
     assert summary(shop.run("interaction_events")) == [("cart", "A2", 61.0, None), ("view", "A1", 60.0, None)]
 
 
-def test_a_value_in_two_columns_is_the_text_then_the_whole_number(shop):
+def test_a_value_in_two_columns_is_the_text_then_the_whole_number(shop: Shop) -> None:
     """Text, whole number, float: the first that says something."""
     for day, values, expected in (
         (1, ("60", 70, 80.0), 60.0),
@@ -244,7 +247,7 @@ def test_a_value_in_two_columns_is_the_text_then_the_whole_number(shop):
         assert row["price"] == expected
 
 
-def test_of_two_prices_and_images_of_one_event_the_higher_and_the_first_count(shop):
+def test_of_two_prices_and_images_of_one_event_the_higher_and_the_first_count(shop: Shop) -> None:
     for price, image in (("60", "https://b.com/1"), ("70", "https://a.com/2"), ("65", "https://c.com/3")):
         shop.view("u", "2025-10-01", "A1", price=price, image=image)
     assert summary(shop.run("interaction_events")) == [("view", "A1", 70.0, "https://a.com/2")]

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
-from typing import Any
 
 import pyarrow as pa
 import pytest
+from sql.shop import Row, RunAlone
 
 from holley_assets.ranking.recommendations import WIDE_SCHEMA
 
 CUTOFF = datetime.date(2026, 1, 2)  # of the shop
 
 
-def live(day: str, *skus: str | None, email: str = "a@x.com") -> dict[str, Any]:
+def live(day: str, *skus: str | None, email: str = "a@x.com") -> Row:
     """A row of the last moment of a day; slot i has the score 10 − i."""
     moment = datetime.datetime.fromisoformat(f"{day}T23:59:59").replace(tzinfo=datetime.UTC)
-    row: dict[str, Any] = {"email_lower": email, "generated_at": moment}
+    row: Row = {"email_lower": email, "generated_at": moment}
     for slot, sku in enumerate(skus, start=1):
         row |= {f"rec_part_{slot}": sku, f"rec{slot}_score": None if sku is None else 10.0 - slot}
     return row
 
 
-def table(*rows: dict[str, Any]) -> dict[str, pa.Table]:
+def table(*rows: Row) -> dict[str, pa.Table]:
     return {"live_recommendations": pa.Table.from_pylist(list(rows), schema=WIDE_SCHEMA)}
 
 
@@ -37,7 +36,7 @@ def table(*rows: dict[str, Any]) -> dict[str, pa.Table]:
     ],
 )
 def test_the_newest_day_up_to_the_cutoff_is_read(
-    run_alone: Callable[..., Any], days: list[str], chosen: str | None
+    run_alone: RunAlone, days: list[str], chosen: str | None
 ) -> None:
     """Each day showed another part. The cutoff's own day knows nothing of the test window, the next one does."""
     rows = table(*(live(day, f"P{day[-2:]}") for day in days))
@@ -52,7 +51,7 @@ def test_the_newest_day_up_to_the_cutoff_is_read(
 
 
 def test_colours_are_one_part_at_the_better_rank_and_addresses_are_normal(
-    run_alone: Callable[..., Any],
+    run_alone: RunAlone,
 ) -> None:
     rows = table(
         live("2026-01-02", "8202B", "Z", "8202R", "A", email=" A@X.com"),
@@ -69,7 +68,7 @@ def test_colours_are_one_part_at_the_better_rank_and_addresses_are_normal(
     ]
 
 
-def test_of_two_rows_of_a_day_the_parts_of_a_slot_are_ranked_by_name(run_alone: Callable[..., Any]) -> None:
+def test_of_two_rows_of_a_day_the_parts_of_a_slot_are_ranked_by_name(run_alone: RunAlone) -> None:
     found = run_alone("live_rankings", table(live("2026-01-02", "B", "C"), live("2026-01-02", "A", "B")))
     assert [(row["rank"], row["base_sku"], row["score"]) for row in found] == [
         (1, "A", 9.0),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from sql.shop import Row, Shop
 
 
 @pytest.fixture
-def mailed(shop):
+def mailed(shop: Shop) -> Shop:
     """A driver with two accounts, and parts A, B and C."""
     shop.driver("u1")
     shop.account("u1b", email="U1@x.com")
@@ -17,12 +18,12 @@ def mailed(shop):
     return shop
 
 
-def pairs(rows):
+def pairs(rows: list[Row]) -> list[tuple[str, str]]:
     return sorted((row["email_lower"], row["base_sku"]) for row in rows)
 
 
 @pytest.mark.parametrize(("last", "is_machine"), [("10:00:10", True), ("10:00:10.000001", False)])
-def test_three_clicks_within_ten_seconds_are_a_machine(mailed, last, is_machine):
+def test_three_clicks_within_ten_seconds_are_a_machine(mailed: Shop, last: str, is_machine: bool) -> None:
     for number, at in enumerate(("10:00:00", "10:00:09", last)):
         mailed.click("u1", f"2026-01-10T{at}", f"t{number}")
     mailed.view("u1", "2026-01-10T10:05", "A")
@@ -31,7 +32,7 @@ def test_three_clicks_within_ten_seconds_are_a_machine(mailed, last, is_machine)
     assert mailed.dropped("test_clicks") == expected
 
 
-def test_two_clicks_and_repeats_of_one_are_a_person(mailed):
+def test_two_clicks_and_repeats_of_one_are_a_person(mailed: Shop) -> None:
     for tracking_id in ("t1", "t2", "t2", "t2"):
         mailed.click("u1", "2026-01-10T10:00", tracking_id)
     mailed.click("u1b", "2026-01-10T10:00", "t2")
@@ -40,7 +41,7 @@ def test_two_clicks_and_repeats_of_one_are_a_person(mailed):
     assert mailed.dropped("test_clicks") == {"another click of the user on the part": 4}
 
 
-def test_burst_is_of_one_user_under_any_of_its_accounts(mailed):
+def test_burst_is_of_one_user_under_any_of_its_accounts(mailed: Shop) -> None:
     for user, second in (("u1", 0), ("u1b", 1), ("u2", 2)):
         mailed.click(user, f"2026-01-10T10:00:0{second}", user)
     assert mailed.run("machine_bursts") == []
@@ -50,7 +51,7 @@ def test_burst_is_of_one_user_under_any_of_its_accounts(mailed):
     assert (burst["last_click"] - burst["first_click"]).total_seconds() == 3
 
 
-def test_long_burst_is_one_and_a_later_click_is_a_persons(mailed):
+def test_long_burst_is_one_and_a_later_click_is_a_persons(mailed: Shop) -> None:
     for second in (0, 4, 8, 12, 16, 40):
         mailed.click("u1", f"2026-01-10T10:00:{second:02}", f"t{second}")
     mailed.view("u1", "2026-01-10T10:00:45", "A")
@@ -70,7 +71,7 @@ def test_long_burst_is_one_and_a_later_click_is_a_persons(mailed):
         ("10:00:12.000001", True),
     ],
 )
-def test_views_in_the_burst_and_ten_seconds_after_it_count_nowhere(mailed, at, kept):
+def test_views_in_the_burst_and_ten_seconds_after_it_count_nowhere(mailed: Shop, at: str, kept: bool) -> None:
     for second in (0, 1, 2):
         mailed.click("u1", f"2026-01-10T10:00:0{second}", f"t{second}")
     mailed.view("u1b", f"2026-01-10T{at}", "A", price=99, image="https://x.com/a.jpg")
@@ -83,7 +84,7 @@ def test_views_in_the_burst_and_ten_seconds_after_it_count_nowhere(mailed, at, k
     assert mailed.dropped("interaction_events") == ({} if kept else {"machine view": 1})
 
 
-def test_settings_of_a_machine(mailed):
+def test_settings_of_a_machine(mailed: Shop) -> None:
     for second in (0, 3):
         mailed.click("u1", f"2026-01-10T10:00:0{second}", f"t{second}")
     assert mailed.run("machine_bursts") == []
@@ -91,7 +92,7 @@ def test_settings_of_a_machine(mailed):
     assert mailed.run("machine_bursts", machine_clicks=2, machine_click_seconds=2) == []
 
 
-def test_two_thousand_scanned_clicks_leave_the_test_set_as_it_is(mailed):
+def test_two_thousand_scanned_clicks_leave_the_test_set_as_it_is(mailed: Shop) -> None:
     mailed.click("u2", "2026-01-10T10:00", "t")
     mailed.view("u2", "2026-01-10T10:01", "A")
     honest = mailed.run("test_clicks")
@@ -107,7 +108,7 @@ def test_two_thousand_scanned_clicks_leave_the_test_set_as_it_is(mailed):
     assert mailed.dropped("interaction_events") == {"machine view": 40}
 
 
-def test_what_the_clicks_of_machines_led_to_is_kept_in_a_table_of_its_own(mailed):
+def test_what_the_clicks_of_machines_led_to_is_kept_in_a_table_of_its_own(mailed: Shop) -> None:
     """The first view of any of the user's accounts after each click: a machine's view, or a person's later one."""
     for second, tracking_id in ((0, "t0"), (2, "t1"), (4, "t2")):
         mailed.click("u1", f"2026-01-10T10:00:0{second}", tracking_id)
@@ -143,7 +144,9 @@ def test_what_the_clicks_of_machines_led_to_is_kept_in_a_table_of_its_own(mailed
         ("10:01", "nowhere", "product unknown"),
     ],
 )
-def test_clicks_of_machines_that_lead_nowhere_are_counted(mailed, minute, sku, reason):
+def test_clicks_of_machines_that_lead_nowhere_are_counted(
+    mailed: Shop, minute: str, sku: str, reason: str | None
+) -> None:
     for tracking_id in ("t0", "t1", "t2"):
         mailed.click("u1", "2026-01-10T10:00", tracking_id)
     # The other account of the e-mail reports the same click.
@@ -155,7 +158,7 @@ def test_clicks_of_machines_that_lead_nowhere_are_counted(mailed, minute, sku, r
     )
 
 
-def test_clicks_of_machines_are_those_of_the_test_window(mailed):
+def test_clicks_of_machines_are_those_of_the_test_window(mailed: Shop) -> None:
     """The cutoff is 2026-01-02, as_of 2026-02-01."""
     for day in ("2026-01-01T23:59:50", "2026-01-02T00:00", "2026-01-31T23:59:50"):
         for tracking_id in ("t0", "t1", "t2"):
@@ -167,7 +170,7 @@ def test_clicks_of_machines_are_those_of_the_test_window(mailed):
     assert pairs(mailed.run("machine_clicks")) == [("u1@x.com", "B"), ("u1@x.com", "C")]
 
 
-def test_strangers_mailboxes_lead_to_no_pair(mailed):
+def test_strangers_mailboxes_lead_to_no_pair(mailed: Shop) -> None:
     """Neither an account without a vehicle nor a user without an account can be a test user."""
     mailed.account("u3", email="u3@x.com")
     for user in ("u3", "stranger"):
@@ -179,7 +182,7 @@ def test_strangers_mailboxes_lead_to_no_pair(mailed):
     assert sum(row["clicks"] for row in mailed.run("machine_bursts")) == 6
 
 
-def test_a_view_without_a_part_hides_no_later_one(mailed):
+def test_a_view_without_a_part_hides_no_later_one(mailed: Shop) -> None:
     for tracking_id in ("t0", "t1", "t2"):
         mailed.click("u1", "2026-01-10T10:00", tracking_id)
     mailed.view("u1", "2026-01-10T10:00:01", " ")
@@ -187,7 +190,7 @@ def test_a_view_without_a_part_hides_no_later_one(mailed):
     assert pairs(mailed.run("machine_clicks")) == [("u1@x.com", "A")]
 
 
-def test_views_on_the_day_of_the_run_are_not_known_yet(mailed):
+def test_views_on_the_day_of_the_run_are_not_known_yet(mailed: Shop) -> None:
     for tracking_id in ("t0", "t1", "t2"):
         mailed.click("u1", "2026-01-31T23:59:50", tracking_id)
     mailed.view("u1", "2026-02-01T00:00", "A")
@@ -196,7 +199,7 @@ def test_views_on_the_day_of_the_run_are_not_known_yet(mailed):
     assert pairs(mailed.run("machine_clicks")) == [("u1@x.com", "B")]
 
 
-def test_clicks_are_told_from_views_of_the_mail_however_they_are_spelled(mailed):
+def test_clicks_are_told_from_views_of_the_mail_however_they_are_spelled(mailed: Shop) -> None:
     """A view of the mail within a burst is no click of it, and leads nowhere."""
     for tracking_id, kind in (("t0", " clicked"), ("t1", "Clicked "), ("t2", "CLICKED"), ("t3", "VIEWED")):
         mailed.click("u1", "2026-01-10T10:00", tracking_id, kind)

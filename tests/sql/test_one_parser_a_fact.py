@@ -40,7 +40,11 @@ def readers() -> dict[str, dict[str, set[str]]]:
                     call = column.find_ancestor(exp.Anonymous)
                     if call is not None and call.name == PRESENCE:
                         continue
-                    reader = call.name if call is not None and call.name in functions else column.parent.sql()
+                    if call is not None and call.name in functions:
+                        reader = call.name
+                    else:
+                        assert column.parent is not None, f"{name}: {column.sql()} stands alone"
+                        reader = column.parent.sql()
                     found[column.name.lower()][FAMILIES.get(reader, reader)].add(name)
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -32,7 +33,9 @@ KEYS = {
 
 
 @pytest.fixture(scope="module")
-def tables(tmp_path_factory, shop_parameters):
+def tables(
+    tmp_path_factory: pytest.TempPathFactory, shop_parameters: dict[str, object]
+) -> dict[str, pa.Table]:
     folder = tmp_path_factory.mktemp("online_retail")
     names = [
         "user_accounts",
@@ -75,7 +78,7 @@ def tables(tmp_path_factory, shop_parameters):
     return {name: pq.read_table(folder / f"{name}.parquet") for name in names}
 
 
-def test_counts_are_those_of_its_readme(tables):
+def test_counts_are_those_of_its_readme(tables: dict[str, pa.Table]) -> None:
     assert tables["user_nodes"].num_rows == 4334
     assert tables["parts"].num_rows == 3659
     assert tables["test_clicks"].num_rows == 17_563 - 1060
@@ -83,19 +86,19 @@ def test_counts_are_those_of_its_readme(tables):
 
 
 @pytest.mark.parametrize("table", KEYS)
-def test_keys_are_unique_sorted_and_not_null(tables, table):
+def test_keys_are_unique_sorted_and_not_null(tables: dict[str, pa.Table], table: str) -> None:
     keys = tables[table].select(KEYS[table])
     assert all(column.null_count == 0 for column in keys.columns)
     assert keys.group_by(KEYS[table]).aggregate([]).num_rows == keys.num_rows
     assert keys.equals(keys.sort_by([(name, "ascending") for name in KEYS[table]]))
 
 
-def test_every_product_was_seen_with_price_and_image(tables):
+def test_every_product_was_seen_with_price_and_image(tables: dict[str, pa.Table]) -> None:
     assert tables["parts"]["price"].null_count == 0
     assert tables["parts"]["image"].null_count == 0
 
 
-def test_its_rows_add_up_and_its_parts_are_known(tables):
+def test_its_rows_add_up_and_its_parts_are_known(tables: dict[str, pa.Table]) -> None:
     rows = tables["source_rows"]
     (added,) = check_source_rows(rows, 0.0)
     assert added.passed, added.description
@@ -106,6 +109,6 @@ def test_its_rows_add_up_and_its_parts_are_known(tables):
     assert "fits no vehicle" not in found["import_items"]
 
 
-def test_each_product_fits_four_families(tables):
+def test_each_product_fits_four_families(tables: dict[str, pa.Table]) -> None:
     assert tables["vehicle_nodes"].num_rows == 24
     assert pc.mode(tables["product_nodes"]["fitment_breadth"])[0]["mode"].as_py() == 4

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 
+from sql.shop import Row, Shop
 
-def counted(rows):
+
+def counted(rows: list[Row]) -> list[tuple[str, str, str]]:
     return [
         (row["sku"], row["order_date"].isoformat(), row["source"])
         for row in rows
@@ -13,7 +15,7 @@ def counted(rows):
     ]
 
 
-def test_one_purchase_in_three_events_is_one_order(shop):
+def test_one_purchase_in_three_events_is_one_order(shop: Shop) -> None:
     shop.driver("u1")
     shop.event("u1", "Placed Order", "2025-10-02T10:00", **{"Items_0.ProductId": "8202B"})
     shop.event("u1", "Ordered Product", "2025-10-02T10:01", ProductId="8202B")
@@ -32,7 +34,7 @@ def test_one_purchase_in_three_events_is_one_order(shop):
     assert shop.dropped("order_lines") == {}
 
 
-def test_colours_of_one_part_are_one_order_a_day(shop):
+def test_colours_of_one_part_are_one_order_a_day(shop: Shop) -> None:
     shop.order("u1", "2025-10-02T10:00", "8202B", "8202R")
     shop.order("u1", "2025-10-03T10:00", "8202R")
     shop.order("u2", "2025-10-02T10:00", "8202R")
@@ -45,7 +47,7 @@ def test_colours_of_one_part_are_one_order_a_day(shop):
     ]
 
 
-def test_popularity_takes_each_day_from_one_source(shop):
+def test_popularity_takes_each_day_from_one_source(shop: Shop) -> None:
     shop.driver("u1")
     shop.imported_order("u1@x.com", "2025-08-31", "A")
     shop.imported_order("u1@x.com", "2025-09-01", "A")
@@ -58,7 +60,7 @@ def test_popularity_takes_each_day_from_one_source(shop):
     assert [row["counts_in_popularity"] for row in rows if row["sku"] == "B"] == [False]
 
 
-def test_exactly_one_row_of_buyer_part_and_day_counts(shop):
+def test_exactly_one_row_of_buyer_part_and_day_counts(shop: Shop) -> None:
     shop.driver("u1")
     for sku in ("8202", "8202B", "8202R"):
         shop.imported_order(" U1@X.com ", "2025-10-02", sku)
@@ -68,7 +70,7 @@ def test_exactly_one_row_of_buyer_part_and_day_counts(shop):
     assert [(row["sku"], row["source"]) for row in rows if row["counts_as_order"]] == [("8202", "events")]
 
 
-def test_buyer_is_the_email_where_it_is_known(shop):
+def test_buyer_is_the_email_where_it_is_known(shop: Shop) -> None:
     shop.driver("u1")
     shop.account("u1b", email=" U1@x.com")
     shop.order("u1", "2025-10-02T10:00", "A")
@@ -95,7 +97,7 @@ DATES = [
 ]
 
 
-def test_order_dates_are_spelled_out(shop):
+def test_order_dates_are_spelled_out(shop: Shop) -> None:
     for number, (text, _) in enumerate(DATES):
         shop.rows["import_orders"].append(
             {"ITEM": f"A{number}", "SHIP_TO_EMAIL": "a@x.com", "ORDER_DATE": text}
@@ -105,7 +107,7 @@ def test_order_dates_are_spelled_out(shop):
     assert shop.dropped("order_lines") == {"order date unparsable": 5}
 
 
-def test_unusable_and_repeated_lines_are_counted(shop):
+def test_unusable_and_repeated_lines_are_counted(shop: Shop) -> None:
     for _ in range(3):
         shop.imported_order("a@x.com", "2025-01-10", "A")
     shop.imported_order(" A@x.com", "2025-01-10", "a ")
@@ -122,14 +124,14 @@ def test_unusable_and_repeated_lines_are_counted(shop):
     }
 
 
-def test_orders_from_as_of_on_are_ignored(shop):
+def test_orders_from_as_of_on_are_ignored(shop: Shop) -> None:
     shop.imported_order("a@x.com", "2026-01-31", "A")
     shop.imported_order("a@x.com", "2026-02-01", "A")
     assert [row["order_date"].isoformat() for row in shop.run("order_lines")] == ["2026-01-31"]
     assert shop.dropped("order_lines") == {}
 
 
-def test_purchases_are_distinct_days_of_users_with_a_vehicle(shop):
+def test_purchases_are_distinct_days_of_users_with_a_vehicle(shop: Shop) -> None:
     shop.driver("u1")
     shop.account("u2", email="u2@x.com")
     shop.imported_order("u1@x.com", "2019-01-10", "8202B")

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 
+from sql.shop import Row, Shop
+
 IMAGE = "https://i.com/a.jpg"
 
 
-def by_sku(rows):
+def by_sku(rows: list[Row]) -> dict[str, Row]:
     return {row["sku"]: row for row in rows}
 
 
-def seen(shop, *skus, at="2025-10-01"):
+def seen(shop: Shop, *skus: str, at: str = "2025-10-01") -> None:
     for sku in skus:
         shop.view("visitor", at, sku, image=IMAGE)
 
 
-def test_every_sku_of_catalogue_and_fitment_is_a_part(shop):
+def test_every_sku_of_catalogue_and_fitment_is_a_part(shop: Shop) -> None:
     shop.item(" a1b", price="60")
     shop.fits("1967", "FORD", "MUSTANG", "A1B ", "a2", None, " ")
     shop.fits("NONE", "FORD", "MUSTANG", "A3R")
@@ -25,7 +27,7 @@ def test_every_sku_of_catalogue_and_fitment_is_a_part(shop):
     assert [(row["sku"], row["base_sku"]) for row in rows] == [("A1B", "A1"), ("A2", "A2"), ("A3R", "A3")]
 
 
-def test_orders_and_events_of_skus_that_nobody_lists_are_counted(shop):
+def test_orders_and_events_of_skus_that_nobody_lists_are_counted(shop: Shop) -> None:
     shop.item("A")
     seen(shop, "A", "X1", "X2", at="2025-10-01")
     seen(shop, "X1", at="2025-10-02")
@@ -36,7 +38,7 @@ def test_orders_and_events_of_skus_that_nobody_lists_are_counted(shop):
     assert shop.dropped("parts") == {"ordered or seen, but not listed": 6}
 
 
-def test_a_plain_part_is_eligible(shop):
+def test_a_plain_part_is_eligible(shop: Shop) -> None:
     shop.item("A", price="50")
     seen(shop, "A")
     (row,) = shop.run("parts")
@@ -76,7 +78,7 @@ RULES = [
 ]
 
 
-def test_rules_on_price_and_type(shop):
+def test_rules_on_price_and_type(shop: Shop) -> None:
     for number, (part_type, price, _) in enumerate(RULES):
         shop.item(f"A-{number:02}S", part_type, price)
         seen(shop, f"A-{number:02}S")
@@ -85,7 +87,7 @@ def test_rules_on_price_and_type(shop):
     assert found == RULES
 
 
-def test_services_are_not_parts(shop):
+def test_services_are_not_parts(shop: Shop) -> None:
     skus = ["EXT-1", "gift-1", "WARRANTY-1", "SERVICE-1", "PREAUTH-1", "EXT1", "XEXT-1", "GIFTS-1"]
     for sku in skus:
         shop.item(sku)
@@ -95,7 +97,7 @@ def test_services_are_not_parts(shop):
     assert services == {"EXT-1", "GIFT-1", "WARRANTY-1", "SERVICE-1", "PREAUTH-1"}
 
 
-def test_either_table_says_refurbished_in_any_case(shop):
+def test_either_table_says_refurbished_in_any_case(shop: Shop) -> None:
     shop.item("A", tags="new, REFURBISHED")
     shop.item("B", tags="")
     shop.item("C", tags="")
@@ -111,7 +113,7 @@ def test_either_table_says_refurbished_in_any_case(shop):
     assert [row["refurbished"] for row in rows.values()] == [True, True, False]
 
 
-def test_the_first_rule_that_fails_is_the_reason(shop):
+def test_the_first_rule_that_fails_is_the_reason(shop: Shop) -> None:
     shop.item("EXT-1", "Gasket", "10", "refurbished")
     shop.item("EXT-2", "Gasket", "60", "refurbished")
     shop.item("EXT-3", "Gasket", "60")
@@ -125,7 +127,7 @@ def test_the_first_rule_that_fails_is_the_reason(shop):
     }
 
 
-def test_thresholds_are_settings(shop):
+def test_thresholds_are_settings(shop: Shop) -> None:
     shop.item("A", price="60")
     shop.item("B", "UNKNOWN", "200")
     seen(shop, "A", "B")
@@ -133,7 +135,7 @@ def test_thresholds_are_settings(shop):
     assert [row["ineligible_reason"] for row in rows] == ["price below minimum", None]
 
 
-def test_two_types_and_two_prices_of_one_sku(shop):
+def test_two_types_and_two_prices_of_one_sku(shop: Shop) -> None:
     shop.item("A", "Oil Pan Gasket", "60")
     shop.item("A", "Carburetor", "80")
     shop.item("B", "UNKNOWN", "60")
@@ -149,13 +151,13 @@ def test_two_types_and_two_prices_of_one_sku(shop):
     }
 
 
-def test_one_type_has_one_spelling(shop):
+def test_one_type_has_one_spelling(shop: Shop) -> None:
     for sku, part_type in (("A", "Carburetor"), ("B", "CARBURETOR "), ("C", "carburetor"), ("D", " ")):
         shop.item(sku, part_type)
     assert [row["part_type"] for row in shop.run("parts")] == ["CARBURETOR"] * 3 + [None]
 
 
-def test_price_falls_back_on_the_highest_one_seen_in_each_view(shop):
+def test_price_falls_back_on_the_highest_one_seen_in_each_view(shop: Shop) -> None:
     shop.item("A", price="NONE")
     shop.item("B", price="60")
     for at, price in (("2025-10-01", 70.0), ("2026-01-01", 80), ("2026-01-02", "90")):
@@ -171,7 +173,7 @@ def test_price_falls_back_on_the_highest_one_seen_in_each_view(shop):
     }
 
 
-def test_image_is_the_latest_seen_in_each_view(shop):
+def test_image_is_the_latest_seen_in_each_view(shop: Shop) -> None:
     shop.item("A")
     shop.item("B")
     shop.item("C")
@@ -192,7 +194,7 @@ def test_image_is_the_latest_seen_in_each_view(shop):
     assert rows["B"]["serving_ineligible_reason"] is None
 
 
-def test_variant_sales_count_each_variant_of_a_day(shop):
+def test_variant_sales_count_each_variant_of_a_day(shop: Shop) -> None:
     shop.item("8202B")
     shop.item("8202R")
     shop.order("u1", "2025-10-02", "8202B", "8202R")
@@ -205,7 +207,7 @@ def test_variant_sales_count_each_variant_of_a_day(shop):
     assert (rows["8202R"]["orders"], rows["8202R"]["serving_orders"]) == (3, 4)
 
 
-def test_unusable_and_repeated_rows_are_counted(shop):
+def test_unusable_and_repeated_rows_are_counted(shop: Shop) -> None:
     shop.item(None)
     shop.item(" ", "Manifold")
     shop.item(None)
@@ -216,7 +218,7 @@ def test_unusable_and_repeated_rows_are_counted(shop):
     assert shop.dropped("parts") == {"no part number": 3, "duplicate row": 2}
 
 
-def test_product_node_is_its_best_selling_variant(shop):
+def test_product_node_is_its_best_selling_variant(shop: Shop) -> None:
     shop.item("8202", "Carburetor", "60")
     shop.item("8202B", "Manifold", "70")
     shop.item("8202R", "Intake", "80")
@@ -253,7 +255,7 @@ def test_product_node_is_its_best_selling_variant(shop):
     ]
 
 
-def test_visitors_of_a_product_are_people_not_visits(shop):
+def test_visitors_of_a_product_are_people_not_visits(shop: Shop) -> None:
     shop.item("8202B")
     shop.account("u1", email="u1@x.com")
     shop.view("u1", "2025-10-02", "8202")
@@ -266,7 +268,7 @@ def test_visitors_of_a_product_are_people_not_visits(shop):
     assert (row["log_visitors"], row["serving_log_visitors"]) == (math.log(3), math.log(4))
 
 
-def test_popularity_of_a_product_counts_buyers_days_not_variants(shop):
+def test_popularity_of_a_product_counts_buyers_days_not_variants(shop: Shop) -> None:
     shop.item("8202B")
     shop.item("8202R")
     shop.order("u1", "2025-10-02", "8202B", "8202R")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
+from sql.shop import Row, Shop
 
 
-def orders(shop, user, count, sku, start=1):
+def orders(shop: Shop, user: str, count: int, sku: str, start: int = 1) -> None:
     """``count`` orders on different days."""
     for day in range(start, start + count):
         shop.order(user, f"2025-10-{day:02}", sku)
 
 
 @pytest.fixture
-def garage(shop):
+def garage(shop: Shop) -> Shop:
     """A Mustang driver and an F-150 driver; parts A, B and C fit both."""
     shop.driver("mustang")
     shop.driver("truck", model="F-150")
@@ -25,14 +27,14 @@ def garage(shop):
     return shop
 
 
-def scores(rows, prefix=""):
+def scores(rows: list[Row], prefix: str = "") -> dict[tuple[str, str], tuple[Any, ...]]:
     return {
         (row["model"], row["base_sku"]): (row[prefix + "tier"], pytest.approx(row[prefix + "sql_score"]))
         for row in rows
     }
 
 
-def test_segment_tier_needs_orders_of_the_segment_and_of_the_pair(garage):
+def test_segment_tier_needs_orders_of_the_segment_and_of_the_pair(garage: Shop) -> None:
     orders(garage, "mustang", 3, "A")
     orders(garage, "mustang", 2, "B")
     rows = garage.run("popularity")
@@ -42,19 +44,19 @@ def test_segment_tier_needs_orders_of_the_segment_and_of_the_pair(garage):
     assert scores(rows)["F-150", "A"] == ("global", 2 * math.log(4))
 
 
-def test_one_order_less_is_not_enough(garage):
+def test_one_order_less_is_not_enough(garage: Shop) -> None:
     orders(garage, "mustang", 2, "A")
     orders(garage, "mustang", 2, "B")
     assert scores(garage.run("popularity"))["MUSTANG", "A"] == ("global", 2 * math.log(3))
 
 
-def test_one_order_of_the_pair_is_not_enough(garage):
+def test_one_order_of_the_pair_is_not_enough(garage: Shop) -> None:
     orders(garage, "mustang", 1, "A")
     orders(garage, "mustang", 9, "B")
     assert scores(garage.run("popularity"))["MUSTANG", "A"] == ("global", 2 * math.log(2))
 
 
-def test_make_tier_counts_all_its_segments(garage):
+def test_make_tier_counts_all_its_segments(garage: Shop) -> None:
     orders(garage, "mustang", 17, "B")
     orders(garage, "mustang", 2, "A")
     orders(garage, "truck", 1, "A")
@@ -66,7 +68,7 @@ def test_make_tier_counts_all_its_segments(garage):
     assert (row["segment_orders"], row["make_orders"], row["orders"]) == (1, 3, 3)
 
 
-def test_thresholds_are_settings(garage):
+def test_thresholds_are_settings(garage: Shop) -> None:
     orders(garage, "mustang", 1, "A")
     relaxed = {"sql_segment_minimum_orders": 1, "sql_pair_minimum_orders": 1}
     assert scores(garage.run("popularity", **relaxed))["MUSTANG", "A"] == ("segment", 10 * math.log(2))
@@ -74,7 +76,7 @@ def test_thresholds_are_settings(garage):
     assert scores(garage.run("popularity", **make))["F-150", "A"] == ("make", 8 * math.log(2))
 
 
-def test_all_buyers_count_for_all_and_only_drivers_for_their_vehicle(garage):
+def test_all_buyers_count_for_all_and_only_drivers_for_their_vehicle(garage: Shop) -> None:
     orders(garage, "visitor", 6, "A")
     garage.imported_order("guest@x.com", "2025-08-31", "A")
     garage.imported_order("guest@x.com", "2025-09-01", "A")
@@ -86,7 +88,7 @@ def test_all_buyers_count_for_all_and_only_drivers_for_their_vehicle(garage):
     assert row["popularity_score"] == pytest.approx(math.log(14))
 
 
-def test_each_view_counts_its_own_orders(garage):
+def test_each_view_counts_its_own_orders(garage: Shop) -> None:
     orders(garage, "mustang", 4, "A")
     garage.order("mustang", "2026-01-02", "A")
     rows = garage.run("popularity")
@@ -94,7 +96,7 @@ def test_each_view_counts_its_own_orders(garage):
     assert scores(rows, "serving_")["MUSTANG", "A"] == ("segment", 10 * math.log(6))
 
 
-def test_candidates_are_by_fitment(garage):
+def test_candidates_are_by_fitment(garage: Shop) -> None:
     garage.item("D")
     orders(garage, "mustang", 9, "D")
     garage.fits("1967", "RAM", "1500", "C")

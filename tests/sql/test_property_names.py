@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from sql.shop import Shop
 
 PADDING = ["", " ", "\t", "\u00a0"]
 
 
-def test_names_of_attributes_are_trimmed(shop: Any) -> None:
+def test_names_of_attributes_are_trimmed(shop: Shop) -> None:
     """The setting's name too; whoever says no under it gets nothing."""
     shop.fits("1967", "FORD", "MUSTANG", "P1")
     for number, pad in enumerate(PADDING):
@@ -22,7 +22,7 @@ def test_names_of_attributes_are_trimmed(shop: Any) -> None:
     ]
 
 
-def test_names_of_event_properties_are_trimmed(shop: Any) -> None:
+def test_names_of_event_properties_are_trimmed(shop: Shop) -> None:
     for number, pad in enumerate(PADDING):
         values = {f"{pad}PRODUCTID{pad}": f"P{number}", f"{pad}price{pad}": "9.5"}
         shop.event("v", "Viewed Product", "2025-12-01", **values)
@@ -30,7 +30,7 @@ def test_names_of_event_properties_are_trimmed(shop: Any) -> None:
     assert sorted((row["base_sku"], row["price"]) for row in rows) == [(f"P{n}", 9.5) for n in range(4)]
 
 
-def test_a_property_without_a_name_is_no_consent_where_no_setting_names_one(shop: Any) -> None:
+def test_a_property_without_a_name_is_no_consent_where_no_setting_names_one(shop: Shop) -> None:
     shop.driver("u1")
     shop.attributes("u1", {" ": "no"}, "2025-09-01")
     assert [user["email_lower"] for user in shop.run("user_nodes", consent_property=" ")] == ["u1@x.com"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sql.shop import Shop
 
 from holley_assets.checks.source_row_checks import check_source_rows, outcomes
 from holley_assets.resources.warehouse.source_tables import SOURCE_TABLES
@@ -21,7 +21,7 @@ LATE, EARLY = "2026-02-01", "2025-08-31T23:59:59.999999"
 FIRST, LAST = "2025-09-01", "2026-01-31T23:59:59.999999"
 
 
-def counted(shop: Any, table: str, **parameters: object) -> dict[str, int]:
+def counted(shop: Shop, table: str, **parameters: object) -> dict[str, int]:
     """Outcomes of the rows of ``table``, which must add up."""
     shop.run("source_rows", **parameters)
     rows = pq.read_table(shop.results["source_rows"].path)
@@ -33,7 +33,7 @@ def counted(shop: Any, table: str, **parameters: object) -> dict[str, int]:
 
 
 @pytest.fixture
-def stocked(shop: Any) -> Any:
+def stocked(shop: Shop) -> Shop:
     """A shop with a driver, and parts 8202 and A that fit the car."""
     shop.driver("u1")
     shop.item("8202B")
@@ -41,7 +41,7 @@ def stocked(shop: Any) -> Any:
     return shop
 
 
-def test_attributes(shop: Any) -> None:
+def test_attributes(shop: Shop) -> None:
     shop.account("u1", "2025-01-01", email="u1@x.com", v1_year="1966")
     shop.account("u1", "2025-02-01", v1_year="1967")
     shop.account("u1", "2025-01-15", v1_year="1965", v1_make=" ")
@@ -74,14 +74,14 @@ def test_attributes(shop: Any) -> None:
     assert counted(shop, ATTRIBUTES, consent_property="Colour")["no property of a known name"] == 2
 
 
-def test_values_that_tie_are_both_the_latest(shop: Any) -> None:
+def test_values_that_tie_are_both_the_latest(shop: Shop) -> None:
     shop.account("u1", email="u1@x.com")
     shop.account("u1", email="u1@x.com", v1_year="1967")
     shop.account("u1", email="z@x.com")
     assert counted(shop, ATTRIBUTES) == {"kept": 2, "later values replace it": 1}
 
 
-def test_events_of_other_times_and_types(stocked: Any) -> None:
+def test_events_of_other_times_and_types(stocked: Shop) -> None:
     for at in (EARLY, "1970-01-01", FIRST, LAST, LATE, "2099-01-01", None):
         stocked.view("u1", at, "A")
     stocked.event("u1", "Session Start", FIRST, page="home")
@@ -101,7 +101,7 @@ def test_events_of_other_times_and_types(stocked: Any) -> None:
     }
 
 
-def test_events_whose_parts_cannot_be_used(stocked: Any) -> None:
+def test_events_whose_parts_cannot_be_used(stocked: Shop) -> None:
     stocked.view("u1", FIRST, "A")
     stocked.view("u1", FIRST, "A")
     stocked.view("u1", FIRST, "A")
@@ -129,7 +129,7 @@ def test_events_whose_parts_cannot_be_used(stocked: Any) -> None:
     }
 
 
-def test_what_a_machine_views_and_clicks(stocked: Any) -> None:
+def test_what_a_machine_views_and_clicks(stocked: Shop) -> None:
     stocked.account("u2", email="u1@x.com")
     for second in range(3):
         stocked.click("u1", f"2026-01-20T10:00:0{second}", tracking_id=f"t{second}")
@@ -141,7 +141,7 @@ def test_what_a_machine_views_and_clicks(stocked: Any) -> None:
     assert counted(stocked, TREATMENTS) == {"machine click": 3}
 
 
-def test_clicks(stocked: Any) -> None:
+def test_clicks(stocked: Shop) -> None:
     stocked.account("u2", email="u1@x.com")
     stocked.account("walker", email="walker@x.com")
     for at in (EARLY, "1970-01-01", "2025-09-01", "2026-01-01T23:59", "2026-01-02", LATE, None):
@@ -180,7 +180,7 @@ def test_clicks(stocked: Any) -> None:
     assert len(stocked.run("test_clicks")) == found["kept"]
 
 
-def test_fitment_rows(shop: Any) -> None:
+def test_fitment_rows(shop: Shop) -> None:
     shop.fits(" 1967", "ford", "MUSTANG", "A", " ", None)
     shop.fits("1967.0", "FORD ", "Mustang", "A", " ", None)
     shop.fits("1967", "FORD", "MUSTANG", "B9")
@@ -202,7 +202,7 @@ def test_fitment_rows(shop: Any) -> None:
     }
 
 
-def test_items_and_their_tags(shop: Any) -> None:
+def test_items_and_their_tags(shop: Shop) -> None:
     shop.item(" a")
     shop.item("A", price="$100.00")
     shop.item("A", price="101")
@@ -236,7 +236,7 @@ def test_items_and_their_tags(shop: Any) -> None:
     }
 
 
-def test_order_lines(stocked: Any) -> None:
+def test_order_lines(stocked: Shop) -> None:
     for date in ("2001-01-01", "2026-01-31", "2026-02-01", "2025-02-30", "NONE", None):
         stocked.imported_order("a@x.com", date, "A")
     stocked.imported_order("A@x.com ", "2026-01-31", " a")
@@ -259,7 +259,7 @@ def test_order_lines(stocked: Any) -> None:
     }
 
 
-def test_without_a_row_nothing_is_counted(shop: Any) -> None:
+def test_without_a_row_nothing_is_counted(shop: Shop) -> None:
     rows = shop.run("source_rows")
     assert [(row["source_table"], row["outcome"], row["source_rows"]) for row in rows] == [
         (table, "in", 0) for table in sorted(SOURCE_TABLES)
@@ -267,9 +267,9 @@ def test_without_a_row_nothing_is_counted(shop: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, shop_class: type) -> Any:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A shop with one row of each kind that is kept."""
-    shop = shop_class(tmp_path_factory.mktemp("whole"))
+    shop = Shop(tmp_path_factory.mktemp("whole"))
     shop.driver("u1")
     shop.item("8202B")
     shop.fits("1967", "FORD", "MUSTANG", "8202B")
@@ -295,7 +295,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, shop_class: type) -> Any:
     ],
 )
 def test_a_row_that_is_lost_on_the_way_is_found(
-    tmp_path: Path, whole: Any, asset: str, table: str, column: str, value: object
+    tmp_path: Path, whole: Shop, asset: str, table: str, column: str, value: object
 ) -> None:
     """The table that the row belongs in has something else, as after a join that is wrong."""
     made = pq.read_table(whole.folder / "assets" / f"{asset}.parquet")

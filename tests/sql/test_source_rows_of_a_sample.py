@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime
 import re
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from sql.shop import Row
 
 from holley_assets.checks.known_part_checks import check_known_parts
 from holley_assets.checks.source_row_checks import check_source_rows, outcomes
@@ -69,13 +71,15 @@ class Sample:
             for table, counts in outcomes(self.source_rows).items()
         }
 
-    def rows(self, table: str) -> list[dict[str, Any]]:
+    def rows(self, table: str) -> list[Row]:
         """Rows of a source table."""
-        return pq.read_table(self.files[table]).to_pylist()
+        found: list[Row] = pq.read_table(self.files[table]).to_pylist()
+        return found
 
     def column(self, asset: str, name: str) -> list[Any]:
         """A column of a table that the queries made."""
-        return pq.read_table(self.assets[asset], columns=[name])[name].to_pylist()
+        values: list[Any] = pq.read_table(self.assets[asset], columns=[name])[name].to_pylist()
+        return values
 
     @property
     def known(self) -> set[str]:
@@ -105,7 +109,7 @@ def value_of(entry: dict[str, Any]) -> Any:
     return next((value for value in values if value is not None and str(value).strip()), None)
 
 
-def counted(reasons: list[tuple[str | None, object]]) -> dict[str, int]:
+def counted(reasons: Sequence[tuple[str | None, object]]) -> dict[str, int]:
     """Rows by reason; of rows without one, those that say the same again are duplicates."""
     found = Counter(reason for reason, _ in reasons if reason)
     same = Counter(row for reason, row in reasons if not reason)
@@ -124,7 +128,7 @@ def test_all_rows_are_there_and_add_up(sample: Sample) -> None:
 
 
 def test_order_lines(sample: Sample) -> None:
-    def judge(row: dict[str, Any]) -> tuple[str | None, object]:
+    def judge(row: Row) -> tuple[str | None, object]:
         try:
             day = datetime.datetime.strptime(f"{row['ORDER_DATE']} +0000".strip(), "%A, %B %d, %Y %z").date()
         except ValueError:
@@ -147,7 +151,7 @@ def test_order_lines(sample: Sample) -> None:
 
 
 def test_events(sample: Sample) -> None:
-    def judge(row: dict[str, Any]) -> tuple[str | None, object]:
+    def judge(row: Row) -> tuple[str | None, object]:
         at, user = row["client_event_timestamp"], (row["user_id"] or "").strip()
         name = row["event_name"].strip().lower()
         if at is None:
@@ -233,7 +237,7 @@ def test_catalogue_and_tags(sample: Sample) -> None:
 
 
 def test_fitment_rows(sample: Sample) -> None:
-    def judge(row: dict[str, Any]) -> tuple[str | None, object]:
+    def judge(row: Row) -> tuple[str | None, object]:
         filled = {
             name: "" if text.upper() in ("NONE", "NULL") else text.upper()
             for name, text in ((name, str(row[name] or "").strip()) for name in ("v1_make", "v1_model"))

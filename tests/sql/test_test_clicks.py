@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from sql.shop import Row, Shop
 
 
 @pytest.fixture
-def mailed(shop):
+def mailed(shop: Shop) -> Shop:
     """A driver with two accounts, and parts A, B and 8202."""
     shop.driver("u1")
     shop.account("u1b", email="U1@x.com")
@@ -15,11 +16,11 @@ def mailed(shop):
     return shop
 
 
-def clicked(rows):
+def clicked(rows: list[Row]) -> list[tuple[str, str]]:
     return [(row["email_lower"], row["base_sku"]) for row in rows]
 
 
-def test_first_view_after_the_click_under_any_account(mailed):
+def test_first_view_after_the_click_under_any_account(mailed: Shop) -> None:
     mailed.view("u1", "2026-01-10T11:59:59", "A")
     mailed.click("u1", "2026-01-10T12:00")
     mailed.view("visitor", "2026-01-10T12:01", "A")
@@ -40,21 +41,21 @@ def test_first_view_after_the_click_under_any_account(mailed):
         ("2026-01-10T12:30:00.000001", False),
     ],
 )
-def test_window_after_a_click_is_closed(mailed, at, found):
+def test_window_after_a_click_is_closed(mailed: Shop, at: str, found: bool) -> None:
     mailed.click("u1", "2026-01-10T12:00")
     mailed.view("u1", at, "A")
     assert clicked(mailed.run("test_clicks")) == ([("u1@x.com", "A")] if found else [])
     assert mailed.dropped("test_clicks") == ({} if found else {"no product view within the window": 1})
 
 
-def test_window_is_a_setting(mailed):
+def test_window_is_a_setting(mailed: Shop) -> None:
     mailed.click("u1", "2026-01-10T12:00")
     mailed.view("u1", "2026-01-10T12:05", "A")
     assert mailed.run("test_clicks", click_view_minutes=4) == []
     assert len(mailed.run("test_clicks", click_view_minutes=5)) == 1
 
 
-def test_clicks_are_those_from_the_cutoff_to_as_of(mailed):
+def test_clicks_are_those_from_the_cutoff_to_as_of(mailed: Shop) -> None:
     clicks = ("2026-01-01T23:59:59", "2026-01-02", "2026-01-31T23:50", "2026-02-01")
     for number, at in enumerate(clicks):
         mailed.click("u1", at, f"t{number}")
@@ -64,27 +65,27 @@ def test_clicks_are_those_from_the_cutoff_to_as_of(mailed):
     assert mailed.dropped("test_clicks") == {}
 
 
-def test_view_at_as_of_is_ignored(mailed):
+def test_view_at_as_of_is_ignored(mailed: Shop) -> None:
     mailed.click("u1", "2026-01-31T23:50")
     mailed.view("u1", "2026-02-01", "A")
     assert mailed.run("test_clicks") == []
 
 
-def test_views_at_one_moment_are_told_apart_by_sku(mailed):
+def test_views_at_one_moment_are_told_apart_by_sku(mailed: Shop) -> None:
     mailed.click("u1", "2026-01-10T12:00")
     mailed.view("u1b", "2026-01-10T12:01", "A")
     mailed.view("u1", "2026-01-10T12:01", "B")
     assert clicked(mailed.run("test_clicks")) == [("u1@x.com", "A")]
 
 
-def test_only_clicks_count_in_any_case(mailed):
+def test_only_clicks_count_in_any_case(mailed: Shop) -> None:
     mailed.click("u1", "2026-01-10T12:00", "t1", kind="VIEWED")
     mailed.click("u1", "2026-01-10T12:00", "t2", kind=" clicked")
     mailed.view("u1", "2026-01-10T12:01", "A")
     assert [row["treatment_tracking_id"] for row in mailed.run("test_clicks")] == ["t2"]
 
 
-def test_clicks_that_lead_nowhere_are_counted(mailed):
+def test_clicks_that_lead_nowhere_are_counted(mailed: Shop) -> None:
     mailed.account("u2", email="u2@x.com")
     for user in ("u1", "u1", "u1b", "u2", "visitor"):
         mailed.click(user, "2026-01-10T12:00")
@@ -102,7 +103,7 @@ def test_clicks_that_lead_nowhere_are_counted(mailed):
     }
 
 
-def test_tier_is_the_one_at_the_cutoff(mailed):
+def test_tier_is_the_one_at_the_cutoff(mailed: Shop) -> None:
     mailed.view("u1", "2026-01-01", "A")
     mailed.click("u1", "2026-01-10T12:00")
     mailed.cart("u1", "2026-01-10T12:00", "A")

@@ -6,6 +6,7 @@ import datetime
 
 import numpy as np
 import pytest
+from sql.shop import OpenShop, Row, Shop
 
 from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
 
@@ -32,7 +33,7 @@ KEYS = {
 }
 
 
-def fill(shop, seed):
+def fill(shop: Shop, seed: int) -> None:
     """A dense little world with events before, in and after the test window."""
     random = np.random.default_rng(seed)
     skus = [f"{number}{colour}" for number in range(100, 106) for colour in ("", "B", "R")]
@@ -63,7 +64,7 @@ def fill(shop, seed):
             shop.click(user, at)
 
 
-def drop_from(shop, end):
+def drop_from(shop: Shop, end: datetime.datetime) -> None:
     """Remove everything dated ``end`` or later."""
     for table, column in TIMED.items():
         shop.rows[table] = [row for row in shop.rows[table] if row[column] < end]
@@ -75,7 +76,9 @@ def drop_from(shop, end):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_no_training_column_knows_what_comes_after_the_cutoff(open_shop, graph_tables, seed):
+def test_no_training_column_knows_what_comes_after_the_cutoff(
+    open_shop: OpenShop, graph_tables: list[str], seed: int
+) -> None:
     tables = {}
     for name in ("all", "before the cutoff"):
         shop = open_shop(name)
@@ -92,7 +95,7 @@ def test_no_training_column_knows_what_comes_after_the_cutoff(open_shop, graph_t
     assert tables["before the cutoff"]["test_interactions"] == []
 
 
-def training_view(table, rows):
+def training_view(table: str, rows: list[Row]) -> list[Row]:
     if table in DATED:
         rows = [row for row in rows if row[DATED[table]] < CUTOFF.date()]
     if table in KEYS:
@@ -100,7 +103,7 @@ def training_view(table, rows):
     return [{name: value for name, value in row.items() if not name.startswith("serving_")} for row in rows]
 
 
-def test_nothing_from_as_of_on_is_known(open_shop, graph_tables):
+def test_nothing_from_as_of_on_is_known(open_shop: OpenShop, graph_tables: list[str]) -> None:
     tables = []
     for end in (None, AS_OF):
         shop = open_shop(str(end)[:4])
@@ -111,7 +114,7 @@ def test_nothing_from_as_of_on_is_known(open_shop, graph_tables):
     assert tables[0] == tables[1]
 
 
-def test_serving_view_at_as_of_is_the_training_view_of_a_run_thirty_days_later(open_shop):
+def test_serving_view_at_as_of_is_the_training_view_of_a_run_thirty_days_later(open_shop: OpenShop) -> None:
     shop = open_shop("now")
     fill(shop, 1)
     later = {"as_of": datetime.date(2026, 3, 3), "cutoff": AS_OF.date()}
@@ -132,7 +135,7 @@ def test_serving_view_at_as_of_is_the_training_view_of_a_run_thirty_days_later(o
         ], table
 
 
-def test_same_input_gives_the_same_file(open_shop, graph_tables):
+def test_same_input_gives_the_same_file(open_shop: OpenShop, graph_tables: list[str]) -> None:
     files = []
     for name in ("first", "second"):
         shop = open_shop(name)

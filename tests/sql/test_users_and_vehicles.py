@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from sql.shop import Shop
 
-def test_accounts_of_one_email_are_one_user_with_its_latest_vehicle(shop):
+
+def test_accounts_of_one_email_are_one_user_with_its_latest_vehicle(shop: Shop) -> None:
     shop.account("u1", "2025-05-01", email="a@x.com", v1_year="1967", v1_make="FORD", v1_model="MUSTANG")
     shop.account("u2", "2025-06-01", email=" A@X.com", v1_year=1969, v1_make="chevrolet", v1_model="Camaro")
     shop.account("u3", "2025-07-01", email="a@x.com", v1_year="NONE", v1_make="FORD", v1_model="F-150")
@@ -22,7 +24,7 @@ def test_accounts_of_one_email_are_one_user_with_its_latest_vehicle(shop):
     assert shop.dropped("user_nodes") == {}
 
 
-def test_vehicle_of_two_times_is_never_mixed(shop):
+def test_vehicle_of_two_times_is_never_mixed(shop: Shop) -> None:
     shop.account("u1", "2025-05-01", email="a@x.com", v1_year="1967", v1_make="FORD", v1_model="MUSTANG")
     shop.account("u1", "2025-06-01", v1_year="2018", v1_make="RAM", v1_model="1500")
     shop.fits("2018", "RAM", "1500", "A")
@@ -30,14 +32,14 @@ def test_vehicle_of_two_times_is_never_mixed(shop):
     assert (row["year"], row["make"], row["model"]) == (2018, "RAM", "1500")
 
 
-def test_equally_late_vehicles_are_told_apart_by_user_id(shop):
+def test_equally_late_vehicles_are_told_apart_by_user_id(shop: Shop) -> None:
     shop.account("u1", email="a@x.com", v1_year="1967", v1_make="FORD", v1_model="MUSTANG")
     shop.account("u2", email="a@x.com", v1_year="2018", v1_make="RAM", v1_model="1500")
     shop.fits("2018", "RAM", "1500", "A")
     assert shop.run("user_nodes")[0]["make"] == "RAM"
 
 
-def test_users_without_usable_vehicle_are_counted_once_by_reason(shop):
+def test_users_without_usable_vehicle_are_counted_once_by_reason(shop: Shop) -> None:
     shop.driver("u1")
     shop.driver("u2", year="NONE")
     shop.account("u3", "2025-07-01", email="c@x.com", v1_year="NONE", v1_make="FORD", v1_model="F-150")
@@ -60,7 +62,7 @@ TIERS = [
 ]
 
 
-def test_engagement_tier_of_each_view(shop):
+def test_engagement_tier_of_each_view(shop: Shop) -> None:
     for number, (events, _, _) in enumerate(TIERS):
         shop.driver(f"u{number}")
         shop.account(f"v{number}", email=f"u{number}@x.com")
@@ -73,7 +75,7 @@ def test_engagement_tier_of_each_view(shop):
     ]
 
 
-def test_vehicles_of_users_and_of_parts(shop):
+def test_vehicles_of_users_and_of_parts(shop: Shop) -> None:
     for year in ("1967", "1968"):
         shop.driver(f"u{year}", year=year)
         shop.fits(year, "FORD", "MUSTANG", "A", "8202B", "8202R")
@@ -86,7 +88,7 @@ def test_vehicles_of_users_and_of_parts(shop):
     ]
 
 
-def test_each_user_owns_its_vehicle(shop):
+def test_each_user_owns_its_vehicle(shop: Shop) -> None:
     shop.driver("u1")
     shop.account("u2", email="u2@x.com")
     shop.fits("1967", "FORD", "MUSTANG", "A")
@@ -95,7 +97,7 @@ def test_each_user_owns_its_vehicle(shop):
     ]
 
 
-def test_a_vehicle_that_no_part_fits_is_unknown(shop):
+def test_a_vehicle_that_no_part_fits_is_unknown(shop: Shop) -> None:
     """What a customer types may be anything; names of makes and models come from the fitment data alone."""
     shop.driver("u1")
     shop.driver("u2", make="FORD", model="my old truck")
@@ -124,7 +126,7 @@ ADDRESSES = ["ann@example.com", "Kit by ANN+x@mail.example.co", "ann%40example.c
 NAMES = ["C@MARO", "@", "F@150.5", "a@b", "a @ example.com", "@example", "HOLLEY@", "50%40"]
 
 
-def test_an_address_is_no_name_of_anything(shop):
+def test_an_address_is_no_name_of_anything(shop: Shop) -> None:
     for address in ADDRESSES:
         shop.fits("1967", address, "MUSTANG", "A")
         shop.fits("1967", "FORD", address, "A")
@@ -143,7 +145,7 @@ def test_an_address_is_no_name_of_anything(shop):
     assert shop.dropped("parts") == {"no part number": len(ADDRESSES)}
 
 
-def test_an_at_sign_alone_is_no_address(shop):
+def test_an_at_sign_alone_is_no_address(shop: Shop) -> None:
     for name in NAMES:
         shop.fits("1967", name, name, name)
         shop.item(name, part_type=name)

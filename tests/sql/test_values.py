@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -17,10 +19,12 @@ from holley_assets.resources.warehouse.sql_files import (
 )
 
 AS_OF = datetime.date(2026, 2, 1)
+# Evaluates an expression over parameters of any type.
+ValueOf = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def value_of():
+def value_of() -> ValueOf:
     """Value of an expression that calls functions of sql/functions."""
     connection = duckdb.connect()
     for function in to_duckdb(Query("all", tuple(shared_functions().values()), "SELECT 1")).functions:
@@ -71,7 +75,7 @@ def value_of():
         (None, None),
     ],
 )
-def test_valid_addresses(value_of, value, expected):
+def test_valid_addresses(value_of: ValueOf, value: str | None, expected: str | None) -> None:
     assert value_of("normal_email(@value)", value=value) == expected
 
 
@@ -89,14 +93,14 @@ def test_valid_addresses(value_of, value, expected):
         (" ", None),
     ],
 )
-def test_numbers_from_a_spreadsheet(value_of, value, expected):
+def test_numbers_from_a_spreadsheet(value_of: ValueOf, value: str, expected: str | None) -> None:
     assert value_of("normal_sku(@value)", value=value) == expected
 
 
 @pytest.mark.parametrize(
     ("value", "expected"), [("8202B.0", "8202B.0"), ("8202r", "8202"), ("8202.0", "8202")]
 )
-def test_base_of_a_normal_sku(value_of, value, expected):
+def test_base_of_a_normal_sku(value_of: ValueOf, value: str, expected: str) -> None:
     assert value_of("base_sku(@value)", value=value) == expected
 
 
@@ -115,7 +119,7 @@ def test_base_of_a_normal_sku(value_of, value, expected):
         (None, None),
     ],
 )
-def test_one_name_a_make(value_of, value, expected):
+def test_one_name_a_make(value_of: ValueOf, value: str | None, expected: str | None) -> None:
     assert value_of("make_of(@value)", value=value) == expected
 
 
@@ -129,7 +133,7 @@ def test_one_name_a_make(value_of, value, expected):
         ("ABC", "ABC"),
     ],
 )
-def test_alias_that_is_not_usable_is_named_with_its_line(tmp_path, line, wrong):
+def test_alias_that_is_not_usable_is_named_with_its_line(tmp_path: Path, line: str, wrong: str) -> None:
     path = tmp_path / "make_aliases.csv"
     path.write_text(f"alias,make,source\nCHEVY,CHEVROLET,x\n{line}\n")
     with pytest.raises(QueryError, match="line 3: .*" + wrong):
@@ -165,12 +169,12 @@ def test_alias_that_is_not_usable_is_named_with_its_line(tmp_path, line, wrong):
         (None, None),
     ],
 )
-def test_years_of_the_fitment_data(value_of, value, expected):
+def test_years_of_the_fitment_data(value_of: ValueOf, value: str | None, expected: list[int] | None) -> None:
     assert value_of("vehicle_years(@value, DATE '2026-02-15')", value=value) == expected
 
 
 @pytest.mark.parametrize(("value", "expected"), [("a", True), (" ", False), ("", False), (None, False)])
-def test_a_field_that_somebody_filled_in(value_of, value, expected):
+def test_a_field_that_somebody_filled_in(value_of: ValueOf, value: str | None, expected: bool) -> None:
     assert value_of("is_filled(@value)", value=value) == expected
 
 
@@ -178,7 +182,7 @@ def test_a_field_that_somebody_filled_in(value_of, value, expected):
     ("year", "expected"),
     [(1967, 1967), (67, 1967), (27, 2027), (28, 1928), (0, 2000), (99, 1999), (100, 100)],
 )
-def test_century_of_two_digits(value_of, year, expected):
+def test_century_of_two_digits(value_of: ValueOf, year: int, expected: int) -> None:
     assert value_of("full_year(@year, 2027)", year=year) == expected
 
 
@@ -222,11 +226,11 @@ def test_century_of_two_digits(value_of, year, expected):
         ("https://x.com/?u=a@y.com/a.png", None),
     ],
 )
-def test_images_are_clean_addresses(value_of, value, expected):
+def test_images_are_clean_addresses(value_of: ValueOf, value: str, expected: str | None) -> None:
     assert value_of("https_image(@value)", value=value) == expected
 
 
-def test_host_of_an_image(value_of):
+def test_host_of_an_image(value_of: ValueOf) -> None:
     assert value_of("image_host('https://Img.X.com:80/a')") == "img.x.com"
 
 
@@ -241,6 +245,8 @@ def test_host_of_an_image(value_of):
         (None, 100, None),
     ],
 )
-def test_plausible_prices(value_of, price, usual, expected):
+def test_plausible_prices(
+    value_of: ValueOf, price: float | None, usual: int | None, expected: int | None
+) -> None:
     expression = "plausible_price(CAST(@price AS FLOAT64), CAST(@usual AS FLOAT64), 10.0)"
     assert value_of(expression, price=price, usual=usual) == expected

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from sql.shop import OpenShop, Row, Shop
 
 BEFORE = "2025-12-01T10:00"
 IN_TEST_WINDOW = "2026-01-10T10:00"
@@ -15,20 +16,20 @@ IN_TEST_WINDOW = "2026-01-10T10:00"
 BILLIONTHS = 5e-9
 
 
-def demand(rows, column="weight"):
+def demand(rows: list[Row], column: str = "weight") -> dict[tuple[int, str, str], float]:
     """(year, model, base SKU) → weight, where there is one."""
     return {
         (row["year"], row["model"], row["base_sku"]): row[column] for row in rows if row[column] is not None
     }
 
 
-def owners(shop, model, number, year="1967"):
+def owners(shop: Shop, model: str, number: int, year: str = "1967") -> None:
     for each in range(number):
         shop.driver(f"{model}{year}-{each}", year=year, model=model)
 
 
 @pytest.fixture
-def two_cars(shop):
+def two_cars(shop: Shop) -> Shop:
     """A fits both cars, M the Mustang alone, F the Fairlane alone; three own a Mustang, one a Fairlane."""
     shop.fits("1967", "FORD", "MUSTANG", "A", "M")
     shop.fits("1967", "FORD", "FAIRLANE", "A", "F")
@@ -37,7 +38,7 @@ def two_cars(shop):
     return shop
 
 
-def test_one_part_is_shared_by_owners_over_visitors(two_cars):
+def test_one_part_is_shared_by_owners_over_visitors(two_cars: Shop) -> None:
     """Mustang (3 + 0.2) / 2 visits of A and M, Fairlane (1 + 0.2) / 1 visit of A: 4 to 3."""
     two_cars.view("v1", BEFORE, "A")
     two_cars.view("v2", BEFORE, "M")
@@ -50,7 +51,7 @@ def test_one_part_is_shared_by_owners_over_visitors(two_cars):
     assert {row["make"] for row in rows} == {"FORD"}
 
 
-def test_owners_beside_the_registered_ones_are_a_setting(two_cars):
+def test_owners_beside_the_registered_ones_are_a_setting(two_cars: Shop) -> None:
     """(3 + 1) / 2 against (1 + 1) / 1: even."""
     two_cars.view("v1", BEFORE, "A")
     two_cars.view("v2", BEFORE, "M")
@@ -59,7 +60,7 @@ def test_owners_beside_the_registered_ones_are_a_setting(two_cars):
     assert weights[1967, "FAIRLANE", "A"] == pytest.approx(0.5, abs=BILLIONTHS)
 
 
-def test_two_parts_count_each_against_the_choice(shop):
+def test_two_parts_count_each_against_the_choice(shop: Shop) -> None:
     """A and B fit both cars, C the Mustang alone: of owners alike, (1 / 2)² against (1 / 4)² visits: 4 to 1."""
     shop.fits("1967", "FORD", "MUSTANG", "A", "B", "C")
     shop.fits("1967", "FORD", "FAIRLANE", "A", "B")
@@ -79,20 +80,20 @@ def test_two_parts_count_each_against_the_choice(shop):
     )
 
 
-def test_parts_that_share_one_car_give_it_all(two_cars):
+def test_parts_that_share_one_car_give_it_all(two_cars: Shop) -> None:
     for sku in ("A", "F"):
         two_cars.view("v1", BEFORE, sku)
     assert demand(two_cars.run("visitor_demand")) == {(1967, "FAIRLANE", "A"): 1, (1967, "FAIRLANE", "F"): 1}
 
 
-def test_parts_for_no_common_car_are_asked_for_one_by_one(two_cars):
+def test_parts_for_no_common_car_are_asked_for_one_by_one(two_cars: Shop) -> None:
     """Somebody with two cars wants each part for one of them, and no part for both."""
     for sku in ("M", "F"):
         two_cars.view("v1", BEFORE, sku)
     assert demand(two_cars.run("visitor_demand")) == {(1967, "MUSTANG", "M"): 1, (1967, "FAIRLANE", "F"): 1}
 
 
-def test_a_part_that_fits_no_car_says_nothing_about_the_car(two_cars):
+def test_a_part_that_fits_no_car_says_nothing_about_the_car(two_cars: Shop) -> None:
     """A gift card or a universal part beside the others leaves what they tell."""
     for sku in ("A", "M", "GIFT-CARD"):
         two_cars.order("v1", BEFORE, sku)
@@ -100,13 +101,13 @@ def test_a_part_that_fits_no_car_says_nothing_about_the_car(two_cars):
     assert demand(two_cars.run("visitor_demand")) == {(1967, "MUSTANG", "A"): 1, (1967, "MUSTANG", "M"): 1}
 
 
-def test_a_car_that_nobody_registered_may_be_a_visitors(shop):
+def test_a_car_that_nobody_registered_may_be_a_visitors(shop: Shop) -> None:
     shop.fits("1967", "FORD", "MUSTANG", "A")
     shop.view("v1", BEFORE, "A")
     assert demand(shop.run("visitor_demand")) == {(1967, "MUSTANG", "A"): 1.0}
 
 
-def test_crawlers_tell_nothing(two_cars):
+def test_crawlers_tell_nothing(two_cars: Shop) -> None:
     """Neither which car is theirs nor, by their visits, how much a part says about a car."""
     two_cars.fits("1967", "FORD", "MUSTANG", "M2", "M3")
     two_cars.view("v1", BEFORE, "A")
@@ -121,7 +122,7 @@ def test_crawlers_tell_nothing(two_cars):
     assert counted[1967, "MUSTANG", "A"] == pytest.approx(0.64 / 1.84, abs=BILLIONTHS)
 
 
-def test_years_are_those_that_all_parts_fit(shop):
+def test_years_are_those_that_all_parts_fit(shop: Shop) -> None:
     """A from 1965 to 1968, B from 1967 to 1970: 1967 and 1968; one owner against none, alike in visits."""
     for year in range(1965, 1969):
         shop.fits(str(year), "FORD", "MUSTANG", "A")
@@ -136,7 +137,7 @@ def test_years_are_those_that_all_parts_fit(shop):
     )
 
 
-def test_years_without_overlap_are_two_cars(shop):
+def test_years_without_overlap_are_two_cars(shop: Shop) -> None:
     shop.fits("1967", "FORD", "MUSTANG", "A")
     shop.fits("1968", "FORD", "MUSTANG", "B")
     for sku in ("A", "B"):
@@ -144,7 +145,7 @@ def test_years_without_overlap_are_two_cars(shop):
     assert demand(shop.run("visitor_demand")) == {(1967, "MUSTANG", "A"): 1, (1968, "MUSTANG", "B"): 1}
 
 
-def test_a_part_that_skips_a_year_has_no_demand_in_it(shop):
+def test_a_part_that_skips_a_year_has_no_demand_in_it(shop: Shop) -> None:
     """A fits 1966 and 1968, B all three years: no row says that A is wanted for a car that it does not fit."""
     for year in ("1966", "1967", "1968"):
         shop.fits(year, "FORD", "MUSTANG", "B", *(["A"] if year != "1967" else []))
@@ -159,7 +160,7 @@ def test_a_part_that_skips_a_year_has_no_demand_in_it(shop):
     assert weights[1966, "MUSTANG", "A"] == weights[1968, "MUSTANG", "A"] > 0
 
 
-def test_the_owner_of_a_known_car_is_no_visitor(two_cars):
+def test_the_owner_of_a_known_car_is_no_visitor(two_cars: Shop) -> None:
     """Under any account; who registered without a usable car is one, however many accounts look around."""
     two_cars.account("m2", email="MUSTANG1967-0@x.com")
     for user in ("MUSTANG1967-1", "m2"):
@@ -170,7 +171,7 @@ def test_the_owner_of_a_known_car_is_no_visitor(two_cars):
     assert demand(two_cars.run("visitor_demand")) == {(1967, "FAIRLANE", "F"): 1.0}
 
 
-def test_a_visitor_counts_once(two_cars):
+def test_a_visitor_counts_once(two_cars: Shop) -> None:
     """Views, carts and orders of any colour of a part, in any source and of any number, are one wish."""
     two_cars.fits("1967", "FORD", "MUSTANG", "8202", "8202B")
     two_cars.account("v1", email="v1@x.com")
@@ -181,7 +182,7 @@ def test_a_visitor_counts_once(two_cars):
     assert demand(two_cars.run("visitor_demand")) == {(1967, "MUSTANG", "8202"): 1.0}
 
 
-def test_old_orders_come_from_the_order_history_and_later_ones_from_events(two_cars):
+def test_old_orders_come_from_the_order_history_and_later_ones_from_events(two_cars: Shop) -> None:
     """As in popularity: import_orders counts before the intent start alone."""
     two_cars.imported_order("old@x.com", "2025-08-31", "M")
     two_cars.imported_order("new@x.com", "2025-09-01", "F")
@@ -199,7 +200,9 @@ def test_old_orders_come_from_the_order_history_and_later_ones_from_events(two_c
         ("2026-02-01", False, False),
     ],
 )
-def test_windows_are_closed_at_their_start_alone(two_cars, at, training, serving):
+def test_windows_are_closed_at_their_start_alone(
+    two_cars: Shop, at: str, training: bool, serving: bool
+) -> None:
     two_cars.view("v1", at, "M")
     rows = two_cars.run("visitor_demand")
     expected = {(1967, "MUSTANG", "M"): 1.0}
@@ -207,7 +210,7 @@ def test_windows_are_closed_at_their_start_alone(two_cars, at, training, serving
     assert demand(rows, "serving_weight") == (expected if serving else {})
 
 
-def test_what_comes_after_the_cutoff_moves_the_serving_view_alone(two_cars):
+def test_what_comes_after_the_cutoff_moves_the_serving_view_alone(two_cars: Shop) -> None:
     """Until the cutoff either car is possible; what the visitor views then leaves the Fairlane."""
     two_cars.view("v1", BEFORE, "A")
     before = demand(two_cars.run("visitor_demand"))
@@ -223,7 +226,7 @@ def test_what_comes_after_the_cutoff_moves_the_serving_view_alone(two_cars):
     }
 
 
-def crowd(shop, seed):
+def crowd(shop: Shop, seed: int) -> None:
     """Visitors in both windows, parts for many cars without skipped years, and owners of some of the cars."""
     random = np.random.default_rng(seed)
     for part in range(20):
@@ -245,23 +248,23 @@ def crowd(shop, seed):
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_agrees_with_bayes_rule_in_exact_fractions(shop, seed):
+def test_agrees_with_bayes_rule_in_exact_fractions(shop: Shop, seed: int) -> None:
     """Every visitor by itself, over every car that all of its parts fit, or part by part where there is none."""
     crowd(shop, seed)
     tables = shop.run_tables(["visitor_demand"])
-    fits = defaultdict(set)
+    fits: dict[tuple[int, str], set[str]] = defaultdict(set)
     for row in tables["fitment"]:
         fits[row["year"], row["model"]].add(row["base_sku"])
-    owned = defaultdict(int)
+    owned: dict[tuple[int, str], int] = defaultdict(int)
     for row in tables["user_nodes"]:
         owned[row["year"], row["model"]] += 1
     for column, end in (("weight", "2026-01-02"), ("serving_weight", "2026-02-01")):
-        wanted = defaultdict(set)
+        wanted: dict[str, set[str]] = defaultdict(set)
         for row in tables["interaction_events"]:
             if row["event_date"] < datetime.date.fromisoformat(end):
                 wanted[row["user_id"]].add(row["base_sku"])
         visits = {car: sum(len(parts & chosen) for chosen in wanted.values()) for car, parts in fits.items()}
-        expected = defaultdict(Fraction)
+        expected: dict[tuple[int, str, str], Fraction] = defaultdict(Fraction)
         questions = [
             question
             for chosen in wanted.values()
@@ -280,7 +283,7 @@ def test_agrees_with_bayes_rule_in_exact_fractions(shop, seed):
         assert sum(weights.values()) == pytest.approx(sum(map(len, wanted.values())), abs=1e-5)
 
 
-def test_two_runs_agree_to_the_last_bit(open_shop):
+def test_two_runs_agree_to_the_last_bit(open_shop: OpenShop) -> None:
     """Whatever the order of the source rows."""
     results = []
     for name in ("first", "second"):

@@ -18,6 +18,7 @@ from urllib.error import URLError
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 
 PROJECT = Path(__file__).parent.parent.parent
 # The machine of a test may be busy with others.
@@ -68,7 +69,7 @@ def _answers(address: str, process: subprocess.Popen[bytes]) -> bool:
     assert process.poll() is None, "dagster dev ended; see output.txt in DAGSTER_HOME"
     try:
         with urllib.request.urlopen(f"{address}/server_info", timeout=5) as answer:
-            return answer.status == 200
+            return bool(answer.status == 200)
     except (URLError, TimeoutError, ConnectionError):
         return False
 
@@ -127,7 +128,7 @@ class Browser:
         wait_until(lambda: bool(self._buttons(label)), f"button {label}")
         self._buttons(label)[0].click()
 
-    def _buttons(self, label: str) -> list:
+    def _buttons(self, label: str) -> list[WebElement]:
         buttons = self.driver.find_elements(By.TAG_NAME, "button")
         return [button for button in buttons if button.text.strip() == label and button.is_enabled()]
 

@@ -12,6 +12,7 @@ import pytest
 from faulty_proxy import Fault, FaultyProxy, proxy_to
 from storage_emulator import BUCKET, StorageEmulator
 
+from holley_assets.core.materialized import Materialized
 from holley_assets.resources.io_manager import ParquetIOManager
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.storage import bucket as bucket_store
@@ -30,7 +31,7 @@ def proxy(storage_emulator: StorageEmulator, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def folder(request: pytest.FixtureRequest) -> str:
     """A folder in the bucket for this test alone."""
-    return request.node.name.replace("[", "/").rstrip("]")
+    return str(request.node.name).replace("[", "/").rstrip("]")
 
 
 @pytest.fixture
@@ -258,11 +259,11 @@ def test_parquet_goes_from_asset_to_asset_through_the_bucket(
     received: list[pa.Table] = []
 
     @dg.asset
-    def cars() -> dg.MaterializeResult:
+    def cars() -> Materialized:
         return dg.MaterializeResult(value=pa.table({"make": ["FORD"], "year": [1969]}))
 
     @dg.asset
-    def years(cars: pa.Table) -> dg.MaterializeResult:
+    def years(cars: pa.Table) -> Materialized:
         received.append(cars)
         return dg.MaterializeResult(value=cars.select(["year"]))
 

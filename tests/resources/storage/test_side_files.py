@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +28,8 @@ VALUES = {"text": "Ann's $1", "numbers": [1, 2.5, None], "nested": {"1": True}}
 class TestSealed:
     def test_what_was_written_is_read(self) -> None:
         assert unsealed(sealed(VALUES)) == VALUES
-        assert unsealed(sealed({1: (2, 3)})) == {"1": [2, 3]}
+        keyed_by_number: dict[Any, Any] = {1: (2, 3)}
+        assert unsealed(sealed(keyed_by_number)) == {"1": [2, 3]}
 
     def test_what_has_no_checksum_yet_is_read(self) -> None:
         assert unsealed('{"a": 1}') == {"a": 1}

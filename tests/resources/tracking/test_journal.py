@@ -15,7 +15,9 @@ from tracking_world import delivery_of, evaluation_of, readout_of, training_of
 
 from holley_assets.resources.settings_resource import SettingsResource
 from holley_assets.resources.tracking.journal import PENDING, REFUSED, TrackingJournal
-from holley_assets.resources.tracking.model_registry import RegisteredModel, open_model_registry
+from holley_assets.resources.tracking.model_registry import open_model_registry
+from holley_assets.resources.tracking.records import Record
+from holley_assets.resources.tracking.registered_model import RegisteredModel
 
 RESOURCE = SettingsResource()
 
@@ -49,7 +51,8 @@ def mlflow_runs(server: MlflowServer, dagster_run_id: str) -> list[Run]:
     client = MlflowClient(server.url)
     experiment = client.get_experiment_by_name("holley-gnn")
     assert experiment is not None
-    return client.search_runs([experiment.experiment_id], f"tags.dagster_run_id = '{dagster_run_id}'")
+    wanted = f"tags.dagster_run_id = '{dagster_run_id}'"
+    return list(client.search_runs([experiment.experiment_id], wanted))
 
 
 def test_a_run_arrives_as_one_mlflow_run_and_one_version(journal: TrackingJournal) -> None:
@@ -87,7 +90,8 @@ def test_what_a_server_does_not_take_waits_and_is_sent_by_the_next_run(
         journal = TrackingJournal(RESOURCE.load(), RESOURCE.store())
     proxy.judge = lambda request: DOWN[how]
     started = time.monotonic()
-    for number, record in enumerate((training, evaluation_of(training), delivery_of(training)), start=1):
+    records: list[Record] = [training, evaluation_of(training), delivery_of(training)]
+    for number, record in enumerate(records, start=1):
         receipt = journal.record(record)
         assert receipt.waiting == number
         assert receipt.warning is not None and "\n" not in receipt.warning

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from holley_assets.resources.storage.artifacts import Reference
-from holley_assets.resources.tracking.model_registry import ModelRegistry, PromotionRefused, RegisteredModel
+from holley_assets.resources.tracking.model_registry import ModelRegistry
+from holley_assets.resources.tracking.registered_model import PromotionRefused, RegisteredModel
 from holley_assets.settings import TrackingSettings
 
 NOW = datetime.datetime(2026, 2, 2, 9, 30, tzinfo=datetime.UTC)

@@ -198,6 +198,6 @@ def test_a_table_of_other_columns_is_replaced_as_a_whole(world: World) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"experiment": "a'b"}, {"run_id": "x' OR 1=1"}])
-def test_a_text_that_is_no_name_is_refused(world: World, wrong: dict[str, str]) -> None:
+def test_a_text_that_is_no_name_is_refused(world: World, wrong: dict[str, Any]) -> None:
     with pytest.raises(WarehouseError, match=r"is not an identifier|cannot be logged"):
         world.publish(served(("a", "graph", "graph")), exposures(**wrong))

@@ -57,7 +57,8 @@ def write(path: Path, *items: str) -> Path:
 @pytest.fixture
 def odd(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """A folder with an odd name, beside one with the decoys."""
-    folder, decoy = tmp_path / request.param, tmp_path / NAMES[request.param]
+    name: str = request.param
+    folder, decoy = tmp_path / name, tmp_path / NAMES[name]
     for file in ("import_orders.parquet", "import_orders1.parquet", "user_nodes.parquet"):
         write(decoy / file, "decoy")
     folder.mkdir(exist_ok=True)

@@ -12,6 +12,7 @@ from holley_assets.resources.warehouse.duckdb.warehouse import DuckDBWarehouse
 from holley_assets.resources.warehouse.source_tables import (
     SOURCE_TABLES,
     SourceTableError,
+    TableDescription,
     type_name,
     validate_source_tables,
 )
@@ -84,7 +85,7 @@ class Sources:
         schema = SCHEMAS[table]
         self.write(table, schema.set(schema.get_field_index(column), pa.field(column, kind)))
 
-    def validate(self):
+    def validate(self) -> dict[str, TableDescription]:
         return validate_source_tables(
             DuckDBWarehouse(
                 sources={table: self.path(table) for table in SCHEMAS},
@@ -106,7 +107,7 @@ def sources(tmp_path: Path) -> Sources:
     return Sources(tmp_path)
 
 
-def test_sound_tables_are_described(sources):
+def test_sound_tables_are_described(sources: Sources) -> None:
     descriptions = sources.validate()
     assert list(descriptions) == list(SOURCE_TABLES)
     orders = descriptions["import_orders"]
@@ -115,13 +116,13 @@ def test_sound_tables_are_described(sources):
     assert orders.last_modified.tzinfo is not None
 
 
-def test_missing_table(sources):
+def test_missing_table(sources: Sources) -> None:
     sources.path("import_items").unlink()
     path = sources.path("import_items")
     assert sources.problem() == f"import_items: the table is missing; expected {path}"
 
 
-def test_folder_without_parts(sources):
+def test_folder_without_parts(sources: Sources) -> None:
     path = sources.path("import_items")
     path.unlink()
     path.mkdir()
@@ -131,7 +132,7 @@ def test_folder_without_parts(sources):
     assert sources.problem() == f"import_items: the table is missing; {path} holds no .parquet file"
 
 
-def test_missing_column(sources):
+def test_missing_column(sources: Sources) -> None:
     sources.write("import_items", SCHEMAS["import_items"].remove(2))
     assert sources.problem() == (
         "import_items: column Price is missing; expected STRING, found columns PartNumber, PartType, Tags"
@@ -182,7 +183,7 @@ def test_missing_column(sources):
         ),
     ],
 )
-def test_wrong_type(sources, table, column, kind, message):
+def test_wrong_type(sources: Sources, table: str, column: str, kind: pa.DataType, message: str) -> None:
     sources.retype(table, column, kind)
     assert sources.problem() == f"{table}: {message}"
 
@@ -215,25 +216,27 @@ def test_wrong_type(sources, table, column, kind, message):
         ),
     ],
 )
-def test_other_ways_to_store_the_same_type_are_read(sources, table, column, kind):
+def test_other_ways_to_store_the_same_type_are_read(
+    sources: Sources, table: str, column: str, kind: pa.DataType
+) -> None:
     sources.retype(table, column, kind)
     descriptions = sources.validate()
     assert descriptions[table].rows == 1
 
 
-def test_column_names_have_no_case(sources):
+def test_column_names_have_no_case(sources: Sources) -> None:
     schema = SCHEMAS["import_items"]
     sources.write("import_items", pa.schema([(field.name.upper(), field.type) for field in schema]))
     assert sources.validate()["import_items"].rows == 1
 
 
-def test_unreadable_file(sources):
+def test_unreadable_file(sources: Sources) -> None:
     sources.path("import_items").write_bytes(b"not a Parquet file at all")
     assert "import_items.parquet cannot be read as Parquet" in sources.problem()
 
 
 @pytest.mark.parametrize("table", SCHEMAS)
-def test_empty_table(sources, table):
+def test_empty_table(sources: Sources, table: str) -> None:
     sources.write(table, SCHEMAS[table], rows=0)
     if SOURCE_TABLES[table].may_be_empty:
         assert sources.validate()[table].rows == 0
@@ -242,7 +245,7 @@ def test_empty_table(sources, table):
         assert sources.problem() == f"{table}: the table is empty ({path}); expected at least one row"
 
 
-def test_all_problems_are_told_at_once(sources):
+def test_all_problems_are_told_at_once(sources: Sources) -> None:
     sources.path("import_items").unlink()
     sources.retype("import_orders", "ITEM", pa.int64())
     sources.write("vehicle_product_fitment_data", SCHEMAS["vehicle_product_fitment_data"], rows=0)
@@ -250,20 +253,20 @@ def test_all_problems_are_told_at_once(sources):
     assert tables == ["vehicle_product_fitment_data", "import_items", "import_orders"]
 
 
-def parts(sources, table):
+def parts(sources: Sources, table: str) -> list[Path]:
     path = sources.path(table)
     path.unlink()
     (path / "day=1").mkdir(parents=True)
     return [path / "a.parquet", path / "day=1" / "b.parquet"]
 
 
-def test_part_files_are_one_table(sources):
+def test_part_files_are_one_table(sources: Sources) -> None:
     for part in parts(sources, "import_items"):
         sources.write("import_items", SCHEMAS["import_items"], rows=2, path=part)
     assert sources.validate()["import_items"].rows == 4
 
 
-def test_part_that_differs_is_named(sources):
+def test_part_that_differs_is_named(sources: Sources) -> None:
     first, second = parts(sources, "import_items")
     sources.write("import_items", SCHEMAS["import_items"], path=first)
     sources.write("import_items", SCHEMAS["import_items"].remove(2), path=second)
@@ -273,7 +276,7 @@ def test_part_that_differs_is_named(sources):
     )
 
 
-def test_type_names_are_bigquerys():
+def test_type_names_are_bigquerys() -> None:
     table = SOURCE_TABLES["vehicle_product_fitment_data"]
     assert [type_name(kind) for kind in table.columns.values()] == [
         "STRING or INT64",

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def warehouse(tmp_path: Path) -> DuckDBWarehouse:
 
 
 @pytest.fixture
-def write_query(monkeypatch):
+def write_query(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Puts a SELECT in the place of every query."""
 
     def write(select: str) -> None:
@@ -54,7 +55,9 @@ def table(*values: object) -> pa.Table:
 
 
 class TestQueryToParquet:
-    def test_rows_are_written_in_order_with_bigquery_types(self, warehouse, write_query, tmp_path):
+    def test_rows_are_written_in_order_with_bigquery_types(
+        self, warehouse: DuckDBWarehouse, write_query: Callable[[str], None], tmp_path: Path
+    ) -> None:
         write_query(
             """
             SELECT x AS a, SUM(x) OVER (ORDER BY x) AS b, 1.5 AS c, x > 1 AS d, CAST(@day AS DATE) AS e,
@@ -81,7 +84,9 @@ class TestQueryToParquet:
         assert rows["a"].to_pylist() == [1, 2, 3]
         assert rows["f"][0].as_py() == datetime.datetime(2026, 2, 1, tzinfo=datetime.UTC)
 
-    def test_dropped_rows_are_counted_and_left_out(self, warehouse, write_query, tmp_path):
+    def test_dropped_rows_are_counted_and_left_out(
+        self, warehouse: DuckDBWarehouse, write_query: Callable[[str], None], tmp_path: Path
+    ) -> None:
         write_query(
             """
             SELECT x, IF(x > 2, 'too large', NULL) AS drop_reason, IF(x = 2, 5, 0) AS duplicate_rows
@@ -92,17 +97,23 @@ class TestQueryToParquet:
         assert result.dropped == {"duplicate row": 5, "too large": 2}
         assert pq.read_table(result.path).to_pydict() == {"x": [1, 2]}
 
-    def test_repeats_of_a_dropped_row_are_dropped_for_its_reason(self, warehouse, write_query, tmp_path):
+    def test_repeats_of_a_dropped_row_are_dropped_for_its_reason(
+        self, warehouse: DuckDBWarehouse, write_query: Callable[[str], None], tmp_path: Path
+    ) -> None:
         write_query("SELECT 1 AS x, 'unusable' AS drop_reason, 3 AS duplicate_rows")
         assert warehouse.query_to_parquet("rows", {}, tmp_path / "rows.parquet").dropped == {"unusable": 4}
 
-    def test_no_row_at_all_is_a_file_with_columns(self, warehouse, write_query, tmp_path):
+    def test_no_row_at_all_is_a_file_with_columns(
+        self, warehouse: DuckDBWarehouse, write_query: Callable[[str], None], tmp_path: Path
+    ) -> None:
         write_query("SELECT x, CAST(NULL AS STRING) AS drop_reason FROM UNNEST([1]) AS x WHERE x > 1")
         result = warehouse.query_to_parquet("rows", {}, tmp_path / "rows.parquet")
         assert (result.rows, result.dropped) == (0, {})
         assert pq.read_table(result.path).column_names == ["x"]
 
-    def test_failed_query_leaves_the_old_file_and_nothing_else(self, warehouse, write_query, tmp_path):
+    def test_failed_query_leaves_the_old_file_and_nothing_else(
+        self, warehouse: DuckDBWarehouse, write_query: Callable[[str], None], tmp_path: Path
+    ) -> None:
         path = tmp_path / "assets" / "rows.parquet"
         write_query("SELECT 1 AS x")
         warehouse.query_to_parquet("rows", {}, path)
@@ -113,7 +124,7 @@ class TestQueryToParquet:
         assert [file.name for file in path.parent.iterdir()] == ["rows.parquet"]
         assert list((tmp_path / "tmp").iterdir()) == []
 
-    def test_missing_parameter_is_named(self, warehouse, tmp_path):
+    def test_missing_parameter_is_named(self, warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
         with pytest.raises(QueryError, match="query order_lines: no value for intent_start"):
             warehouse.query_to_parquet(
                 "order_lines", {"as_of": datetime.date(2026, 2, 1)}, tmp_path / "rows.parquet"
@@ -123,21 +134,27 @@ class TestQueryToParquet:
         ("query", "missing"),
         [("owns_edges", "user_nodes, which is missing"), ("fits_edges", "fitment, which is missing")],
     )
-    def test_missing_asset_is_named(self, warehouse, tmp_path, query, missing):
+    def test_missing_asset_is_named(
+        self, warehouse: DuckDBWarehouse, tmp_path: Path, query: str, missing: str
+    ) -> None:
         with pytest.raises(WarehouseError, match=f"query {query} reads {missing}"):
             warehouse.query_to_parquet(query, {}, tmp_path / "rows.parquet")
 
-    def test_missing_source_is_named(self, warehouse, write_query, tmp_path):
+    def test_missing_source_is_named(
+        self, warehouse: DuckDBWarehouse, write_query: Callable[[str], None], tmp_path: Path
+    ) -> None:
         write_query("SELECT ITEM FROM `data_company_1950.import_orders`")
         with pytest.raises(WarehouseError, match="query rows reads import_orders, which is missing"):
             warehouse.query_to_parquet("rows", {}, tmp_path / "rows.parquet")
 
-    def test_source_in_the_wrong_dataset_is_refused(self, warehouse, write_query, tmp_path):
+    def test_source_in_the_wrong_dataset_is_refused(
+        self, warehouse: DuckDBWarehouse, write_query: Callable[[str], None], tmp_path: Path
+    ) -> None:
         write_query("SELECT ITEM FROM `company_1950.import_orders`")
         with pytest.raises(QueryError, match="import_orders is in data_company_1950"):
             warehouse.query_to_parquet("rows", {}, tmp_path / "rows.parquet")
 
-    def test_paths_with_quotes(self, write_query, tmp_path):
+    def test_paths_with_quotes(self, write_query: Callable[[str], None], tmp_path: Path) -> None:
         folder = tmp_path / "o'hara"
         folder.mkdir()
         pq.write_table(
@@ -153,7 +170,9 @@ class TestQueryToParquet:
         write_query("SELECT ITEM FROM `data_company_1950.import_orders`")
         assert warehouse.query_to_parquet("rows", {}, folder / "rows.parquet").rows == 1
 
-    def test_sources_are_read_in_utc_whatever_the_unit(self, tmp_path, write_query):
+    def test_sources_are_read_in_utc_whatever_the_unit(
+        self, tmp_path: Path, write_query: Callable[[str], None]
+    ) -> None:
         path = tmp_path / "treatment_interaction.parquet"
         at = datetime.datetime(2026, 1, 1, 23, 30)  # noqa: DTZ001 - a column without a zone
         pq.write_table(
@@ -191,7 +210,9 @@ class TestQueryToParquet:
 
 
 class TestReplaceTable:
-    def test_arrow_and_parquet_take_the_place_of_the_table(self, warehouse, tmp_path):
+    def test_arrow_and_parquet_take_the_place_of_the_table(
+        self, warehouse: DuckDBWarehouse, tmp_path: Path
+    ) -> None:
         assert warehouse.replace_table(DATASET, TABLE, table("a", "b")) == 2
         assert warehouse.read_table(DATASET, TABLE).to_pydict() == {"email_lower": ["a", "b"]}
         path = tmp_path / "new.parquet"
@@ -199,7 +220,7 @@ class TestReplaceTable:
         assert warehouse.replace_table(DATASET, TABLE, path) == 1
         assert warehouse.read_table(DATASET, TABLE).to_pydict() == {"other": [1.5]}
 
-    def test_timestamps_and_order_survive(self, warehouse):
+    def test_timestamps_and_order_survive(self, warehouse: DuckDBWarehouse) -> None:
         at = datetime.datetime(2026, 2, 1, 12, tzinfo=datetime.UTC)
         rows = pa.table(
             {"n": list(range(5000)), "generated_at": pa.array([at] * 5000, pa.timestamp("us", "UTC"))}
@@ -208,18 +229,18 @@ class TestReplaceTable:
         assert warehouse.read_table(DATASET, TABLE).equals(rows)
 
     @pytest.mark.parametrize(("dataset", "name"), [("a b", "t"), ("d", 't"; DROP TABLE x'), ("", "t")])
-    def test_names_are_identifiers(self, warehouse, dataset, name):
+    def test_names_are_identifiers(self, warehouse: DuckDBWarehouse, dataset: str, name: str) -> None:
         with pytest.raises(WarehouseError, match="is not an identifier"):
             warehouse.replace_table(dataset, name, table("a"))
 
-    def test_missing_database_or_table_is_named(self, warehouse):
+    def test_missing_database_or_table_is_named(self, warehouse: DuckDBWarehouse) -> None:
         with pytest.raises(WarehouseError, match=r"temp_holley_gnn.recommendations does not exist"):
             warehouse.read_table(DATASET, TABLE)
         warehouse.replace_table(DATASET, "other", table("a"))
         with pytest.raises(WarehouseError, match=r"temp_holley_gnn.recommendations does not exist"):
             warehouse.read_table(DATASET, TABLE)
 
-    def test_a_table_is_described_without_its_rows(self, warehouse):
+    def test_a_table_is_described_without_its_rows(self, warehouse: DuckDBWarehouse) -> None:
         before = datetime.datetime.now(datetime.UTC)
         at = pa.array([before], pa.timestamp("us", "UTC"))
         rows = pa.table({"email_lower": ["a"], "embedding": [[0.5, 1.5]], "n": [1], "generated_at": at})
@@ -233,7 +254,7 @@ class TestReplaceTable:
         with pytest.raises(WarehouseError, match=r"temp_holley_gnn.other does not exist"):
             warehouse.describe_table(DATASET, "other")
 
-    def test_earlier_versions_are_kept_and_restored(self, warehouse):
+    def test_earlier_versions_are_kept_and_restored(self, warehouse: DuckDBWarehouse) -> None:
         written = []
         for name in ("first", "second", "third", "fourth"):
             warehouse.replace_table(DATASET, TABLE, table(name))
@@ -250,7 +271,9 @@ class TestReplaceTable:
         assert warehouse.read_table(DATASET, undone).to_pydict() == {"email_lower": ["fourth"]}
         assert warehouse.describe_table(DATASET, TABLE).last_modified > written[-1]
 
-    def test_a_guarded_table_is_replaced_while_its_condition_holds_and_never_without_one(self, tmp_path):
+    def test_a_guarded_table_is_replaced_while_its_condition_holds_and_never_without_one(
+        self, tmp_path: Path
+    ) -> None:
         warehouse = DuckDBWarehouse(
             sources={},
             assets={},
@@ -268,17 +291,19 @@ class TestReplaceTable:
         assert warehouse.publish_staged(staged, "served", TABLE, unless_changed=record) == 1
         (snapshot,) = warehouse.list_snapshots("served", TABLE)
         warehouse.append_rows("served", "record", table("second decision"))
-        for replace in (
+        changed_since: list[Callable[[], object]] = [
             lambda: warehouse.publish_staged(staged, "served", TABLE, unless_changed=record),
             lambda: warehouse.restore_snapshot("served", TABLE, snapshot, unless_changed=record),
-        ):
+        ]
+        for replace in changed_since:
             with pytest.raises(ChangedError, match=r"has 2 rows, it had 1"):
                 replace()
-        for replace in (
+        unguarded: list[Callable[[], object]] = [
             lambda: warehouse.publish_staged(staged, "served", TABLE),
             lambda: warehouse.restore_snapshot("served", TABLE, snapshot),
             lambda: warehouse.replace_table("served", TABLE, table("by hand")),
-        ):
+        ]
+        for replace in unguarded:
             with pytest.raises(WarehouseError, match="by the publisher alone"):
                 replace()
         assert warehouse.list_snapshots("served", TABLE) == [snapshot], "what is refused leaves no version"
@@ -286,7 +311,7 @@ class TestReplaceTable:
             warehouse.restore_snapshot("served", TABLE, snapshot, unless_changed=record._replace(rows=2)) == 1
         )
 
-    def test_rows_are_counted_by_values(self, warehouse):
+    def test_rows_are_counted_by_values(self, warehouse: DuckDBWarehouse) -> None:
         warehouse.replace_table(DATASET, TABLE, table("a", "b", "a"))
         assert warehouse.value_counts(DATASET, TABLE, ["email_lower"]) == {("a",): 2, ("b",): 1}
         with pytest.raises(WarehouseError, match="has not the columns"):
@@ -294,13 +319,13 @@ class TestReplaceTable:
         with pytest.raises(WarehouseError, match="is not an identifier"):
             warehouse.value_counts(DATASET, TABLE, ["email_lower, 1"])
 
-    def test_a_table_may_be_replaced_without_a_snapshot(self, warehouse):
+    def test_a_table_may_be_replaced_without_a_snapshot(self, warehouse: DuckDBWarehouse) -> None:
         assert warehouse.list_snapshots(DATASET, TABLE) == []
         for name in ("first", "second"):
             warehouse.replace_table(DATASET, TABLE, table(name), keep_snapshot=False)
         assert warehouse.list_snapshots(DATASET, TABLE) == []
 
-    def test_a_snapshot_that_is_none_is_refused(self, warehouse):
+    def test_a_snapshot_that_is_none_is_refused(self, warehouse: DuckDBWarehouse) -> None:
         warehouse.replace_table(DATASET, TABLE, table("now"))
         for name, reason in (
             ("other", "is not a snapshot of recommendations; expected recommendations_YYYYMMDDTHHMMSSmmm"),
@@ -310,7 +335,9 @@ class TestReplaceTable:
                 warehouse.restore_snapshot(DATASET, TABLE, name)
         assert warehouse.read_table(DATASET, TABLE).to_pydict() == {"email_lower": ["now"]}
 
-    def test_failed_replacement_leaves_the_old_table(self, warehouse, tmp_path):
+    def test_failed_replacement_leaves_the_old_table(
+        self, warehouse: DuckDBWarehouse, tmp_path: Path
+    ) -> None:
         warehouse.replace_table(DATASET, TABLE, table("old"))
         broken = tmp_path / "broken.parquet"
         broken.write_bytes(b"no Parquet")
@@ -318,7 +345,7 @@ class TestReplaceTable:
             warehouse.replace_table(DATASET, TABLE, broken)
         assert warehouse.read_table(DATASET, TABLE).to_pydict() == {"email_lower": ["old"]}
 
-    def test_lock_of_another_process_is_waited_for(self, warehouse, tmp_path):
+    def test_lock_of_another_process_is_waited_for(self, warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
         warehouse.replace_table(DATASET, TABLE, table("old"))
         with holding(tmp_path / "warehouse.duckdb"):
             with pytest.raises(WarehouseError, match=r"cannot be opened after 0.5 s .*lock"):
@@ -330,7 +357,9 @@ class TestReplaceTable:
         with holding(tmp_path / "warehouse.duckdb", seconds=0.5):
             assert warehouse.replace_table(DATASET, TABLE, table("new")) == 1
 
-    def test_process_killed_while_it_writes_leaves_the_old_table_or_the_new_one(self, warehouse, tmp_path):
+    def test_process_killed_while_it_writes_leaves_the_old_table_or_the_new_one(
+        self, warehouse: DuckDBWarehouse, tmp_path: Path
+    ) -> None:
         numbers = np.arange(400_000)
         texts = pa.array([f"row {number}" for number in numbers])
         old, new = (pa.table({"n": numbers + shift, "text": texts}) for shift in (0, 1))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from resources.conftest import OUTPUT, WORKING
+from bigquery_emulator import BigQueryEmulator
+from resources.conftest import OUTPUT, WORKING, Open
 
 from holley_assets.resources.warehouse.bigquery.warehouse import BigQueryWarehouse
 from holley_assets.resources.warehouse.interface import (
@@ -29,7 +33,7 @@ def delivered(warehouse: BigQueryWarehouse) -> list[str]:
 
 
 class TestPublishing:
-    def test_a_table_is_replaced_described_and_restored(self, open_warehouse):
+    def test_a_table_is_replaced_described_and_restored(self, open_warehouse: Open) -> None:
         warehouse = open_warehouse()
         written = []
         for name in ("first", "second", "third", "fourth"):
@@ -45,7 +49,9 @@ class TestPublishing:
         assert (described.rows, described.columns) == (1, {"email_lower": "STRING"})
         assert described.last_modified > written[-1]
 
-    def test_a_table_of_another_project_is_replaced_and_restored_there(self, open_warehouse, emulator):
+    def test_a_table_of_another_project_is_replaced_and_restored_there(
+        self, open_warehouse: Open, emulator: BigQueryEmulator
+    ) -> None:
         other = f"{OTHER_PROJECT}.{OUTPUT}"
         with emulator.client() as client:
             client.create_dataset(other)
@@ -67,7 +73,9 @@ class TestPublishing:
             with pytest.raises(WarehouseError, match="is not the id of a project"):
                 warehouse.read_table(wrong, "served")
 
-    def test_a_staged_table_is_checked_and_published_as_it_is(self, open_warehouse, write_query, tmp_path):
+    def test_a_staged_table_is_checked_and_published_as_it_is(
+        self, open_warehouse: Open, write_query: Callable[[str], None], tmp_path: Path
+    ) -> None:
         warehouse = open_warehouse()
         warehouse.replace_table(OUTPUT, TABLE, table("old"))
         pq.write_table(table("new", "newer"), tmp_path / "new.parquet")
@@ -85,8 +93,8 @@ class TestPublishing:
             warehouse.publish_staged("recommendations_staged_gone", OUTPUT, TABLE)
 
     def test_a_guarded_table_is_replaced_while_its_condition_holds_and_never_without_one(
-        self, open_warehouse, tmp_path
-    ):
+        self, open_warehouse: Open, tmp_path: Path
+    ) -> None:
         warehouse = open_warehouse(guarded=[(OUTPUT, "guarded")])
         pq.write_table(table("new", "newer"), tmp_path / "new.parquet")
         staged = warehouse.stage_table("guarded", tmp_path / "new.parquet", "0123456789abcdef")
@@ -99,24 +107,26 @@ class TestPublishing:
         (snapshot,) = warehouse.list_snapshots(OUTPUT, "guarded")
         warehouse.append_rows(OUTPUT, "record", table("second decision"))
         before = warehouse.read_table(OUTPUT, "guarded").to_pydict()
-        for replace in (
+        changed_since: list[Callable[[], object]] = [
             lambda: warehouse.publish_staged(staged, OUTPUT, "guarded", unless_changed=record),
             lambda: warehouse.restore_snapshot(OUTPUT, "guarded", snapshot, unless_changed=record),
-        ):
+        ]
+        for replace in changed_since:
             with pytest.raises(ChangedError, match="has no longer 1 rows"):
                 replace()
-        for replace in (
+        unguarded: list[Callable[[], object]] = [
             lambda: warehouse.publish_staged(staged, OUTPUT, "guarded"),
             lambda: warehouse.restore_snapshot(OUTPUT, "guarded", snapshot),
             lambda: warehouse.replace_table(OUTPUT, "guarded", table("by hand")),
-        ):
+        ]
+        for replace in unguarded:
             with pytest.raises(WarehouseError, match="by the publisher alone"):
                 replace()
         assert warehouse.read_table(OUTPUT, "guarded").to_pydict() == before
         two = record._replace(rows=2)
         assert warehouse.restore_snapshot(OUTPUT, "guarded", snapshot, unless_changed=two) == 2
 
-    def test_rows_are_counted_by_values_as_they_are_now(self, open_warehouse):
+    def test_rows_are_counted_by_values_as_they_are_now(self, open_warehouse: Open) -> None:
         warehouse = open_warehouse("run-values")
         for names, counts in ((("a", "b", "a"), {("a",): 2, ("b",): 1}), (("c",), {("c",): 1})):
             warehouse.replace_table(OUTPUT, "valued", table(*names), keep_snapshot=False)
@@ -124,7 +134,7 @@ class TestPublishing:
         with pytest.raises(WarehouseError, match="is not an identifier"):
             warehouse.value_counts(OUTPUT, "valued", ["email_lower, 1"])
 
-    def test_embeddings_arrive_as_arrays(self, open_warehouse):
+    def test_embeddings_arrive_as_arrays(self, open_warehouse: Open) -> None:
         rows = pa.table(
             {"base_sku": ["A"], "embedding": [[0.5, 0.25]], "run_id": ["r"], "model_version": ["m"]}
         )
@@ -134,6 +144,6 @@ class TestPublishing:
         assert warehouse.read_table(OUTPUT, "product_embeddings").to_pylist() == rows.to_pylist()
 
     @pytest.mark.parametrize("name", ["a b", 't"; DROP TABLE x', "a.b"])
-    def test_names_are_identifiers(self, open_warehouse, name):
+    def test_names_are_identifiers(self, open_warehouse: Open, name: str) -> None:
         with pytest.raises(WarehouseError, match="is not an identifier"):
             open_warehouse().replace_table(OUTPUT, name, table("a"))
