@@ -36,7 +36,11 @@ from sqlglot.errors import SqlglotError
 PROJECT = Path(__file__).resolve().parents[1]
 # Where the tests of a folder are. A file belongs to the first folder that it lies in.
 TESTS = {
-    "sql/checks": ["tests/sql/test_check_limits.py", "tests/sql/test_checks.py"],
+    "sql/checks": [
+        "tests/sql/test_check_limits.py",
+        "tests/sql/test_checks.py",
+        "tests/checks/test_similar_parts_checks.py",
+    ],
     "sql": ["tests/sql", "tests/checks/test_recommendation_checks.py"],
     **{
         f"holley_assets/{name}": [f"tests/{name}"]
