@@ -256,7 +256,7 @@ def test_a_score_that_is_not_finite_is_an_error_that_names_the_part(value: float
     ):
         rank(
             [user("a", 1967)],
-            fitment((1967, "A", "A"), (1967, "B", "B")),
-            parts(A="1", B="2"),
-            scores(A=1.0, B=value),
+            fitment((1967, "A", "A"), (1967, "B", "B"), (1967, "C", "C")),
+            parts(A="1", B="2", C="3"),
+            scores(A=1.0, B=value, C=2.0),
         )

@@ -159,13 +159,16 @@ def test_scores_of_profiles_are_matched_and_the_others_are_zero() -> None:
     block = ProfileScorer(table).bind(candidates_of(["A", "B", "C"]))
     assert block(np.array([1, 0, 2]), slice(0, 3)).tolist() == [[2.0, 0, 0], [0, 3.0, 0], [0, 0, 0]]
     assert block(np.array([0]), slice(1, 2)).tolist() == [[3.0]]
+    nobody = pa.table({"profile": pa.array([None], pa.int64()), "base_sku": ["B"], "score": [7.0]})
+    block = ProfileScorer(pa.concat_tables([table, nobody])).bind(candidates_of(["A", "B", "C"]))
+    assert block(np.array([1, 0]), slice(0, 3)).tolist() == [[2.0, 0, 0], [0, 3.0, 0]]
     nothing = ProfileScorer(table.slice(0, 0)).bind(candidates_of(["A"]))
     assert nothing(np.array([5]), slice(0, 1)).tolist() == [[0.0]]
     with pytest.raises(RankingError, match="1 keys of profile and base SKU occur twice"):
         ProfileScorer(pa.concat_tables([table, table.slice(0, 1)])).bind(candidates_of(["A"]))
 
 
-def history(rows: list[tuple[int, str, float | None]]) -> pa.Table:
+def history(rows: list[tuple[int | None, str, float | None]]) -> pa.Table:
     profiles, base_skus, scores = zip(*rows, strict=True) if rows else ([], [], [])
     return pa.table(
         {
@@ -184,7 +187,9 @@ def test_a_history_is_added_to_its_own_pairs_and_leaves_all_others_bit_for_bit(s
     vectors = EmbeddingScorer(unit_rows(random, 11, 16), unit_rows(random, 23, 16), base_skus)
     added = np.where(random.random((11, 23)) < 0.2, random.random((11, 23)), 0.0)
     added[[2, 5]] = 0.0
-    rows = [(int(u), base_skus[p], float(added[u, p])) for u, p in np.argwhere(added)]
+    rows: list[tuple[int | None, str, float | None]] = [
+        (int(u), base_skus[p], float(added[u, p])) for u, p in np.argwhere(added)
+    ]
     random.shuffle(rows)
     candidates = candidates_of(base_skus[3:])
     plain = vectors.bind(candidates)
@@ -204,6 +209,8 @@ def test_broken_history_scores_are_refused() -> None:
         HistoryScorer(vectors, history([(1, "A", 1.0), (0, "A", 1.0), (1, "A", 2.0)])).bind(candidates)
     with pytest.raises(RankingError, match="gnn: 1 scores are null"):
         HistoryScorer(vectors, history([(1, "A", None)])).bind(candidates)
+    of_nobody = HistoryScorer(vectors, history([(None, "A", 5.0)])).bind(candidates)
+    assert of_nobody(np.array([0, 1]), slice(0, 2)).tolist() == [[1.0, 0.0], [0.0, 1.0]]
     nothing = HistoryScorer(vectors, history([])).bind(candidates)
     assert nothing(np.array([0, 1]), slice(0, 2)).tolist() == [[1.0, 0.0], [0.0, 1.0]]
 
