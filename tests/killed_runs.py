@@ -33,11 +33,13 @@ import mlflow.tracking  # noqa: F401
 import sqlglot  # noqa: F401
 import torch  # noqa: F401
 from killed_publishing import FUSE, CountedConnection
+from light_stores import lighten
 from small_run import PROJECT, SMALL_RUN, execute_job
 
 # Imported before the first fork, so that a child is about its work from its first moment on.
 import holley_assets.definitions
 import holley_assets.resources.tracking.model_registry  # noqa: F401
+from holley_assets.resources.versions import versions
 from holley_assets.resources.warehouse.duckdb.rows import only_row
 
 ASSETS = ["mixed_recommendations", "serving_table"]
@@ -62,6 +64,16 @@ def in_child(work: Callable[[], None]) -> int:
         finally:
             os._exit(code)
     return child
+
+
+def read_what_children_share(home: Path) -> None:
+    """What every run reads anew: versions of packages, migrations of Dagster's stores. A child finds them read."""
+    import dagster as dg
+
+    lighten()
+    versions()
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        instance.get_runs(limit=1)
 
 
 def ended_well(child: int) -> bool:
@@ -137,6 +149,9 @@ def main() -> None:
     chosen = options.parse_args()
     draw = random.Random(chosen.seed)
     os.environ |= {**SMALL_RUN, "HOLLEY_DATA_DIR": str(chosen.data), "HOLLEY_SERVING_MODE": "rollout"}
+
+    if not chosen.job:
+        read_what_children_share(chosen.home)
 
     def start(share: str, fuse: int = -1) -> int:
         if chosen.job:
