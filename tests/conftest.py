@@ -17,7 +17,7 @@ from jaxtyping import install_import_hook
 from light_stores import lighten
 from mlflow_server import MlflowServer, running_mlflow
 from shape_checks import SHAPED
-from small_run import SMALL_RUN, FinishedRun, execute_cli
+from small_run import SMALL_RUN, FinishedRun, copied, execute_cli, set_environment
 from storage_emulator import StorageEmulator, running_storage
 from webhook import Webhook, running_webhook
 from xdist.scheduler import LoadFileScheduling
@@ -32,13 +32,20 @@ install_import_hook(SHAPED, "shape_checks.checked")
 lighten()
 
 
-# Tests that take minutes, and folders of such. They come first, so that no worker is left alone with them.
+# Tests that take a minute and more, and folders of such. They come first, so that no worker is left alone with them.
 _LONGEST = (
     "test_week.py",
     "ui",
     "production",
     "test_killed_runs.py",
     "test_null_samples.py",
+    "test_googlesql.py",
+    "test_serving_attacks.py",
+    "test_bad_input.py",
+    "test_delivered_system.py",
+    "test_endurance.py",
+    "test_distributed.py",
+    "test_report_page.py",
     "automation",
     "deploy",
     "assets",
@@ -103,13 +110,8 @@ def bigquery_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BigQ
 @pytest.fixture
 def run_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Environment of a small run in this process; the value is its data folder."""
-    for name in list(os.environ):
-        if name.startswith("HOLLEY_"):
-            monkeypatch.delenv(name)
-    for name, value in SMALL_RUN.items():
-        monkeypatch.setenv(name, value)
     data_dir = tmp_path / "data"
-    monkeypatch.setenv("HOLLEY_DATA_DIR", str(data_dir))
+    set_environment(monkeypatch, data_dir)
     return data_dir
 
 
@@ -118,11 +120,8 @@ def continued_run(
     weekly_run: FinishedRun, run_settings: Path
 ) -> Iterator[tuple[FinishedRun, dg.DagsterInstance]]:
     """A copy of the small weekly run with its event log, for what happens in the runs after it."""
-    home = run_settings.parent / "home"
-    shutil.copytree(weekly_run.data_dir, run_settings)
-    shutil.copytree(weekly_run.home, home)
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        yield FinishedRun(run_settings, home, ""), instance
+    with copied(weekly_run, run_settings) as continued:
+        yield continued
 
 
 @pytest.fixture

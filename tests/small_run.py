@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
 import pyarrow as pa
+import pytest
 
 PROJECT = Path(__file__).parent.parent
 AS_OF = "2026-02-01"
@@ -70,6 +72,25 @@ def read_asset(data_dir: Path, asset: str) -> pa.Table:
     return read_parquet(data_dir / "assets" / f"{asset}.parquet")
 
 
+def set_environment(environment: pytest.MonkeyPatch, data_dir: Path) -> None:
+    """That of a small run in this process."""
+    for name in list(os.environ):
+        if name.startswith("HOLLEY_"):
+            environment.delenv(name)
+    for name, value in {**SMALL_RUN, "HOLLEY_DATA_DIR": str(data_dir)}.items():
+        environment.setenv(name, value)
+
+
+@contextlib.contextmanager
+def copied(run: FinishedRun, data_dir: Path) -> Iterator[tuple[FinishedRun, dg.DagsterInstance]]:
+    """A copy of a run with its event log beside ``data_dir``, for what happens in the runs after it."""
+    home = data_dir.parent / "home"
+    shutil.copytree(run.data_dir, data_dir)
+    shutil.copytree(run.home, home)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        yield FinishedRun(data_dir, home, ""), instance
+
+
 def execute_cli(job: str, home: Path, settings: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a job as a person does: ``dagster job execute`` with ``DAGSTER_HOME`` set, a process a step."""
     home.mkdir(parents=True, exist_ok=True)
@@ -110,6 +131,15 @@ def execute_job(
         run_config={"ops": {step: {"config": values} for step, values in (config or {}).items()}},
         run_id=run_id,
     )
+
+
+def all_before(*assets: str) -> list[str]:
+    """``assets`` and all that ``weekly_retrain`` makes before them."""
+    from holley_assets.definitions import definitions
+
+    wanted = dg.AssetSelection.assets(*assets).upstream().required_multi_asset_neighbors().upstream()
+    made = definitions.resolve_job_def("weekly_retrain").asset_layer.selected_asset_keys
+    return sorted(key.to_user_string() for key in wanted.resolve(definitions.resolve_asset_graph()) & made)
 
 
 def failure_of(result: dg.ExecuteInProcessResult, step: str) -> str:

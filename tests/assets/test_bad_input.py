@@ -133,7 +133,7 @@ def test_a_broken_rule_stops_the_delivery_and_leaves_the_output(
         return table.set_column(place, "rec1_price", pa.array(np.full(table.num_rows, 49.99))), dropped
 
     monkeypatch.setattr(delivery, "wide_table", careless)
-    result = execute_job("daily_score", instance=instance)
+    result = execute_job("daily_score", instance=instance, only=["recommendations", "recommendations_table"])
     assert not result.success
     (check,) = [
         check for check in result.get_asset_check_evaluations() if not check.passed and check.blocking

@@ -23,8 +23,14 @@ from holley_assets.resources.warehouse_resource import WarehouseResource
 
 
 def daily_score() -> dg.JobDefinition:
-    """The job with its lease, whose steps see what a test has patched."""
-    return definitions.resolve_job_def("daily_score").with_executor_def(leased(dg.in_process_executor))
+    """The end of the job, with its lease, whose steps see what a test has patched."""
+    job = definitions.resolve_job_def("daily_score").with_executor_def(leased(dg.in_process_executor))
+    staged = dg.AssetKey("mixed_recommendations")
+    # Without the standing checks of the table, which the whole job does not run either.
+    checks = {key for key in job.asset_layer.asset_graph.asset_check_keys if key.asset_key == staged}
+    return job.get_subset(
+        asset_selection={staged, dg.AssetKey("serving_table")}, asset_check_selection=checks
+    )
 
 
 class FailedRun:

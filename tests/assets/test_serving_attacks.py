@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from promotion import promote_version
-from small_run import FinishedRun, execute_job, failure_of
+from small_run import FinishedRun, copied, execute_job, failure_of, set_environment
 
 from holley_assets.assets import publisher
 from holley_assets.assets.report import _serving
@@ -30,15 +31,13 @@ WHY = {"by": "ada", "reason": "wrong parts"}
 
 
 class World:
-    """A weekly run whose model is the champion, and what one may do after it."""
+    """A weekly run whose model is the champion and serves everybody, and what one may do after it."""
 
     def __init__(self, run: FinishedRun, instance: dg.DagsterInstance, patch: pytest.MonkeyPatch) -> None:
         self.run = run
         self.instance = instance
         self.patch = patch
-        self.champion = promote_version(
-            run.table("trained_checkpoint")["model_version"][0].as_py()
-        ).model_version
+        self.set(mode="full")
 
     def set(self, **settings: str) -> None:
         """Settings of the serving table, from now on."""
@@ -100,9 +99,35 @@ class World:
 def world(
     continued_run: tuple[FinishedRun, dg.DagsterInstance], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
-    world = World(*continued_run, monkeypatch)
-    world.set(mode="full")
-    yield world
+    run, instance = continued_run
+    promote(run)
+    yield World(run, instance, monkeypatch)
+
+
+def promote(run: FinishedRun) -> None:
+    """Make the run's model the champion."""
+    promote_version(run.table("trained_checkpoint")["model_version"][0].as_py())
+
+
+@pytest.fixture(scope="module")
+def served_run(weekly_run: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """A run whose table was published once; tests work on copies of it."""
+    data_dir = tmp_path_factory.mktemp("served") / "data"
+    with pytest.MonkeyPatch.context() as environment:
+        set_environment(environment, data_dir)
+        with copied(weekly_run, data_dir) as (run, instance):
+            promote(run)
+            World(run, instance, environment).serve()
+    return run
+
+
+@pytest.fixture
+def served_world(
+    served_run: FinishedRun, run_settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    """A world that has served."""
+    with copied(served_run, run_settings) as (run, instance):
+        yield World(run, instance, monkeypatch)
 
 
 class TestTheSwitchIsAskedLast:
@@ -121,8 +146,8 @@ class TestTheSwitchIsAskedLast:
         said = world.refusal()
         assert "the kill switch is on since" in said and "by bob: complaints; run serve_sql_only" in said
 
-    def test_pulled_between_the_question_and_the_replacement(self, world: World) -> None:
-        world.serve()
+    def test_pulled_between_the_question_and_the_replacement(self, served_world: World) -> None:
+        world = served_world
         assert world.graph_users() > 0
         assert world.execute(*STAGE).success
         asked = present_plan
@@ -137,8 +162,8 @@ class TestTheSwitchIsAskedLast:
         world.patch.setattr(publisher, "present_plan", ask_then_pull)
         assert "the kill switch is on since" in world.refusal()
 
-    def test_mode_share_and_salt_are_those_of_now(self, world: World) -> None:
-        world.serve()
+    def test_mode_share_and_salt_are_those_of_now(self, served_world: World) -> None:
+        world = served_world
         world.set(mode="rollout", share="10")
         assert "HOLLEY_SERVING_MODE=rollout is 10% now; run daily_score" in world.refusal()
         world.set(mode="shadow")
@@ -180,8 +205,8 @@ class TestThePulledSwitchIsRemembered:
             "kill_switch_state": "unknown: nobody answers",
         }
 
-    def test_by_every_later_run_whatever_became_of_the_job(self, world: World) -> None:
-        world.serve()
+    def test_by_every_later_run_whatever_became_of_the_job(self, served_world: World) -> None:
+        world = served_world
         world.patch.setenv("HOLLEY_SOURCE_DIR", "/nowhere")
         failed = world.execute("serving_switch", "time_windows", job="serve_sql_only", why=WHY)
         assert "HOLLEY_SOURCE_DIR=/nowhere is not allowed" in failure_of(failed, "time_windows")
@@ -244,9 +269,9 @@ class TestThePulledSwitchIsRemembered:
 
 
 class TestAVerdictBelongsToWhatItJudged:
-    def test_an_input_that_was_made_anew_since(self, world: World) -> None:
+    def test_an_input_that_was_made_anew_since(self, served_world: World) -> None:
         """Its own checks pass: it is as good as the one before, and another."""
-        world.serve()
+        world = served_world
         assert world.execute("parts").success
         assert world.execute(*PUBLISH).success, "the same content again is no other version"
         world.patch.setenv("HOLLEY_RULE_MINIMUM_PRICE", "60")
@@ -255,8 +280,8 @@ class TestAVerdictBelongsToWhatItJudged:
         said = world.refusal()
         assert "was made from another version of parts than the newest" in said and "run daily_score" in said
 
-    def test_another_day(self, world: World) -> None:
-        world.serve()
+    def test_another_day(self, served_world: World) -> None:
+        world = served_world
         world.patch.setenv("HOLLEY_AS_OF", "2026-02-08")
         assert world.execute("time_windows").success
         assert "another version of time_windows" in world.refusal()
@@ -268,8 +293,8 @@ class TestAVerdictBelongsToWhatItJudged:
         said = world.refusal()
         assert "judged by HOLLEY_RULE_MINIMUM_PRICE=5.0, and it is 50.0" in said and "run daily_score" in said
 
-    def test_an_older_day_goes_beside_the_newer_rows(self, world: World) -> None:
-        world.serve()
+    def test_an_older_day_goes_beside_the_newer_rows(self, served_world: World) -> None:
+        world = served_world
         newer = world.served()
         later = pa.array([value.replace(day=20) for value in newer["generated_at"].to_pylist()])
         place = newer.schema.get_field_index("generated_at")
@@ -288,8 +313,8 @@ class TestAVerdictBelongsToWhatItJudged:
         assert world.served().equals(newer)
 
 
-def test_a_replacement_needs_a_reading_of_the_switch(world: World) -> None:
-    world.serve()
+def test_a_replacement_needs_a_reading_of_the_switch(served_world: World) -> None:
+    world = served_world
     staged = world.staged()
     with pytest.raises(WarehouseError, match="by the publisher alone"):
         world.warehouse().publish_staged(staged, "holley_serving", "email_recommendations")
