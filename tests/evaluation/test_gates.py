@@ -54,3 +54,6 @@ def test_a_rule_whose_bands_overlap_is_refused() -> None:
     """Marginal above clear win leaves no band for marginal."""
     with pytest.raises(ValueError, match="at most clear_win"):
         DecisionRule(clear_win=0.01, marginal=0.03)
+    with pytest.raises(ValueError, match=r"marginal \(0\) must be above 0"):
+        DecisionRule(clear_win=0.01, marginal=0.0)
+    assert DecisionRule(clear_win=0.02, marginal=0.02).marginal == 0.02, "one limit may serve for both"

@@ -22,7 +22,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
         figures.append(figure)
         return encode(figure, *arguments, **options)
 
-    monkeypatch.setattr(plots, "encode", keep)
+    monkeypatch.setattr("holley_assets.evaluation.plots.encode", keep)
     return figures
 
 
@@ -56,3 +56,14 @@ def test_the_axis_of_the_lift_follows_cold_users_and_all_users(
     arrows = [points for points in axes.collections if isinstance(points, PathCollection)][1:]
     places = [np.asarray(points.get_offsets()).ravel().tolist() for points in arrows]
     assert places == [pytest.approx([limit, 1.0]) for limit in limits]
+
+
+def test_degrees_have_a_panel_for_each_side_and_no_empty_one(drawn: list[Figure]) -> None:
+    """Five sides stand in two lines of three; the sixth place and a side without nodes show nothing."""
+    filled = {"counts": [3, 1], "lower": [1, 2], "mean": 1.2, "maximum": 2}
+    empty = {"counts": [], "lower": [], "mean": 0.0, "maximum": 0}
+    degrees = {"nobody": empty, **{f"side {number}": filled for number in range(5)}}
+    assert plots.degree_distributions(degrees) is not None
+    panels = [(axes.get_title(loc="left"), axes.get_visible()) for axes in drawn[0].axes]
+    assert panels == [*((f"side {number}", True) for number in range(5)), ("", False)]
+    assert plots.degree_distributions({"nobody": empty}) is None
