@@ -22,7 +22,8 @@ def folder() -> Path:
 
 
 @dg.op
-def deliver(context: dg.OpExecutionContext) -> None:
+def deliver() -> None:
+    context = dg.OpExecutionContext.get()
     (folder() / f"started {context.run_id}").write_text(str(os.getpid()))
     deadline = time.monotonic() + PATIENCE
     while not (folder() / "go").exists() and time.monotonic() < deadline:
